@@ -1,0 +1,156 @@
+"""Checks of arguments at the public entries, so that the formulas below them can stay formulas.
+
+Every message names the argument, what came and what is accepted; every check happens before any work.
+"""
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Array",
+    "check_array",
+    "check_choice",
+    "check_integer",
+    "check_number",
+    "check_samples",
+]
+
+Array = npt.NDArray[np.float64]
+
+
+def check_array(
+    name: str,
+    value: npt.ArrayLike,
+    *,
+    ndim: int | Sequence[int] | None = None,
+    shape: Sequence[int | None] | None = None,
+) -> Array:
+    """Return `value` as a finite float64 array with the wanted dimensions.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : array_like
+        What the caller passed.
+    ndim : int or sequence of int, optional
+        Accepted numbers of axes.
+    shape : sequence of (int or None), optional
+        Wanted extent of each axis; None accepts any extent above zero.
+
+    Raises
+    ------
+    ValueError
+        If the value is not numeric, has another shape, is empty, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> check_array("X", [[1, 2], [3, 4]], shape=(None, 2)).shape
+    (2, 2)
+    """
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
+    if ndim is None and shape is not None:
+        ndim = len(shape)
+    accepted = (ndim,) if isinstance(ndim, int) else ndim
+    if accepted is not None and array.ndim not in accepted:
+        wanted = " or ".join(str(a) for a in accepted)
+        raise ValueError(f"{name} must have {wanted} axes, got shape {array.shape}")
+    if shape is not None and any(
+        want is not None and have != want for have, want in zip(array.shape, shape, strict=True)
+    ):
+        wanted = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: shape {array.shape}")
+    if not np.isfinite(np.sum(array)) and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity; only finite numbers are accepted")
+    return array
+
+
+def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Return `value` as an int in [low, high].
+
+    Examples
+    --------
+    >>> check_integer("order", 7, 1, 6)
+    Traceback (most recent call last):
+        ...
+    ValueError: order must be an integer from 1 to 6, got 7
+    """
+    top = "up" if high is None else f"to {high}"
+    if (
+        not isinstance(value, numbers.Integral)
+        or isinstance(value, bool)
+        or value < low
+        or (high is not None and value > high)
+    ):
+        raise ValueError(f"{name} must be an integer from {low} {top}, got {value!r}")
+    return int(value)
+
+
+def check_number(
+    name: str, value: Any, *, above: float | None = None, below: float | None = None
+) -> float:
+    """Return `value` as a finite float strictly between the bounds.
+
+    Examples
+    --------
+    >>> check_number("scale", -1.0, above=0.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: scale must be a number above 0.0, got -1.0
+    """
+    bounds = [f"{word} {b}" for word, b in (("above", above), ("below", below)) if b is not None]
+    wanted = "a " + " ".join(["number", " and ".join(bounds)]).strip()
+    if (
+        not isinstance(value, numbers.Real)
+        or not np.isfinite(float(value))
+        or (above is not None and not value > above)
+        or (below is not None and not value < below)
+    ):
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return float(value)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """Return `value` if it is one of `choices`.
+
+    Examples
+    --------
+    >>> check_choice("link", "probit", ["softmax", "sigmoid"])
+    Traceback (most recent call last):
+        ...
+    ValueError: link must be one of 'softmax', 'sigmoid', got 'probit'
+    """
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def check_samples(X: npt.ArrayLike, y: npt.ArrayLike, d: int | None = None) -> tuple[Array, Array]:
+    """Return inputs (n, d) and labels (n,) or (n, n_y) that belong together.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, the row counts differ, or a value is not finite.
+
+    Examples
+    --------
+    >>> check_samples([[0.0], [1.0]], [1.0])
+    Traceback (most recent call last):
+        ...
+    ValueError: y must have as many rows as X: 2, got 1
+    """
+    X = check_array("X", X, shape=(None, d))
+    y = check_array("y", y, ndim=(1, 2))
+    if len(y) != len(X):
+        raise ValueError(f"y must have as many rows as X: {len(X)}, got {len(y)}")
+    return X, y

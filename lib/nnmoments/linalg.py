@@ -1,0 +1,173 @@
+"""Linear and multilinear algebra that the moments and their decoders share."""
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import subspace_angles
+from scipy.optimize import linear_sum_assignment
+
+from nnmoments._validation import Array, check_array, check_integer
+
+__all__ = [
+    "RowMatch",
+    "khatri_rao",
+    "match_rows",
+    "outer_power",
+    "principal_angles",
+    "set_partitions",
+    "symmetrize",
+]
+
+
+@functools.cache
+def set_partitions(m: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """Return all partitions of {0, ..., m-1} into nonempty blocks; there are Bell(m) of them.
+
+    Examples
+    --------
+    >>> set_partitions(2)
+    (((0,), (1,)), ((0, 1),))
+    >>> [len(set_partitions(m)) for m in range(7)]
+    [1, 1, 2, 5, 15, 52, 203]
+    """
+    if m == 0:
+        return ((),)
+    last = m - 1
+    grown: list[tuple[tuple[int, ...], ...]] = []
+    for partition in set_partitions(last):
+        grown.append((*partition, (last,)))
+        for i, block in enumerate(partition):
+            grown.append((*partition[:i], (*block, last), *partition[i + 1 :]))
+    return tuple(grown)
+
+
+def symmetrize(tensor: npt.ArrayLike, order: int | None = None) -> Array:
+    r"""Average a tensor over all permutations of its last `order` axes (all axes by default).
+
+    .. math:: \mathrm{sym}(T)_{i_1 \dots i_m} = \frac1{m!} \sum_\pi T_{i_{\pi(1)} \dots i_{\pi(m)}}
+
+    Examples
+    --------
+    >>> symmetrize([[0.0, 2.0], [0.0, 0.0]])
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    tensor = np.asarray(tensor, dtype=np.float64)
+    order = tensor.ndim if order is None else check_integer("order", order, 0, tensor.ndim)
+    lead = tuple(range(tensor.ndim - order))
+    total = np.zeros_like(tensor)
+    for permutation in itertools.permutations(range(tensor.ndim - order, tensor.ndim)):
+        total += tensor.transpose(lead + permutation)
+    return total / math.factorial(order)
+
+
+def khatri_rao(*matrices: Array) -> Array:
+    r"""Multiply matrices row by row: (p, k_1), ..., (p, k_m) -> (p, k_1 k_2 ... k_m).
+
+    .. math:: K_{a,(i_1 \dots i_m)} = \prod_j A^{(j)}_{a, i_j}
+
+    Examples
+    --------
+    >>> khatri_rao(np.array([[1.0, 2.0]]), np.array([[3.0, 5.0]]))
+    array([[ 3.,  5.,  6., 10.]])
+    """
+    product = matrices[0]
+    for matrix in matrices[1:]:
+        product = (product[:, :, None] * matrix[:, None, :]).reshape(len(product), -1)
+    return product
+
+
+def outer_power(vectors: npt.ArrayLike, order: int) -> Array:
+    r"""Raise each row to a tensor power: (k, d) -> (k, d, ..., d), :math:`w_i^{\otimes m}`.
+
+    Examples
+    --------
+    >>> outer_power([[1.0, 2.0]], 2)
+    array([[[1., 2.],
+            [2., 4.]]])
+    """
+    vectors = check_array("vectors", vectors, ndim=2)
+    order = check_integer("order", order, 0)
+    count, d = vectors.shape
+    if order == 0:
+        return np.ones(count)
+    return khatri_rao(*[vectors] * order).reshape((count,) + (d,) * order)
+
+
+def principal_angles(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:
+    """Return the principal angles between two row spans, in radians, largest first.
+
+    Examples
+    --------
+    >>> principal_angles([[1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0]]).round(4)
+    array([0.7854])
+    """
+    first = check_array("first", first, ndim=2)
+    second = check_array("second", second, shape=(None, first.shape[1]))
+    return np.asarray(subspace_angles(first.T, second.T), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class RowMatch:
+    """How the rows of an estimate match those of the truth.
+
+    Attributes
+    ----------
+    permutation : (k,) int array
+        Row `permutation[i]` of the estimate is matched with row i of the truth.
+    signs : (k,) array of +-1
+        The sign by which that row is to be multiplied (all +1 for a signed comparison).
+    errors : (k,) array
+        Relative Euclidean error of each row of the truth after matching.
+    aligned : (k, d) array
+        The estimate's rows in the truth's order and signs.
+    """
+
+    permutation: npt.NDArray[np.intp]
+    signs: Array
+    errors: Array
+    aligned: Array = field(repr=False)
+
+    @property
+    def worst(self) -> float:
+        """The largest relative error of a row."""
+        return float(self.errors.max())
+
+
+def match_rows(estimate: npt.ArrayLike, truth: npt.ArrayLike, *, signed: bool = False) -> RowMatch:
+    r"""Match rows one to one so that the sum of squared distances is least.
+
+    Decoders return neurons in any order and, unless `signed`, up to sign. The error of row i is
+    :math:`\min_s \|s\hat w_{\pi(i)} - w_i\| / \|w_i\|`, s in {1, -1} (s = 1 if `signed`).
+
+    Parameters
+    ----------
+    estimate, truth : (k, d) array_like
+        Rows to match; the truth's rows must not vanish.
+    signed : bool
+        Whether a row and its negative count as different.
+
+    Examples
+    --------
+    >>> match_rows([[0.0, -2.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 2.0]]).errors
+    array([0., 0.])
+    """
+    truth = check_array("truth", truth, ndim=2)
+    estimate = check_array("estimate", estimate, shape=truth.shape)
+    norms = np.linalg.norm(truth, axis=1)
+    if not norms.all():
+        raise ValueError("truth has a zero row; relative errors need nonzero rows")
+    products = truth @ estimate.T
+    # |s e - w|^2 = |e|^2 + |w|^2 - 2 s e.w: the best sign is that of the inner product.
+    gain = products if signed else np.abs(products)
+    cost = np.sum(estimate**2, axis=1)[None, :] + norms[:, None] ** 2 - 2.0 * gain
+    _, permutation = linear_sum_assignment(cost / norms[:, None] ** 2)
+    chosen = products[np.arange(len(truth)), permutation]
+    signs = np.ones(len(truth)) if signed else np.where(chosen < 0, -1.0, 1.0)
+    aligned = signs[:, None] * estimate[permutation]
+    errors = np.linalg.norm(aligned - truth, axis=1) / norms
+    return RowMatch(permutation, signs, errors, aligned)
