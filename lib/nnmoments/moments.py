@@ -36,8 +36,9 @@ MAX_MOMENT_ORDER = 4
 _BLOCKS = 64
 _LONGEST_BLOCK = 2048
 
-# Doubles that one chunk's widest intermediate may hold: about the second-level cache.
-_CHUNK_DOUBLES = 1 << 18
+# Doubles that one chunk's widest intermediate may hold: small against the last-level cache, large
+# against the cost of a call.
+_CHUNK_DOUBLES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class CrossMoment:
         self._blocks = 0
         self._mean: Array | None = None
         self._spread: Array | None = None  # sum over blocks of n_c (mean_c - mean)^2
-        self._label_range: tuple[Array, Array] | None = None
+        self._first: Array | None = None  # the first label, to see whether they vary
+        self._varies = False
 
     def __repr__(self) -> str:
         return f"CrossMoment({self.score!r}, order={self.order}, n_samples={self.n_samples})"
@@ -145,13 +147,21 @@ class CrossMoment:
         """Add samples X (n, d) with labels y (n,) or (n, n_y); return self."""
         X, y = _as_samples(X, y, self.score.d)
         labels = y.reshape(len(y), -1)
-        if self._label_range is None:
-            self._scalar = y.ndim == 1
-        elif labels.shape[1] != len(self._label_range[0]) or (y.ndim == 1) != self._scalar:
-            raise ValueError(f"y must have the same columns in every chunk, got shape {y.shape}")
         size = self.block_size or min(max(len(X) // _BLOCKS, 1), _LONGEST_BLOCK)
         self.block_size = size
-        rows = size * max(1, _CHUNK_DOUBLES // (size * _width(self._slots, self.score.d)))
+        if self._first is None:
+            self._first = np.asarray(y[0])
+        elif np.shape(y[0]) != self._first.shape:
+            raise ValueError(
+                f"y must have columns {self._first.shape} in every chunk, got {np.shape(y[0])}"
+            )
+        # Looks at little data: labels differ soon, if they do.
+        self._varies = self._varies or any(
+            bool(np.any(y[i : i + size] != self._first)) for i in range(0, len(y), size)
+        )
+        widths = [self.score.d if slot is None else slot.shape[1] for slot in self._slots]
+        block = max(size * _widest(widths, self.score.d), labels.shape[1] * math.prod(widths))
+        rows = size * max(1, _CHUNK_DOUBLES // block)
         for start in range(0, len(X), rows):
             chunk, part = X[start : start + rows], labels[start : start + rows]
             whole = len(chunk) // size * size
@@ -159,10 +169,6 @@ class CrossMoment:
                 self._add(chunk[:whole], part[:whole], size)
             if whole < len(chunk):
                 self._add(chunk[whole:], part[whole:], len(chunk) - whole)
-        low, high = labels.min(axis=0), labels.max(axis=0)
-        if self._label_range is not None:
-            low, high = np.minimum(low, self._label_range[0]), np.maximum(high, self._label_range[1])
-        self._label_range = (low, high)
         return self
 
     def _add(self, X: Array, labels: Array, size: int) -> None:
@@ -198,24 +204,15 @@ class CrossMoment:
             self.score, self.order, bases=self.bases, block_size=self.block_size, removed=self.removed
         )
         for part in (self, other):
-            if part._mean is None or part._spread is None or part._label_range is None:
+            if part._mean is None or part._spread is None or part._first is None:
                 continue
-            if merged._label_range is None:
-                merged._scalar, merged._label_range = part._scalar, part._label_range
-            elif part._scalar != merged._scalar or part._mean.shape != merged._label_shape():
+            if merged._first is None:
+                merged._first = part._first
+            elif merged._first.shape != part._first.shape:
                 raise ValueError("only accumulators with the same label columns can be merged")
-            else:
-                low, high = merged._label_range
-                merged._label_range = (
-                    np.minimum(low, part._label_range[0]),
-                    np.maximum(high, part._label_range[1]),
-                )
+            merged._varies |= part._varies or bool(np.any(part._first != merged._first))
             merged._merge(part.n_samples, part._blocks, part._mean, part._spread)
         return merged
-
-    def _label_shape(self) -> tuple[int, ...]:
-        assert self._mean is not None
-        return self._mean.shape
 
     def estimate(self) -> MomentEstimate:
         """Return the moment and its standard error.
@@ -230,12 +227,12 @@ class CrossMoment:
                 f"X has too few samples for a standard error: {self.n_samples} in {self._blocks} "
                 "block(s), at least two blocks are needed"
             )
-        assert self._label_range is not None
-        if np.array_equal(*self._label_range):
+        assert self._first is not None
+        if not self._varies:
             raise ValueError("y is constant; a cross-moment needs labels that vary")
         error = np.sqrt(self._spread / (self._blocks - 1) / self.n_samples)
         value, error = (
-            squeeze_slots(a[0] if self._scalar else a, self._vectors, self.order)
+            squeeze_slots(a[0] if self._first.ndim == 0 else a, self._vectors, self.order)
             for a in (self._mean, error)
         )
         return MomentEstimate(value, error, self.n_samples, self.order, self.removed)
@@ -327,10 +324,9 @@ def _same_slots(first: Sequence[Slot], second: Sequence[Slot]) -> bool:
     )
 
 
-def _width(slots: Sequence[Slot], d: int) -> int:
-    """Doubles a sample that the widest intermediate of a moment takes: half of its slots."""
-    widths = sorted((d if slot is None else slot.shape[1] for slot in slots), reverse=True)
-    return max(d, math.prod(widths[: (len(slots) + 1) // 2]))
+def _widest(widths: Sequence[int], d: int) -> int:
+    """Doubles a sample that the widest intermediate of a moment takes: about half of its slots."""
+    return max(d, math.prod(sorted(widths, reverse=True)[: (len(widths) + 1) // 2]))
 
 
 def _spread_of_means(means: Array, size: int) -> tuple[Array, Array]:
