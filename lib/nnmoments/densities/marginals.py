@@ -171,11 +171,10 @@ class Laplace(Marginal):
 
     Examples
     --------
-    >>> Laplace().log_derivative(np.array([3.0]), 2)
+    >>> Laplace().log_derivative(np.array([3.0]), 2)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: the Laplace density has a singular score of order 2 (f'' = f - delta); set \
-drop_singular=True to use its classical part, for which Stein's identity does not hold
+    ValueError: the Laplace density has a singular score of order 2 (f'' = f - delta); ...
     """
 
     drop_singular: bool = False
