@@ -53,7 +53,10 @@ def check_array(
     (2, 2)
     """
     try:
-        array = np.asarray(value, dtype=np.float64)
+        raw = np.asarray(value)
+        if raw.dtype.kind not in "biufO":  # strings and complex numbers would be converted silently
+            raise TypeError(f"got dtype {raw.dtype}")
+        array = raw.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of real numbers: {error}") from error
     if ndim is None and shape is not None:
@@ -69,7 +72,9 @@ def check_array(
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
     if array.size == 0:
         raise ValueError(f"{name} is empty: shape {array.shape}")
-    if not np.isfinite(np.sum(array)) and not np.isfinite(array).all():
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = np.sum(array)
+    if not np.isfinite(total) and not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; only finite numbers are accepted")
     return array
 
@@ -88,16 +93,14 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> i
     if (
         not isinstance(value, numbers.Integral)
         or isinstance(value, bool)
-        or value < low
-        or (high is not None and value > high)
+        or int(value) < low
+        or (high is not None and int(value) > high)
     ):
         raise ValueError(f"{name} must be an integer from {low} {top}, got {value!r}")
     return int(value)
 
 
-def check_number(
-    name: str, value: Any, *, above: float | None = None, below: float | None = None
-) -> float:
+def check_number(name: str, value: Any, *, above: float | None = None, below: float | None = None) -> float:
     """Return `value` as a finite float strictly between the bounds.
 
     Examples
@@ -112,8 +115,8 @@ def check_number(
     if (
         not isinstance(value, numbers.Real)
         or not np.isfinite(float(value))
-        or (above is not None and not value > above)
-        or (below is not None and not value < below)
+        or (above is not None and not float(value) > above)
+        or (below is not None and not float(value) < below)
     ):
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
     return float(value)

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from nnmoments._validation import check_choice
+from nnmoments._validation import check_choice, check_number
 
 __all__ = ["LEVEL", "MIME", "VERDICTS", "Claim", "LedgerError", "Rule", "load", "project_root", "record"]
 
@@ -34,18 +34,20 @@ class LedgerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Rule:
-    """When a measured interval satisfies a claim.
+    """When a measured interval satisfies a claim, and when it refutes it.
 
     ``at_most``, ``at_least`` and ``within`` bound the whole interval. ``equals`` asks that the
     interval holds the value and is no wider than ``resolution`` to either side, so that ignorance
-    does not count as agreement.
+    does not count as agreement. Nor does it count as refutation: that takes an interval which lies
+    wholly outside the bounds. In between, nothing is decided.
 
     Examples
     --------
     >>> Rule.parse({"within": [-0.55, -0.45]}).holds(-0.5, -0.53, -0.47)
     True
-    >>> Rule.parse({"equals": 1.0, "resolution": 0.1}).holds(1.0, 0.5, 1.5)
-    False
+    >>> vague = Rule.parse({"equals": 1.0, "resolution": 0.1})
+    >>> vague.holds(1.0, 0.5, 1.5), vague.fails(1.0, 0.5, 1.5), vague.fails(2.0, 1.5, 2.5)
+    (False, False, True)
     """
 
     kind: str
@@ -59,12 +61,13 @@ class Rule:
                 return cls("at_most", (float(bound),))
             case {"at_least": bound, **rest} if not rest:
                 return cls("at_least", (float(bound),))
-            case {"within": [low, high], **rest} if not rest and low < high:
+            case {"within": [low, high], **rest} if not rest and float(low) < float(high):
                 return cls("within", (float(low), float(high)))
-            case {"equals": value, "resolution": width, **rest} if not rest and width > 0:
+            case {"equals": value, "resolution": width, **rest} if not rest and float(width) > 0:
                 return cls("equals", (float(value), float(width)))
         raise LedgerError(
-            f"a rule is one of at_most: x, at_least: x, within: [a, b], equals: x with resolution: r; got {raw}"
+            "a rule is one of at_most: x, at_least: x, within: [a, b], equals: x with resolution: r; "
+            f"got {raw}"
         )
 
     def holds(self, value: float, low: float, high: float) -> bool:
@@ -80,6 +83,21 @@ class Rule:
                 return bottom <= low and high <= top
             case _, (target, width):
                 return low <= target <= high and max(high - value, value - low) <= width
+        raise AssertionError(self.kind)
+
+    def fails(self, value: float, low: float, high: float) -> bool:
+        """Say whether no point of the interval [low, high] around the value satisfies the rule."""
+        if not (math.isfinite(value) and low <= value <= high):
+            return False
+        match self.kind, self.bounds:
+            case "at_most", (bound,):
+                return low > bound
+            case "at_least", (bound,):
+                return high < bound
+            case "within", (bottom, top):
+                return high < bottom or low > top
+            case _, (target, _):
+                return not low <= target <= high
         raise AssertionError(self.kind)
 
     def __str__(self) -> str:
@@ -115,7 +133,7 @@ class Claim:
 
     @property
     def expects(self) -> bool:
-        """Whether the rule is to hold: it is to fail for a claim that is not reproduced."""
+        """Whether the rule is to hold: a claim that is not reproduced is to be refuted."""
         return self.verdict != "not-reproduced"
 
 
@@ -158,12 +176,19 @@ def _load(root: Path) -> Mapping[str, Claim]:
 
 
 def _parse(raw: Mapping[str, Any], path: Path) -> Claim:
+    if not isinstance(raw, Mapping):
+        raise LedgerError(f"{path.name}: a row must be a mapping of fields, got {raw!r}")
     name = raw.get("id", "a row without an id")
     try:
-        claim = Claim(**{**raw, "rule": Rule.parse(raw["rule"]), "source": path})
+        # YAML reads 1e-6, which has no point, as text.
+        alarm = check_number("false_alarm", float(raw["false_alarm"]), below=1.0)
+        rule = Rule.parse(raw["rule"])
+        claim = Claim(**{**raw, "rule": rule, "false_alarm": alarm, "source": path})
         check_choice("verdict", claim.verdict, VERDICTS)
         check_choice("paper", claim.paper, ("SA", "ZS", "GP", "GM", "NEW"))
-    except (KeyError, TypeError, ValueError, LedgerError) as error:
+    except KeyError as error:
+        raise LedgerError(f"{path.name}: {name}: the row has no {error}") from error
+    except (TypeError, ValueError, LedgerError) as error:
         raise LedgerError(f"{path.name}: {name}: {error}") from error
     if claim.verdict != "reproduced" and not claim.reason:
         raise LedgerError(f"{path.name}: {name}: the verdict {claim.verdict} needs a reason")
@@ -193,11 +218,15 @@ def record(id: str, value: float, interval: Sequence[float] | None = None) -> No
     claim = claims[id]
     value = float(value)
     low, high = (value, value) if interval is None else (float(interval[0]), float(interval[1]))
-    holds = claim.rule.holds(value, low, high)
+    if not (math.isfinite(value) and low <= value <= high):
+        raise LedgerError(
+            f"{id}: the value must be finite and inside its interval, got {value} [{low}, {high}]"
+        )
+    holds, fails = claim.rule.holds(value, low, high), claim.rule.fails(value, low, high)
     spread = "" if interval is None else f" [{low:.3g}, {high:.3g}]"
     found = f"{claim.measure}: {value:.3g}{spread}; rule: {claim.rule}"
-    if holds != claim.expects:
-        outcome = "holds" if holds else "fails"
+    if not (holds if claim.expects else fails):
+        outcome = "holds" if holds else "fails" if fails else "is left undecided by the interval"
         raise LedgerError(
             f"{id}: the rule {outcome}, but the ledger says {claim.verdict!r}. {found}. Mend what broke, "
             f"or change the verdict and say why in {claim.source.name}."

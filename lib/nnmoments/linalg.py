@@ -139,7 +139,7 @@ class RowMatch:
 
 
 def match_rows(estimate: npt.ArrayLike, truth: npt.ArrayLike, *, signed: bool = False) -> RowMatch:
-    r"""Match rows one to one so that the sum of squared distances is least.
+    r"""Match rows one to one so that the sum of squared relative errors is least.
 
     Decoders return neurons in any order and, unless `signed`, up to sign. The error of row i is
     :math:`\min_s \|s\hat w_{\pi(i)} - w_i\| / \|w_i\|`, s in {1, -1} (s = 1 if `signed`).

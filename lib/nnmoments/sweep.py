@@ -9,6 +9,7 @@ import argparse
 import ast
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import itertools
 import json
@@ -31,7 +32,7 @@ from scipy import stats
 from tqdm.auto import tqdm
 
 import nnmoments
-from nnmoments._validation import check_array, check_choice, check_number
+from nnmoments._validation import check_array, check_choice, check_integer, check_number
 from nnmoments.ledger import LEVEL, project_root
 
 __all__ = [
@@ -185,11 +186,12 @@ class Figure:
         provenance = document["provenance"]
         stale = provenance["source_hash"] != self.source_hash()
         if stale and not restamp:
-            return [
-                f"{self.name}: the stored result is older than the source it was made with; refresh it with "
+            message = (
+                f"{self.name}: the source has changed since the result was stored; refresh it with "
                 f"`python -m nnmoments.sweep store {self.name}`, or, if the change cannot matter to it, "
                 f"let a sample decide: `python -m nnmoments.sweep check --restamp {self.name}`"
-            ]
+            )
+            return [message]
         frame, times = pd.DataFrame(document["columns"]), document["seconds"]
         problems: list[str] = []
         if [_key(c) for c in self.cells("paper")] != [
@@ -205,12 +207,9 @@ class Figure:
             fresh, _ = self.run_cell(cell, seed=provenance["seed"])
             spent, checked = spent + times[i], checked + 1
             for name, value in fresh.items():
-                if name not in self.volatile and not _close(
-                    value, document["columns"][name][i], self.rtol
-                ):
-                    problems.append(
-                        f"{self.name}: {name} at {dict(cell)} is {value}, stored {document['columns'][name][i]}"
-                    )
+                if name not in self.volatile and not _close(value, document["columns"][name][i], self.rtol):
+                    was = document["columns"][name][i]
+                    problems.append(f"{self.name}: {name} at {dict(cell)} is {value}, stored {was}")
         print(f"{self.name}: {checked} of {len(frame)} cells recomputed, {len(problems)} differ")
         if stale and not problems:
             provenance["source_hash"] = self.source_hash()
@@ -339,8 +338,18 @@ def _imports(name: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 sub = f"{node.module}.{alias.name}"
-                names.append(sub if sub in sys.modules else node.module)
+                names.append(sub if _is_module(sub) else node.module)
     return names
+
+
+def _is_module(name: str) -> bool:
+    """Say whether the library has such a module, imported yet or not."""
+    if name.split(".")[0] != nnmoments.__name__:
+        return False
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # its parent is no package
+        return False
 
 
 def _source_hash(modules: Sequence[str]) -> str:
@@ -408,13 +417,13 @@ def slope_interval(
     values = check_array("values", values, shape=(len(sizes), None))
     if np.any(sizes <= 0) or np.any(values <= 0):
         raise ValueError("sizes and values must be positive for a log-log slope")
+    if np.all(sizes == sizes[0]):
+        raise ValueError(f"sizes must hold at least two different sizes for a slope, got {sizes}")
     x = np.log(sizes) - np.log(sizes).mean()
     return mean_interval(x @ np.log(values) / (x @ x), level=level)
 
 
-def proportion_interval(
-    successes: int, trials: int, *, level: float = LEVEL
-) -> tuple[float, float, float]:
+def proportion_interval(successes: int, trials: int, *, level: float = LEVEL) -> tuple[float, float, float]:
     """Return the share of successes and its exact (Clopper-Pearson) interval.
 
     Examples
@@ -422,7 +431,9 @@ def proportion_interval(
     >>> proportion_interval(10, 10, level=0.95)[0]
     1.0
     """
-    result = stats.binomtest(int(successes), int(trials)).proportion_ci(level, method="exact")
+    trials = check_integer("trials", trials, 1)
+    successes = check_integer("successes", successes, 0, trials)
+    result = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
     return successes / trials, float(result.low), float(result.high)
 
 
@@ -446,7 +457,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=["list", "store", "check"])
     parser.add_argument("names", nargs="*", help="figures, or chapters by their number (01); all by default")
     parser.add_argument("--seconds", type=float, default=4.0, help="check: seconds to spend on each figure")
-    parser.add_argument("--restamp", action="store_true", help="check: accept a stale hash if a sample agrees")
+    parser.add_argument(
+        "--restamp", action="store_true", help="check: accept a stale hash if a sample agrees"
+    )
     options = parser.parse_args(arguments)
     known = figures()
     names = options.names or list(known)

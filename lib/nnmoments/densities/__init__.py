@@ -1,6 +1,6 @@
-"""Densities: sample them, and evaluate their log-density derivatives and score tensors.
+r"""Densities: sample them, and evaluate their log-density derivatives and score tensors.
 
-One convention for the whole library: :math:`S_m(x) = (-1)^m \\nabla^m f(x)/f(x)`.
+One convention for the whole library: :math:`S_m(x) = (-1)^m \nabla^m f(x)/f(x)`.
 """
 
 from nnmoments.densities.base import (

@@ -4,6 +4,7 @@ import abc
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ __all__ = [
     "ScoreModel",
     "Slot",
     "check_slots",
+    "scores_to_log_derivatives",
     "squeeze_slots",
 ]
 
@@ -69,7 +71,8 @@ class Diagonal(Derivative):
         if fixed:
             tensor = coefficients[..., None] * khatri_rao(*fixed)
         diagonal = np.zeros((*lead, *(d,) * len(free), *tensor.shape[len(lead) + 1 :]))
-        index = (..., *(np.arange(d),) * len(free)) + (slice(None),) * bool(fixed)
+        steps = np.arange(d)
+        index: tuple[Any, ...] = (..., *(steps,) * len(free), *(slice(None),) * bool(fixed))
         diagonal[index] = tensor
         # The free axes come first; put each axis where its slot is.
         diagonal = diagonal.reshape(*lead, *(d,) * len(free), *widths)

@@ -10,7 +10,8 @@ from numpy.polynomial import Polynomial
 from scipy import stats
 from scipy.special import log_ndtr
 
-from nnmoments._validation import Array, check_number
+from nnmoments._validation import Array, check_integer, check_number
+from nnmoments.densities.base import MAX_ORDER
 from nnmoments.hermite import hermite
 
 __all__ = [
@@ -52,7 +53,8 @@ class Marginal(abc.ABC):
         return self._log_density((x - self.loc) / self.scale) - math.log(self.scale)
 
     def log_derivative(self, x: Array, order: int) -> Array:
-        """Return the derivative of log f of the given order, pointwise."""
+        """Return the derivative of log f of the given order, 1 to 6, pointwise."""
+        order = check_integer("order", order, 1, MAX_ORDER)
         return self._log_derivative((x - self.loc) / self.scale, order) / self.scale**order
 
     @abc.abstractmethod
@@ -231,9 +233,7 @@ class SmoothedUniform(Marginal):
 
     def _edges(self, u: Array) -> tuple[Array, Array]:
         # By symmetry evaluate at -|u|, where the two normal tails do not cancel.
-        return (-np.abs(u) + self.half_width) / self.noise, (
-            -np.abs(u) - self.half_width
-        ) / self.noise
+        return (-np.abs(u) + self.half_width) / self.noise, (-np.abs(u) - self.half_width) / self.noise
 
     def _log_mass(self, u: Array) -> Array:
         upper, lower = self._edges(u)
@@ -246,9 +246,7 @@ class SmoothedUniform(Marginal):
     def _log_derivative(self, u: Array, order: int) -> Array:
         upper, lower = self._edges(u)
         log_mass = self._log_mass(u)
-        bells = [
-            np.exp(-0.5 * edge**2 - 0.5 * math.log(2.0 * math.pi) - log_mass) for edge in (upper, lower)
-        ]
+        bells = [np.exp(-0.5 * edge**2 - 0.5 * math.log(2.0 * math.pi) - log_mass) for edge in (upper, lower)]
         ratios = [np.ones_like(u)]
         for m in range(1, order + 1):
             # d^m/du^m of Phi(u_+) is (-1)^(m-1) He_(m-1)(u_+) phi(u_+) / s^m.
@@ -296,9 +294,7 @@ class SymmetricBeta(Marginal):
     def _log_density(self, u: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             shape = self.exponent * (np.log1p(-u) + np.log1p(u))
-        norm = 2.0 * math.lgamma(self.exponent + 1.0) - math.lgamma(
-            2.0 * self.exponent + 2.0
-        )
+        norm = 2.0 * math.lgamma(self.exponent + 1.0) - math.lgamma(2.0 * self.exponent + 2.0)
         shifted = shape - norm - (2.0 * self.exponent + 1.0) * math.log(2.0)
         return np.where(np.abs(u) < 1.0, shifted, -np.inf)
 

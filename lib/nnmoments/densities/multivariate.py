@@ -70,7 +70,8 @@ class Gaussian(Density):
         self.mean = check_array("mean", mean, ndim=1)
         self.d = len(self.mean)
         self.covariance = check_array("covariance", covariance, shape=(self.d, self.d))
-        if not np.allclose(self.covariance, self.covariance.T, rtol=1e-10, atol=0.0):
+        asymmetry = np.abs(self.covariance - self.covariance.T).max()
+        if asymmetry > 1e-10 * np.abs(self.covariance).max():
             raise ValueError("covariance must be symmetric")
         try:
             self._factor = cholesky(self.covariance, lower=True)
