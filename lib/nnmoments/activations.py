@@ -60,9 +60,7 @@ class Properties:
     @property
     def admitted(self) -> bool:
         """Whether ZS's theorems apply: P1, P2 and (P3a or P3b)."""
-        return (
-            self.nonnegative_derivative and self.nonlinear and (self.smooth or self.piecewise_linear)
-        )
+        return self.nonnegative_derivative and self.nonlinear and (self.smooth or self.piecewise_linear)
 
 
 @dataclass(frozen=True)
@@ -322,9 +320,7 @@ quadratic = Activation(
 
 absolute = Activation("absolute value", np.abs, (np.sign, _zero, _zero, _zero), (0.0,))
 
-cosine = Activation(
-    "cosine", np.cos, (lambda z: -np.sin(z), lambda z: -np.cos(z), np.sin, np.cos)
-)
+cosine = Activation("cosine", np.cos, (lambda z: -np.sin(z), lambda z: -np.cos(z), np.sin, np.cos))
 
 softplus = Activation(
     "softplus",

@@ -17,13 +17,27 @@ import yaml
 
 from nnmoments._validation import check_choice, check_number
 
-__all__ = ["LEVEL", "MIME", "VERDICTS", "Claim", "LedgerError", "Rule", "load", "project_root", "record"]
+__all__ = [
+    "LEVEL",
+    "MIME",
+    "VERDICTS",
+    "Claim",
+    "LedgerError",
+    "Pending",
+    "Rule",
+    "load",
+    "pending",
+    "project_root",
+    "record",
+]
 
 #: Confidence level of every interval in the book: one false alarm in a million intervals.
 LEVEL = 1.0 - 1e-6
 
 #: Mime type under which a notebook's output carries a record.
 MIME = "application/vnd.nnmoments.claim+json"
+
+_PENDING = "pending.yml"
 
 VERDICTS = ("reproduced", "reproduced-with-correction", "not-reproduced", "extended")
 
@@ -137,6 +151,17 @@ class Claim:
         return self.verdict != "not-reproduced"
 
 
+@dataclass(frozen=True)
+class Pending:
+    """A claim of a chapter that is not written yet."""
+
+    id: str
+    paper: str
+    locus: str
+    statement: str
+    chapter: str
+
+
 def project_root(start: Path | None = None) -> Path:
     """Return the nearest folder at or above `start` (default: cwd) that holds `book/claims`.
 
@@ -163,10 +188,22 @@ def load(root: Path | None = None) -> dict[str, Claim]:
     return dict(_load(root or project_root()))
 
 
+def pending(root: Path | None = None) -> list[Pending]:
+    """Return the claims that wait for their chapter."""
+    path = (root or project_root()) / "book" / "claims" / _PENDING
+    rows = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        return [Pending(**raw) for raw in rows or []]
+    except TypeError as error:
+        raise LedgerError(f"{path.name}: {error}") from error
+
+
 @functools.cache
 def _load(root: Path) -> Mapping[str, Claim]:
     claims: dict[str, Claim] = {}
     for path in sorted((root / "book" / "claims").glob("*.yml")):
+        if path.name == _PENDING:
+            continue
         for raw in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
             claim = _parse(raw, path)
             if claim.id in claims:

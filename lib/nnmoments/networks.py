@@ -246,7 +246,9 @@ class FeedForward:
 
 
 class HiddenPolynomial:
-    r"""GP's network: a polynomial of hidden units, :math:`f = \sum_S c_S \prod_{i \in S} u(\langle w_i, x\rangle)`.
+    r"""GP's network: :math:`f = \sum_S c_S \prod_{i \in S} u(\langle w_i, x\rangle)`.
+
+    A polynomial of hidden units, of which the linear part is what the landscape decodes.
 
     Parameters
     ----------
@@ -312,10 +314,7 @@ class HiddenPolynomial:
         slopes = self.weights @ check_array("z", z, shape=(self.d,))
         units = self._units(X)
         series = np.stack(
-            [
-                self.activation.derivative(j, units) * slopes**j / math.factorial(j)
-                for j in range(order + 1)
-            ]
+            [self.activation.derivative(j, units) * slopes**j / math.factorial(j) for j in range(order + 1)]
         )
         total = np.zeros(len(units))
         for term, coefficient in self.terms.items():

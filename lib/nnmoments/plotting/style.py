@@ -7,6 +7,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,12 +21,12 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F
 #: Width of the book's text column in inches.
 WIDTH = 7.0
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "figure.dpi": 144,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "figure.constrained_layout.use": True,
-    "axes.prop_cycle": mpl.cycler(color=COLORS),
+    "axes.prop_cycle": cycler(color=COLORS),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -59,9 +60,7 @@ def axes(
         Passed to `matplotlib.pyplot.subplots` (sharex, width_ratios, subplot_kw, ...).
     """
     with mpl.rc_context(_STYLE):
-        figure, grid = plt.subplots(
-            rows, columns, figsize=(WIDTH, rows * height), squeeze=False, **options
-        )
+        figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, rows * height), squeeze=False, **options)
     # The style must still hold when artists are added and when the figure is drawn.
     mpl.rcParams.update(_STYLE)
     return figure, grid.reshape(-1)
@@ -84,9 +83,7 @@ def band(
     ax.fill_between(x, low, high, color=artist.get_color(), alpha=0.18, linewidth=0)
 
 
-def reference_slope(
-    ax: Axes, x: Sequence[float] | Array, anchor: float, slope: float, label: str
-) -> None:
+def reference_slope(ax: Axes, x: Sequence[float] | Array, anchor: float, slope: float, label: str) -> None:
     """Draw the line anchor * (x / x[0])^slope, dotted and black, in logarithmic axes."""
     x = np.asarray(x, dtype=float)
     ax.plot(x, anchor * (x / x[0]) ** slope, color="black", linestyle=":", linewidth=1.2, label=label)

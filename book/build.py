@@ -1,0 +1,280 @@
+"""Execute the chapters and render the book.
+
+The committed notebooks are never touched (but by --refresh): executed copies go to a staged source
+tree under `_build`, with the ledger page's tables beside them, and jupyter-book renders that. An
+execution is used again as long as nothing that it depends on has changed.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from nnmoments import ledger
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "_build"
+STAGE = BUILD / "stage"
+EXECUTED = BUILD / "executed"
+SITE = BUILD / "html"
+SOURCE = "https://github.com/nnmoments/nnmoments/blob/main/"
+PAPERS = {
+    "SA": "Sedghi and Anandkumar: a sparse first layer by l1",
+    "ZS": "Zhong, Song, Jain, Bartlett and Dhillon: tensor initialisation",
+    "GP": "Goel and Panigrahy: the lowest layer under high thresholds",
+    "GM": "Gao, Makkuva, Oh and Viswanath: general input distributions",
+    "NEW": "Beyond the papers",
+}
+
+
+class BuildError(Exception):
+    """The book cannot be built; the message says why."""
+
+
+# --- executing ------------------------------------------------------------------------------------
+
+
+def fingerprint(notebook: Path, preset: str, seed: int) -> str:
+    """Hash all that an execution depends on: the notebook's source and everything it can read."""
+    digest = hashlib.sha256(f"{preset} {seed} {sys.version_info[:2]}".encode())
+    cells = nbformat.read(notebook, as_version=4).cells
+    digest.update(json.dumps([[c.cell_type, c.source, c.metadata] for c in cells]).encode())
+    inputs = [
+        *(ROOT / "lib").rglob("*.py"),
+        *(ROOT / "book" / "claims").glob("*.yml"),
+        *(ROOT / "book" / "results").glob("*.json"),
+        ROOT / "requirements.lock",
+    ]
+    for path in sorted(inputs):
+        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def execute(notebook: Path, target: Path, preset: str, seed: int) -> str | None:
+    """Run one notebook with papermill; return the end of its error, None if it went well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial.ipynb")
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(notebook.parent)]
+    command += ["-k", "python3", "-p", "preset", preset, "-p", "seed", str(seed)]
+    run = subprocess.run([*command, str(notebook), str(partial)], env=environment, capture_output=True, text=True)
+    if run.returncode:
+        return run.stderr[-3000:]
+    partial.replace(target)
+    return None
+
+
+def execute_all(notebooks: list[Path], preset: str, seed: int) -> list[Path]:
+    """Execute notebooks side by side, skipping those whose last execution still stands."""
+
+    def one(notebook: Path) -> str | None:
+        target, mark = EXECUTED / notebook.name, EXECUTED / f"{notebook.stem}.key"
+        key = fingerprint(notebook, preset, seed)
+        if target.is_file() and mark.is_file() and mark.read_text() == key:
+            return None
+        mark.unlink(missing_ok=True)
+        print(f"executing {notebook.name}", flush=True)
+        error = execute(notebook, target, preset, seed)
+        if error is None:
+            mark.write_text(key)
+        return error
+
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        errors = dict(zip(notebooks, pool.map(one, notebooks), strict=True))
+    failed = {notebook: error for notebook, error in errors.items() if error is not None}
+    if failed:
+        parts = [f"{notebook.name} failed:\n{error}" for notebook, error in failed.items()]
+        raise BuildError("\n\n".join(parts))
+    return [EXECUTED / notebook.name for notebook in notebooks]
+
+
+# --- the ledger -----------------------------------------------------------------------------------
+
+
+def recorded(notebook: Path) -> dict[str, dict[str, Any]]:
+    """Return the claims that an executed notebook recorded, by id."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            outcome = output.get("data", {}).get(ledger.MIME)
+            if outcome is not None:
+                found[outcome["id"]] = outcome
+    return found
+
+
+def judge(executed: list[Path]) -> dict[str, dict[str, Any]]:
+    """Return all outcomes; raise if a row has none, or a pending row's chapter exists."""
+    outcomes: dict[str, dict[str, Any]] = {}
+    for path in executed:
+        outcomes |= recorded(path)
+    claims, pending = ledger.load(ROOT), ledger.pending(ROOT)
+    chapters = {path.stem for path in executed}
+    missing = [claim.id for claim in claims.values() if claim.id not in outcomes]
+    late = [row.id for row in pending if row.chapter in chapters]
+    if missing or late:
+        raise BuildError(
+            f"claims without a recorded value: {', '.join(missing) or 'none'}; "
+            f"claims still pending although their chapter exists: {', '.join(late) or 'none'}"
+        )
+    return outcomes
+
+
+def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
+    """Write the totals and the tables that the index and the ledger page include."""
+    claims, pending = ledger.load(ROOT), ledger.pending(ROOT)
+    counts = {v: sum(c.verdict == v for c in claims.values()) for v in ledger.VERDICTS}
+    counts["not yet run"] = len(pending)
+    badges = [
+        f'<span class="verdict verdict-{name.replace(" ", "-")}">{count} {name.replace("-", " ")}</span>'
+        for name, count in counts.items()
+        if count
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    totals = f'<p class="totals">{len(claims) + len(pending)} claims: {" ".join(badges)}</p>\n'
+    (folder / "totals.md").write_text(totals, encoding="utf-8")
+    lines: list[str] = []
+    for paper, title in PAPERS.items():
+        rows = [c for c in claims.values() if c.paper == paper]
+        waiting = [row for row in pending if row.paper == paper]
+        if not rows and not waiting:
+            continue
+        lines += [f"## {paper}. {title}", ""]
+        if rows:
+            lines += [":::{list-table}", ":header-rows: 1", ":widths: 34 14 24 28", ":class: ledger", ""]
+            lines += ["* - Claim", "  - Paper", "  - Measured", "  - Verdict"]
+            for claim in rows:
+                lines += row_lines(claim, outcomes[claim.id])
+            lines += [":::", ""]
+        if waiting:
+            lines += ["Not yet run:", ""]
+            lines += [f"- **{row.id}** ({row.locus}): {row.statement}" for row in waiting]
+            lines += [""]
+    (folder / "ledger.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
+    """Return one claim's row of the table."""
+    value = f"{outcome['value']:.3g}"
+    if outcome["low"] != outcome["high"]:
+        value += f" [{outcome['low']:.3g}, {outcome['high']:.3g}]"
+    module, _, name = claim.function.rpartition(".")
+    test_file, _, test_name = claim.test.partition("::")
+    links = (
+        f"{{ref}}`chapter <{claim.anchor}>` · [{name}]({SOURCE}{module_path(module)}) · "
+        f"[test]({SOURCE}{test_file} '{test_name}')"
+    )
+    verdict = f'<span class="verdict verdict-{claim.verdict}">{claim.verdict.replace("-", " ")}</span>'
+    reason = f" {claim.reason}" if claim.reason else ""
+    return [
+        f"* - **{claim.id}** ({claim.locus}): {claim.statement} <br> {links}",
+        f"  - {escape(claim.paper_value)}",
+        f"  - {claim.measure}: **{value}**; rule: {claim.rule}",
+        f"  - {verdict}{reason}",
+    ]
+
+
+def module_path(module: str) -> str:
+    """Return the file of a module, relative to the root."""
+    while module:
+        stem = ROOT / "lib" / Path(*module.split("."))
+        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if path.is_file():
+                return str(path.relative_to(ROOT))
+        module = module.rpartition(".")[0]
+    raise BuildError(f"no module {module}")
+
+
+# --- rendering ------------------------------------------------------------------------------------
+
+
+def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
+    """Lay out the source tree that jupyter-book reads."""
+    shutil.rmtree(STAGE, ignore_errors=True)
+    shutil.copytree(ROOT / "book", STAGE / "book", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    (STAGE / "notebooks").mkdir()
+    for path in executed:
+        notebook = nbformat.read(path, as_version=4)
+        # Times and paths of the run say nothing to a reader and differ from build to build.
+        notebook.metadata.pop("papermill", None)
+        for cell in notebook.cells:
+            cell.metadata.pop("papermill", None)
+            cell.metadata.pop("execution", None)
+        # The injected parameters repeat the defaults.
+        notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+        nbformat.write(notebook, STAGE / "notebooks" / path.name)
+    shutil.copy(ROOT / "_config.yml", STAGE)
+    write_ledger(STAGE / "book" / "_generated", outcomes)
+
+
+def render() -> None:
+    """Run jupyter-book on the stage; warnings are errors."""
+    shutil.rmtree(SITE, ignore_errors=True)
+    shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(STAGE), "--path-output", str(ROOT)]
+    command += ["--toc", str(STAGE / "book" / "_toc.yml"), "--config", str(STAGE / "_config.yml")]
+    command += ["--all", "-n", "-W", "--keep-going", "--quiet"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    if run.returncode or not (SITE / "index.html").is_file():
+        raise BuildError(f"jupyter-book failed:\n{run.stdout[-4000:]}\n{run.stderr[-6000:]}")
+
+
+def refresh(notebooks: list[Path]) -> None:
+    """Execute the committed notebooks in place at the quick preset, seed 0."""
+    for notebook, executed in zip(notebooks, execute_all(notebooks, "quick", 0), strict=True):
+        document = nbformat.read(executed, as_version=4)
+        document.metadata.pop("papermill", None)
+        document.cells = [c for c in document.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+        for count, cell in enumerate((c for c in document.cells if c.cell_type == "code"), start=1):
+            cell.metadata.pop("papermill", None)
+            cell.metadata.pop("execution", None)
+            cell.execution_count = count
+        nbformat.write(document, notebook)
+        print(f"refreshed {notebook.relative_to(ROOT)}")
+
+
+def main() -> int:
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(description="Execute the chapters and render the book.")
+    parser.add_argument("--chapter", help="execute only this chapter, to _build/chapters; do not render")
+    parser.add_argument("--preset", default="quick", choices=["quick", "paper"])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--refresh", action="store_true", help="re-execute the committed notebooks in place")
+    options = parser.parse_args()
+    notebooks = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    try:
+        if options.refresh:
+            refresh(notebooks)
+        elif options.chapter:
+            chosen = [n for n in notebooks if n.name.startswith(options.chapter)]
+            if len(chosen) != 1:
+                known = ", ".join(n.name[:2] for n in notebooks)
+                raise BuildError(f"no chapter {options.chapter}; known: {known}")
+            target = BUILD / "chapters" / f"{chosen[0].stem}-{options.preset}-{options.seed}.ipynb"
+            error = execute(chosen[0], target, options.preset, options.seed)
+            if error:
+                raise BuildError(error)
+            print(target)
+        else:
+            executed = execute_all(notebooks, options.preset, options.seed)
+            stage(executed, judge(executed))
+            render()
+            print(SITE / "index.html")
+    except (BuildError, ledger.LedgerError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
