@@ -59,12 +59,12 @@ def logistic_reference(u):
     return mpmath.exp(-u) / (1 + mpmath.exp(-u)) ** 2
 
 
-def student_reference(u, nu=mpmath.mpf(4)):
+def student_reference(u, nu=4):
     norm = mpmath.gamma((nu + 1) / 2) / mpmath.gamma(nu / 2) / mpmath.sqrt(nu * mpmath.pi)
     return norm * (1 + u**2 / nu) ** (-(nu + 1) / 2)
 
 
-def smoothed_reference(u, b=mpmath.mpf(1), s=mpmath.mpf("0.5")):
+def smoothed_reference(u, b=1, s=0.5):
     root = s * mpmath.sqrt(2)
     return (mpmath.erfc((u - b) / root) - mpmath.erfc((u + b) / root)) / (4 * b)
 
@@ -151,7 +151,7 @@ CASES = {
         Factors(
             smoothed_reference,
             scaled(
-                lambda u: smoothed_reference(u, mpmath.mpf(2), mpmath.mpf("0.75")), mpmath.mpf("-0.5"), 1.5
+                lambda u: smoothed_reference(u, 2, 0.75), mpmath.mpf("-0.5"), 1.5
             ),
         ),
         POINTS,

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import PolynomialFeatures
 
-from nnmoments._validation import Array, check_array, check_integer, check_samples
+from nnmoments._validation import Array, check_array, check_integer
 from nnmoments.moments.samples import CHUNK_DOUBLES, MAX_MOMENT_ORDER, as_samples
 
 __all__ = ["ControlVariate", "control_residuals"]
@@ -102,7 +102,7 @@ def control_residuals(X: npt.ArrayLike, y: npt.ArrayLike, control: ControlVariat
     rows = max(1, CHUNK_DOUBLES // count)
 
     def points(part: slice) -> Array:
-        chunk = np.asarray(X[part], dtype=np.float64)
+        chunk = check_array("X", X[part])
         return chunk if basis is None else chunk @ basis
 
     # Polynomials of shifted and scaled points are the same space, better conditioned.
@@ -121,9 +121,7 @@ def control_residuals(X: npt.ArrayLike, y: npt.ArrayLike, control: ControlVariat
     for fold in range(folds):
         for part, polynomials in chunks(edges[fold], edges[fold + 1]):
             gram[fold] += polynomials.T @ polynomials
-            right[fold] += polynomials.T @ labels[part]
-    if not (np.isfinite(gram).all() and np.isfinite(right).all()):
-        check_samples(X, y)
+            right[fold] += polynomials.T @ check_array("y", labels[part])
     residuals = np.array(labels, dtype=np.float64)
     for fold in range(folds):
         normal, target = gram.sum(axis=0) - gram[fold], right.sum(axis=0) - right[fold]

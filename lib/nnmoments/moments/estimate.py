@@ -280,6 +280,7 @@ def cross_moment(
     accumulator = CrossMoment(score, order, bases=bases, block_size=block_size)
     if control is None:
         return accumulator.partial_fit(X, y).estimate()
+    X, y = as_samples(X, y, score.d)
     residuals = control_residuals(X, y, control, order)
     check_varying(y)  # the residual of a constant is rounding noise, which varies
     accumulator.removed = control.describe(accumulator.order)
