@@ -260,7 +260,7 @@ class _Search:
         part = DualSolution(
             W[first], solution.bound[first], solution.objective[first], solution.iterations[first]
         )
-        if not self._noisy:
+        if not self._noisy and names[0] != "candidate":  # those are rounded already
             part = polish(self._Q, R[first], part)
         self.W = np.concatenate([self.W, part.W])
         self.gap = np.concatenate([self.gap, part.gap])
