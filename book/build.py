@@ -67,7 +67,9 @@ def execute(notebook: Path, target: Path, preset: str, seed: int) -> str | None:
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(notebook.parent)]
     command += ["-k", "python3", "-p", "preset", preset, "-p", "seed", str(seed)]
-    run = subprocess.run([*command, str(notebook), str(partial)], env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        [*command, str(notebook), str(partial)], env=environment, capture_output=True, text=True
+    )
     if run.returncode:
         return run.stderr[-3000:]
     partial.replace(target)
@@ -210,7 +212,9 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
             cell.metadata.pop("papermill", None)
             cell.metadata.pop("execution", None)
         # The injected parameters repeat the defaults.
-        notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+        notebook.cells = [
+            c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])
+        ]
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     shutil.copy(ROOT / "_config.yml", STAGE)
     write_ledger(STAGE / "book" / "_generated", outcomes)
@@ -234,7 +238,9 @@ def refresh(notebooks: list[Path]) -> None:
     for notebook, executed in zip(notebooks, execute_all(notebooks, "quick", 0), strict=True):
         document = nbformat.read(executed, as_version=4)
         document.metadata.pop("papermill", None)
-        document.cells = [c for c in document.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+        document.cells = [
+            c for c in document.cells if "injected-parameters" not in c.metadata.get("tags", [])
+        ]
         for count, cell in enumerate((c for c in document.cells if c.cell_type == "code"), start=1):
             cell.metadata.pop("papermill", None)
             cell.metadata.pop("execution", None)

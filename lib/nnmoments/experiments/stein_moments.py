@@ -26,6 +26,7 @@ from nnmoments.sweep import Figure, grid
 __all__ = [
     "INPUTS",
     "SIGMAS",
+    "coefficient_table",
     "coefficients",
     "control_variates",
     "convergence",
@@ -71,7 +72,13 @@ def _matched_gaussian(density: Density, rng: np.random.Generator) -> Gaussian:
 
 # --- the moment converges ------------------------------------------------------------------------
 
-_SIZES = {"quick": [1_000, 4_000, 16_000, 64_000], "paper": [1_000, 10_000, 100_000, 1_000_000]}
+_SIZES = {
+    "quick": [1_000, 4_000, 16_000, 64_000],
+    "paper": [1_000, 10_000, 100_000, 1_000_000],
+    # Angles between spans are in their asymptotic range from here on.
+    "quick spans": [8_000, 32_000, 128_000],
+    "paper spans": [10_000, 100_000, 1_000_000],
+}
 
 
 def _biased_teacher(d: int, rng: np.random.Generator) -> OneHiddenLayer:
@@ -96,7 +103,7 @@ def _convergence(*, order: int, d: int, sizes: str, trial: int, rng: np.random.G
 convergence = Figure(
     "01-moment-convergence",
     _convergence,
-    quick=grid(order=[1, 2, 3, 4], d=[6], sizes=["quick"], trial=range(20)),
+    quick=grid(order=[1, 2, 3, 4], d=[6], sizes=["quick"], trial=range(40)),
     paper=grid(order=[1, 2, 3, 4], d=[6], sizes=["paper"], trial=range(100)),
 )
 
@@ -109,8 +116,10 @@ def _defect(*, density: str, score: str, sizes: str, trial: int, rng: np.random.
     d = 5
     f = input_density(density, d)
     model = f if score == "true" else _matched_gaussian(f, rng)
+    # Units that look along the diagonal, where the mixture has its two modes.
+    units = 2.0 * (np.ones((4, d)) + 0.5 * rng.standard_normal((4, d))) / math.sqrt(d)
     g = FeedForward(
-        [rng.standard_normal((4, d)) / math.sqrt(d), rng.standard_normal((3, 4))],
+        [units, rng.standard_normal((3, 4))],
         tanh,
         biases=[rng.standard_normal(4), np.zeros(3)],
     )
@@ -184,13 +193,13 @@ row_spans = Figure(
     quick=grid(
         link=["softmax", "sigmoid"],
         density=["gaussian", "mixture", "logistic", "student"],
-        sizes=["quick"],
-        trial=range(6),
+        sizes=["quick spans"],
+        trial=range(12),
     ),
     paper=grid(
         link=["softmax", "sigmoid"],
         density=["gaussian", "mixture", "logistic", "student"],
-        sizes=["paper"],
+        sizes=["paper spans"],
         trial=range(20),
     ),
 )
@@ -256,6 +265,12 @@ _PRINTED_RHO = {
 }
 
 
+def coefficient_table() -> pd.DataFrame:
+    """Return the coefficients m_1 to m_4 of the slides' activations at unit norm."""
+    rows = [[phi.moment_coefficient(m) for m in range(1, 5)] for phi in SLIDES]
+    return pd.DataFrame(rows, index=[phi.name for phi in SLIDES], columns=["m_1", "m_2", "m_3", "m_4"])
+
+
 def property_table() -> pd.DataFrame:
     """Return P1 to P3 of the slides' eight activations, computed, and whether the slides agree."""
     rows = []
@@ -311,6 +326,9 @@ def _control_variates(*, order: int, n: int, trial: int, rng: np.random.Generato
 control_variates = Figure(
     "01-control-variates",
     _control_variates,
-    quick=grid(order=[1, 2, 3], n=[1_000, 4_000, 16_000], trial=range(20)),
+    quick=[
+        *grid(order=[1], n=[1_000, 4_000, 16_000], trial=range(200)),
+        *grid(order=[2, 3], n=[1_000, 4_000, 16_000], trial=range(30)),
+    ],
     paper=grid(order=[1, 2, 3], n=[1_000, 10_000, 100_000, 1_000_000], trial=range(100)),
 )

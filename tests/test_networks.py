@@ -1,0 +1,193 @@
+"""Teacher networks: derivatives by finite differences, moments by Monte Carlo and quadrature."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from nnmoments.activations import SLIDES, cosine, relu, relu_threshold, sigmoid, softplus, squared_relu, tanh
+from nnmoments.densities import Gaussian, StandardNormal
+from nnmoments.linalg import outer_power
+from nnmoments.moments import cross_moment
+from nnmoments.networks import (
+    FeedForward,
+    HiddenPolynomial,
+    OneHiddenLayer,
+    conditioned_weights,
+    sparse_weights,
+)
+
+RNG = np.random.default_rng(12)
+POINTS = RNG.standard_normal((5, 3))
+
+
+def one_hidden_layer(phi=softplus):
+    return OneHiddenLayer(np.array([[1.0, 0.2, 0.0], [-0.4, 0.8, 0.3]]), phi, [1.0, -2.0], [0.1, -0.5])
+
+
+def feed_forward(link, depth=3):
+    sizes = [3, 4, 4, 5][: depth + 1]
+    rng = np.random.default_rng(depth)
+    weights = [rng.standard_normal((b, a)) for a, b in itertools.pairwise(sizes)]
+    return FeedForward(weights, tanh, link=link, biases=[rng.standard_normal(b) for b in sizes[1:]])
+
+
+def difference(function, X, step=1e-5):
+    """Central differences along each coordinate, as the last axis."""
+    shifts = step * np.eye(X.shape[1])
+    return np.stack([(function(X + e) - function(X - e)) / (2 * step) for e in shifts], axis=-1)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+def test_derivative_is_that_of_the_one_before(order):
+    net = one_hidden_layer()
+    numeric = difference(lambda X: net.derivative(X, order), POINTS)
+    np.testing.assert_allclose(net.derivative(POINTS, order + 1), numeric, rtol=1e-6, atol=1e-8)
+
+
+def test_value_is_the_formula():
+    net = one_hidden_layer(relu)
+    expected = [
+        sum(v * max(w @ x + b, 0.0) for w, v, b in zip(net.weights, net.output, net.biases, strict=True))
+        for x in POINTS
+    ]
+    np.testing.assert_allclose(net(POINTS), expected)
+
+
+@pytest.mark.parametrize("phi", SLIDES, ids=lambda a: a.name)
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_zs_claim_5_2(phi, order):
+    """M_j = sum_i v_i m_{j,i} wbar_i^(x)j with m in terms of gamma. ZS Claim 5.2."""
+    weights = np.array([[1.0, 2.0], [0.5, -0.3]])
+    net = OneHiddenLayer(weights, phi, [1.0, -1.0])
+    expected = np.zeros((2,) * order)
+    for w, v in zip(weights, [1.0, -1.0], strict=True):
+        norm = np.linalg.norm(w)
+        g = [phi.gamma(j, scale=norm) for j in range(5)]
+        m = [g[0], g[1], g[2] - g[0], g[3] - 3 * g[1], g[4] + 3 * g[0] - 6 * g[2]][order]
+        expected += v * m * outer_power((w / norm)[None], order)[0]
+    np.testing.assert_allclose(net.moment(order), expected, atol=1e-10)
+
+
+def test_fourth_moment_as_printed_is_not_the_hermite_tensor():
+    """ZS Definition 5.1 prints I (x~) I with the six-term product; only half of it is right."""
+    density = StandardNormal(2)
+    X, eye = np.array([[0.7, -1.1]]), np.eye(2)
+    x = X[0]
+    placements = list(itertools.combinations(range(4), 2))
+
+    def product(first, second):
+        total = np.zeros((2,) * 4)
+        for pair in placements:
+            rest = [i for i in range(4) if i not in pair]
+            total += np.einsum(first, list(pair), second, rest, [0, 1, 2, 3])
+        return total
+
+    base = outer_power(X, 4)[0] - product(np.outer(x, x), eye)
+    np.testing.assert_allclose(density.score(X, 4)[0], base + 0.5 * product(eye, eye))
+    assert np.abs(density.score(X, 4)[0] - base - product(eye, eye)).max() == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_moment_under_a_general_gaussian(order):
+    """E[grad^m f] by Monte Carlo over N(mu, Sigma); worst |z| over at most 9 entries, P < 1e-5."""
+    net = one_hidden_layer()
+    mean, spread = np.array([0.3, -0.2, 0.5]), np.array([[1.0, 0.3, 0.0], [0.3, 2.0, -0.4], [0.0, -0.4, 0.7]])
+    values = net.derivative(Gaussian(mean, spread).sample(100_000, rng=5), order)
+    error = values.std(axis=0) / np.sqrt(len(values))
+    z = (values.mean(axis=0) - net.moment(order, mean=mean, covariance=spread)) / error
+    assert np.abs(z).max() < 5
+
+
+@pytest.mark.parametrize("phi", [relu, squared_relu, tanh], ids=lambda a: a.name)
+def test_moment_is_what_stein_estimates(phi):
+    """T_2 of a sample against the exact moment, kinks included; |z| < 6 for 64 blocks, P < 1e-5."""
+    net = one_hidden_layer(phi)
+    X = StandardNormal(3).sample(100_000, rng=8)
+    estimate = cross_moment(X, net(X), StandardNormal(3), 2)
+    assert (np.abs(estimate.value - net.moment(2)) / estimate.standard_error).max() < 6
+
+
+@pytest.mark.parametrize("link", ["softmax", "sigmoid", "identity"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_jacobian(link, depth):
+    """SA Theorem 1 and Section 3.2: grad E[y|x] = B(x) A_1, at any depth."""
+    net = feed_forward(link, depth)
+    jacobian = net.jacobian(POINTS)
+    np.testing.assert_allclose(jacobian, difference(net, POINTS), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(net.mean_factor(POINTS) @ net.weights[0], jacobian.mean(axis=0), atol=1e-13)
+
+
+@pytest.mark.parametrize("link", ["softmax", "sigmoid", "identity"])
+def test_labels_have_the_right_mean(link):
+    """|z| < 5 over 5 label columns at 3 links: P < 1e-5."""
+    net = feed_forward(link)
+    labels = net.sample_labels(
+        np.repeat(POINTS[:1], 40_000, axis=0), noise=0.5 if link == "identity" else 0.0, rng=1
+    )
+    if link == "softmax":
+        np.testing.assert_array_equal(labels.sum(axis=1), 1.0)
+    error = labels.std(axis=0) / np.sqrt(len(labels)) + 1e-12
+    assert (np.abs(labels.mean(axis=0) - net(POINTS[:1])[0]) / error).max() < 5
+
+
+@pytest.mark.parametrize("order", range(5))
+def test_polynomial_directional_derivatives(order):
+    """Against the Taylor polynomial fitted along the direction."""
+    net = HiddenPolynomial(
+        [[1.0, 0.2, 0.0], [-0.4, 0.8, 0.3]],
+        cosine,
+        {(): 1.0, (0,): 2.0, (1,): -1.0, (0, 1): 1.5, (1, 1): 0.5},
+    )
+    z = np.array([0.3, -0.5, 0.8])
+    nodes = 0.4 * np.cos(np.pi * (np.arange(13) + 0.5) / 13)
+    values = np.stack([net(POINTS + s * z) for s in nodes])
+    fitted = np.polynomial.chebyshev.Chebyshev.fit
+    numeric = [
+        float(fitted(nodes, values[:, i], 12).deriv(order)(0.0)) if order else net(POINTS)[i]
+        for i in range(5)
+    ]
+    np.testing.assert_allclose(net.directional_derivative(POINTS, z, order), numeric, rtol=1e-6, atol=1e-6)
+
+
+def test_polynomial_of_thresholds():
+    net = HiddenPolynomial(np.eye(3), relu_threshold(0.5), {(0, 2): 3.0, (): -1.0})
+    X = np.array([[1.5, 9.0, 2.5], [0.2, 0.0, 9.0]])
+    np.testing.assert_allclose(net(X), [3.0 * 1.0 * 2.0 - 1.0, -1.0])
+
+
+def test_weights_of_the_experiments():
+    weights = conditioned_weights(4, 7, condition=3.0, rng=2)
+    np.testing.assert_allclose(np.linalg.svd(weights)[1], np.linspace(3.0, 1.0, 4))
+    sparse = sparse_weights(50, 400, density=0.1, rng=3)
+    np.testing.assert_allclose(np.linalg.norm(sparse, axis=1), 1.0)
+    assert abs((sparse != 0).mean() - 0.1) < 5 * np.sqrt(0.1 * 0.9 / sparse.size)
+    assert (sparse_weights(200, 5, density=0.05, rng=4) != 0).any(axis=1).all()
+    np.testing.assert_array_equal(conditioned_weights(2, 3, rng=9), conditioned_weights(2, 3, rng=9))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: OneHiddenLayer([[0.0, 0.0]], relu), "weights must not have a zero row"),
+        (lambda: OneHiddenLayer([[1.0, 0.0]], relu, [1.0, 2.0]), r"output must have shape \(1\)"),
+        (lambda: OneHiddenLayer([[1.0, 0.0]], relu)(np.ones((3, 5))), r"X must have shape \(any, 2\)"),
+        (lambda: FeedForward([], relu), "weights must hold at least one matrix"),
+        (lambda: FeedForward([np.ones((2, 3)), np.ones((2, 3))], relu), r"weights\[1\] must have shape"),
+        (lambda: FeedForward([np.ones((2, 3))], relu, link="probit"), "link must be one of"),
+        (lambda: FeedForward([np.ones((2, 3))], relu, biases=[]), "biases must be one a layer"),
+        (
+            lambda: feed_forward("softmax").sample_labels(POINTS, noise=1.0),
+            "noise is for identity links only",
+        ),
+        (lambda: HiddenPolynomial(np.eye(2), relu, {(2,): 1.0}), "terms must name units 0 to 1"),
+        (lambda: HiddenPolynomial(np.eye(2), relu, {}), "terms must hold at least one coefficient"),
+        (lambda: conditioned_weights(4, 3, rng=0), "k must be an integer from 1 to 3"),
+        (lambda: conditioned_weights(2, 3, condition=0.5, rng=0), "condition must be at least 1"),
+        (lambda: sparse_weights(2, 3, density=1.5, rng=0), r"density must be in \(0, 1\]"),
+        (lambda: OneHiddenLayer([[1.0]], sigmoid).moment(-1), "order must be an integer from 0 up"),
+    ],
+)
+def test_bad_input_is_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
