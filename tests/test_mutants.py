@@ -1,0 +1,20 @@
+"""The mutants are run by hand (`python tests/mutants/run.py`); here only that each still applies."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+_spec = importlib.util.spec_from_file_location("mutants_list", HERE / "mutants" / "mutants.py")
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+
+
+@pytest.mark.parametrize("mutant", _module.MUTANTS, ids=lambda m: f"{m.module}: {m.slip}")
+def test_mutant_applies(mutant):
+    path = HERE.parent / "lib" / "nnmoments" / mutant.module
+    source = path.read_text(encoding="utf-8")
+    assert source.count(mutant.old) == 1
+    compile(source.replace(mutant.old, mutant.new), str(path), "exec")
+    assert (HERE.parent / mutant.tests).is_file()
