@@ -82,6 +82,7 @@ def test_choice():
     ("X", "y", "message"),
     [
         (np.zeros((3, 2)), np.zeros(4), "y must have as many rows as X: 3, got 4"),
+        (np.zeros((3, 2)), np.zeros((2, 1)), "y must have as many rows as X: 3, got 2"),
         (np.zeros((3, 2)), np.zeros((3, 1, 1)), "y must have 1 or 2 axes"),
         (np.zeros(3), np.zeros(3), "X must have 2 axes"),
         (np.zeros((0, 2)), np.zeros(0), "X is empty"),
