@@ -625,6 +625,29 @@ def test_labels_that_vary_only_between_chunks_are_not_constant():
         (low + low).estimate()
 
 
+def test_a_refused_chunk_leaves_the_accumulator_as_it_was(monkeypatch):
+    monkeypatch.setattr(estimate_module, "CHUNK_DOUBLES", 20)
+    moment = CrossMoment(N2, 1, block_size=5)
+    with pytest.raises(ValueError, match="X holds NaN"):
+        moment.partial_fit(np.vstack([X0, [[np.nan, 0.0]]]), np.append(Y0, 1.0))
+    assert moment.n_samples == 0
+    moment.partial_fit(X0, Y0)
+    before = moment.estimate()
+    with pytest.raises(ValueError, match="X holds NaN"):
+        moment.partial_fit(np.vstack([X0, [[np.nan, 0.0]]]), np.append(Y0, 1.0))
+    after = moment.estimate()
+    assert after.n_samples == 100
+    np.testing.assert_array_equal(after.value, before.value)
+    np.testing.assert_array_equal(after.standard_error, before.standard_error)
+
+
+def test_buffers_may_be_reused():
+    y = np.zeros((50, 2))
+    moment = CrossMoment(N2, 1).partial_fit(X0[:50], y)
+    y[:] = 1.0
+    assert moment.partial_fit(X0[50:], y).estimate().n_samples == 100
+
+
 def test_representation_and_names():
     assert repr(CrossMoment(N2, 2).partial_fit(X0, Y0)) == (
         "CrossMoment(StandardNormal(d=2), order=2, n_samples=100)"

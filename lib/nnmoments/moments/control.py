@@ -28,8 +28,8 @@ class ControlVariate:
     degree : int, optional
         Degree of the polynomials, at most m - 1 (the default).
     basis : (d, k) array, optional
-        Use polynomials of V^T x only; for a moment projected on V no others matter when x is
-        Gaussian with covariance I and V orthonormal.
+        Use polynomials of V^T x only, which is much cheaper. If x is N(0, I) and E[y|x] depends on
+        V^T x alone, as for a network whose weights V spans, other polynomials remove nothing.
     folds : int
         At least 2.
 
@@ -72,6 +72,10 @@ def control_residuals(X: npt.ArrayLike, y: npt.ArrayLike, control: ControlVariat
     ------
     ValueError
         If a fold is too small for the number of polynomials, or an argument does not fit.
+
+    Notes
+    -----
+    The memory is that of the residuals, as large as y, and of one chunk; X may be memory-mapped.
 
     Examples
     --------

