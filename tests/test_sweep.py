@@ -159,8 +159,7 @@ def test_outputs_are_plain_and_rounded_to_ten_digits():
 def test_an_interrupted_run_goes_on_where_it_stopped(example):
     figure = example.figure
     whole = figure.run("paper", seed=0, n_jobs=1)
-    (checkpoint,) = (example_path := figure.path.parents[2] / "_build" / "sweeps").iterdir()
-    assert example_path.is_dir()
+    (checkpoint,) = (figure.path.parents[2] / "_build" / "sweeps").iterdir()
     lines = checkpoint.read_text(encoding="utf-8").splitlines()
     # As after a kill: five cells done, the sixth half written.
     kept = [line for line in lines if line][:6]
