@@ -14,6 +14,7 @@ from nnmoments.sparse.programme import METHODS, planted_candidates, polish, solv
 from nnmoments.sparse.refinement import refine_rows
 from nnmoments.sparse.screening import screen
 from nnmoments.sparse.selection import FALSE_ENTRY, select_rows, sparsity, support
+from nnmoments.sparse.swapping import fits, improve_rows
 
 __all__ = ["MissedRowCheck", "SparseRecovery", "recover_rows"]
 
@@ -175,11 +176,17 @@ def recover_rows(
     if columns == "fast":
         spent = search.fast()
         finished = _finish(M, error, basis, search.W, refine)
-        if len(search.W) == basis.k and expansion_margin(finished[1]) >= 0:
+        proven = len(search.W) == basis.k and expansion_margin(finished[1]) >= 0
+        if proven and (error is None or not refine or fits(M, error, finished[0])):
             check = MissedRowCheck("expansion", spent, 0.0, 0.0 if error is None else FALSE_ENTRY)
         else:
             check = search.sample(spent)
-            finished = _finish(M, error, basis, search.W, refine)
+            if error is None or not refine or len(search.W) < basis.k:
+                finished = _finish(M, error, basis, search.W, refine)
+            else:
+                improved = improve_rows(M, error, finished[0], search.pool())
+                if improved is not finished[0]:
+                    finished = (*refine_rows(M, error, improved), True)
     else:
         search.solve(search.used if columns == "all" else search.pairs())
         search.choose()
@@ -231,6 +238,7 @@ class _Search:
         self.used = np.flatnonzero(lengths > _ZERO_COLUMN * lengths.max())
         self._order = rng.permutation(self.used)
         self.W = np.empty((0, len(Q)))
+        self._seen = self.W
         self.gap = np.empty(0)
         self.sources: list[object] = []
         self.n_programmes = 0
@@ -271,9 +279,16 @@ class _Search:
         scores = np.concatenate(
             [sparsity(self.W[i : i + 256] @ self._Q, self._ordering) for i in range(0, len(self.W), 256)]
         )
+        self._seen = np.concatenate([self._seen, self.W]) if self._noisy else self.W
         kept = select_rows(self.W, scores, len(self._Q), noisy=self._noisy)
         self.W, self.gap = self.W[kept], self.gap[kept]
         self.sources = [self.sources[i] for i in kept]
+
+    def pool(self) -> Array:
+        """Return the rows of all candidates seen, sparsest first, of unit length."""
+        rows = self._seen @ self._Q
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows[np.argsort(sparsity(rows, "ratio"), kind="stable")]
 
     def fast(self) -> int:
         """Candidate directions, and random columns until k rows are in hand; return how many columns."""
@@ -300,8 +315,11 @@ class _Search:
             known, _, _, _ = screen(self._Q, R, self.W, tol=self._tol)
             self.n_programmes += int(known.sum())
             if not known.all():
+                kept = self.W, self.gap, self.sources
                 self.solve(part[~known])
                 self.choose()
+                if self._noisy and len(kept[0]) == k:
+                    self.W, self.gap, self.sources = kept  # whole sets are compared, not single rows
         if wanted == len(order):
             return MissedRowCheck("all columns", wanted, 0.0, 0.0)
         return MissedRowCheck("random columns", wanted, share, k * (1.0 - share) ** wanted)

@@ -55,7 +55,7 @@ def solve_highs(Q: Array, R: Array, *, keep_dual: bool = False) -> DualSolution:
 
     k, n = Q.shape
     model = highspy.Highs()
-    model.setOptionValue("output_flag", False)
+    model.silent()
     model.setOptionValue("small_matrix_value", 1e-12)
     model.setOptionValue("primal_feasibility_tolerance", 1e-10)
     model.setOptionValue("dual_feasibility_tolerance", 1e-10)

@@ -18,7 +18,9 @@ _ROUNDS = 30
 _STILL = 1e-6
 
 
-def refine_rows(M: Array, standard_error: Array, rows: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+def refine_rows(
+    M: Array, standard_error: Array, rows: Array, *, rounds: int = _ROUNDS
+) -> tuple[Array, npt.NDArray[np.bool_]]:
     r"""Alternate least squares for B and for A on its support, the support by its standard errors.
 
     .. math:: \min_{B,\, A:\ \operatorname{supp} A \subseteq \Omega} \|D (M - B A)\|_F^2
@@ -31,6 +33,8 @@ def refine_rows(M: Array, standard_error: Array, rows: Array) -> tuple[Array, np
     M, standard_error : (n_y, n) arrays
     rows : (k, n) array
         A start, for instance l1 rows.
+    rounds : int
+        At most; fewer if the rows stop moving.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def refine_rows(M: Array, standard_error: Array, rows: Array) -> tuple[Array, np
     target, error = D[:, None] * M, D[:, None] * standard_error
     A = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     mask = np.ones(A.shape, dtype=bool)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         B = np.linalg.lstsq(A.T, target.T, rcond=None)[0].T
         inverse = np.linalg.pinv(B)
         free = inverse @ target

@@ -1,0 +1,218 @@
+"""Figures of chapter 2."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nnmoments._validation import Array
+from nnmoments.plotting.style import COLORS, axes, band, reference_slope
+
+__all__ = [
+    "beyond",
+    "classifier",
+    "depth",
+    "expansion",
+    "noise",
+    "phase_size",
+    "phase_theta",
+    "samples",
+    "scores",
+    "solvers",
+]
+
+_METHODS = {
+    "all": "all columns (paper)",
+    "pairs": "pairs of columns (DC)",
+    "fast": "fast path",
+    "l4": "$\\ell_4$ directions, rounded",
+    "sphere": "sphere directions, rounded",
+}
+_WAYS = {
+    "paper": "all columns, $\\ell_0$ order (paper)",
+    "plain": "plain moment, fast path",
+    "control": "+ linear control",
+    "refined": "+ refinement on the support",
+    "learner": "both (the learner)",
+}
+
+
+def _curves(frame: pd.DataFrame, column: str) -> tuple[Array, Array]:
+    """Return sizes (s,) and values (s, trials) of a column of lists."""
+    return np.array(frame["n"].iloc[0]), np.array(frame[column].tolist()).T
+
+
+def _heat(ax: Axes, frame: pd.DataFrame, x: str, title: str) -> None:
+    """Draw the share of exact recoveries over (x, k)."""
+    share = (frame["exact"] / frame["trials"]).to_numpy()
+    table = frame.assign(share=share).pivot(index="k", columns=x, values="share")
+    mesh = ax.pcolormesh(
+        table.columns, table.index, table.to_numpy(), cmap="cividis", vmin=0, vmax=1, shading="nearest"
+    )
+    ax.grid(visible=False)
+    ax.set(title=title, xlim=ax.get_xlim(), ylim=ax.get_ylim())
+    if ax.get_subplotspec() is not None and ax.get_subplotspec().is_last_col():  # type: ignore[union-attr]
+        ax.figure.colorbar(mesh, ax=ax, label="share exact", pad=0.02)
+
+
+def phase_theta(live: pd.DataFrame, stored: pd.DataFrame, alpha: float) -> Figure:
+    """Exact recovery over (theta, k), with the edges 2/k and alpha / sqrt(k)."""
+    figure, panels = axes(1, 2, height=2.9)
+    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
+        _heat(ax, frame, "theta", title)
+        bottom, top = ax.get_ylim()
+        k = np.linspace(bottom, top, 200)
+        ax.plot(2.0 / k, k, color="white", linestyle="--", label="$2/k$")
+        ax.plot(alpha / np.sqrt(k), k, color=COLORS[1], label=r"$\alpha/\sqrt{k}$")
+        ax.set(xlabel=r"density $\theta$")
+    panels[0].set_ylabel("hidden units $k$")
+    panels[0].legend(loc="lower right", facecolor="#333333", frameon=True, labelcolor="white")
+    return figure
+
+
+def phase_size(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Exact recovery over (d, k) at theta = 1 / (2 sqrt k), with d = c k log k and c k^2 log^2 k."""
+    figure, panels = axes(1, 2, height=2.9)
+    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
+        ax.set_xscale("log")
+        _heat(ax, frame, "d", title)
+        k = np.linspace(max(2.0, ax.get_ylim()[0]), ax.get_ylim()[1], 200)
+        ax.plot(2.5 * k * np.log(k), k, color="white", linestyle="--", label=r"$2.5\,k \log k$")
+        ax.plot(k**2 * np.log(k) ** 2, k, color=COLORS[1], label=r"$k^2 \log^2 k$")
+        ax.set(xlabel="inputs $d$")
+    panels[0].set_ylabel("hidden units $k$")
+    panels[0].legend(loc="upper left", facecolor="#333333", frameon=True, labelcolor="white")
+    return figure
+
+
+def beyond(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Share of rows found against theta, by programme and by kind of direction."""
+    figure, panels = axes(1, 2, sharey=True)
+    marks = ("o", "s", "^", "D", "v")
+    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
+        for (method, name), mark, color in zip(_METHODS.items(), marks, COLORS, strict=False):
+            mean = frame[frame["method"] == method].groupby("theta")["found"].mean()
+            ax.plot(mean.index, mean.to_numpy(), marker=mark, color=color, label=name)
+        ax.axvline(1 / np.sqrt(16), color="black", linestyle=":", linewidth=1.2)
+        ax.set(xlabel=r"density $\theta$", title=title)
+    panels[0].set_ylabel("share of rows found exactly")
+    panels[0].legend(loc="lower left")
+    return figure
+
+
+def expansion(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Share of exact recoveries against the margin of the expansion condition."""
+    figure, panels = axes(1, 2, sharey=True)
+    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
+        margin, exact = np.concatenate(frame["margin"].tolist()), np.concatenate(frame["exact"].tolist())
+        places = np.arange(-6, 13)
+        clipped = np.clip(margin, -6, 12)
+        share = [exact[clipped == m].mean() if np.any(clipped == m) else np.nan for m in places]
+        colors = [COLORS[1] if m < 0 else COLORS[0] for m in places]
+        ax.bar(places, np.nan_to_num(np.array(share)), color=colors)
+        ax.axvline(-0.5, color="black", linestyle=":", linewidth=1.2)
+        ax.set(xlabel=r"margin $\min_S |N(S)| - |S| - d_{\max}$", title=title)
+    panels[0].set_ylabel("share exact")
+    return figure
+
+
+def solvers(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Milliseconds a programme, and differences of the optima, by solver."""
+    figure, panels = axes(1, 2)
+    names = {"cvxpy_ms": "cvxpy, parametrised", "highs_ms": "HiGHS, one model", "batched_ms": "batched"}
+    for color, (column, name) in zip(COLORS, names.items(), strict=False):
+        panels[0].plot(stored["d"], stored[column], marker="o", color=color, label=name)
+        panels[0].plot(live["d"], live[column], marker="x", color=color, linestyle="none")
+    panels[0].set(xscale="log", yscale="log", xlabel="inputs $d$", ylabel="ms a programme", title="time")
+    panels[0].legend(loc="upper left")
+    tiny = 1e-16
+    for color, column, name in ((COLORS[2], "error", "batched"), (COLORS[0], "cvxpy_error", "cvxpy")):
+        panels[1].plot(stored["d"], stored[column] + tiny, marker="o", color=color, label=name)
+        panels[1].plot(live["d"], live[column] + tiny, marker="x", color=color, linestyle="none")
+    panels[1].axhline(1e-8, color="black", linestyle=":", linewidth=1.2)
+    panels[1].set(
+        xscale="log",
+        yscale="log",
+        xlabel="inputs $d$",
+        ylabel="relative difference",
+        title="optimum against HiGHS's",
+    )
+    panels[1].legend(loc="lower right")
+    return figure
+
+
+def noise(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Worst row error at 2 % noise against the condition number of B."""
+    figure, panels = axes(1, 2, sharey=True)
+    names = {"l0": "$\\ell_0$ order (paper)", "ratio": "$\\ell_1$ rows", "refined": "refined on the support"}
+    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
+        for mark, (column, name) in zip(("s", "o", "^"), names.items(), strict=True):
+            table = frame.pivot(index="condition", columns="trial", values=column)
+            middle = table.median(axis=1)
+            spread = [middle - table.min(axis=1), table.max(axis=1) - middle]
+            ax.errorbar(table.index, middle, yerr=spread, marker=mark, label=name, capsize=2.5)
+        ax.axhline(0.034, color="black", linestyle=":", linewidth=1.2, label="best other package")
+        ax.set(xscale="log", yscale="log", xlabel="condition number of $B$", title=title)
+    panels[0].set_ylabel("worst row error")
+    panels[0].legend(loc="center left")
+    return figure
+
+
+def samples(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Row error against n for every way to make the moment and the rows."""
+    figure, panels = axes(2, 2, sharey="row")
+    titles = {"softmax": "softmax labels", "identity": "real labels"}
+    for row, (link, title) in enumerate(titles.items()):
+        for ax, frame, which in zip(panels[2 * row :], (live, stored), ("live run", "stored"), strict=False):
+            for name, color in zip(_WAYS, (COLORS[6], *COLORS), strict=False):
+                n, errors = _curves(frame[frame["link"] == link], name)
+                band(ax, n, errors, label=_WAYS[name], color=color)
+            reference_slope(ax, n, 0.2, -0.5, "$n^{-1/2}$")
+            ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=f"{title}, {which}")
+        panels[2 * row].set_ylabel("row error (r.m.s.)")
+    panels[0].legend(loc="lower left", fontsize=6.5)
+    return figure
+
+
+def _errors(live: pd.DataFrame, stored: pd.DataFrame, by: str, names: dict[object, str]) -> Figure:
+    figure, panels = axes(1, 2, sharey=True)
+    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
+        for value, name in names.items():
+            n, errors = _curves(frame[frame[by] == value], "error")
+            band(ax, n, errors, label=name)
+        reference_slope(ax, n, 0.3, -0.5, "$n^{-1/2}$")
+        ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=title)
+    panels[0].set_ylabel("row error (r.m.s.)")
+    panels[0].legend(loc="lower left")
+    return figure
+
+
+def scores(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Row error on mixture inputs by the score that was used."""
+    names: dict[object, str] = {
+        "true": "true score",
+        "fitted": "fitted mixture",
+        "gaussian": "fitted Gaussian",
+    }
+    return _errors(live, stored, "score", names)
+
+
+def depth(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Row error of the first layer by the network's depth."""
+    return _errors(live, stored, "layers", {2: "2 layers", 3: "3 layers", 4: "4 layers"})
+
+
+def classifier(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
+    """Test accuracy relative to the teacher's, against n."""
+    figure, panels = axes(1, 2, sharey=True)
+    names = {"moment": "moment, then softmax", "tuned": "+ fine-tuning", "random": "random start"}
+    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
+        for column, name in names.items():
+            values = frame.assign(share=frame[column] / frame["teacher"])
+            table = values.pivot(index="n", columns="trial", values="share")
+            band(ax, table.index, table.to_numpy(), label=name)
+        ax.axhline(1.0, color="black", linestyle=":", linewidth=1.2, label="teacher")
+        ax.set(xscale="log", xlabel="samples $n$", title=title)
+    panels[0].set_ylabel("test accuracy / teacher's")
+    panels[0].legend(loc="lower right")
+    return figure

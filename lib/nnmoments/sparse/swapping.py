@@ -1,0 +1,71 @@
+"""Sets of rows of an estimated moment, judged as a whole: does M = B A fit, with few weights?"""
+
+import numpy as np
+
+from nnmoments._validation import Array
+from nnmoments.sparse.refinement import refine_rows
+
+__all__ = ["fits", "improve_rows"]
+
+# Rounds of refinement before two sets of rows are compared, and candidates tried at most.
+_ROUNDS = 5
+_MOST_CANDIDATES = 15
+# Candidates more parallel than this are one row.
+_SAME = 0.95
+
+
+def _misfit(M: Array, error: Array, rows: Array) -> float:
+    """Chi-square of the best B for these rows."""
+    B = np.linalg.lstsq(rows.T, M.T, rcond=None)[0].T
+    scale = np.maximum(error, 1e-3 * error.max())
+    return float(np.sum(((M - B @ rows) / scale) ** 2))
+
+
+def fits(M: Array, error: Array, rows: Array) -> bool:
+    """Say whether the residual of M = B A is within four standard deviations of its expectation."""
+    return _misfit(M, error, rows) <= M.size + 4.0 * np.sqrt(2.0 * M.size)
+
+
+def improve_rows(M: Array, error: Array, rows: Array, candidates: Array) -> Array:
+    r"""Exchange rows for candidates while that lowers :math:`\chi^2 + \ln(n_y n) \|A\|_0` (BIC).
+
+    Under noise a combination of two rows can look sparser than either, so that no order of single
+    candidates is safe; a set with a wrong row fits M worse, or needs more weights.
+
+    Parameters
+    ----------
+    M, standard_error : (n_y, n) arrays
+    rows : (k, n) array
+        The set to improve, unit rows.
+    candidates : (m, n) array
+        Unit rows.
+
+    Returns
+    -------
+    (k, n) array
+        Unit rows; the given ones unless another set is clearly better and fits.
+    """
+
+    def judged(set_of_rows: Array) -> float:
+        fitted, mask = refine_rows(M, error, set_of_rows, rounds=_ROUNDS)
+        return _misfit(M, error, fitted) + float(np.log(M.size) * mask.sum())
+
+    start = rows
+    best = judged(rows)
+    # Differences below the spread of chi-square itself say nothing.
+    step = 4.0 * float(np.sqrt(2.0 * M.size))
+    different: list[Array] = []
+    for row in candidates:
+        if all(abs(row @ other) < _SAME for other in [*rows, *different]):
+            different.append(row)
+    for row in different[:_MOST_CANDIDATES]:
+        # It can only replace a row that it resembles: the others would leave a gap in the span.
+        share = np.abs(np.linalg.lstsq(rows.T, row, rcond=None)[0])
+        for place in np.argsort(-share)[:2]:
+            changed = rows.copy()
+            changed[place] = row
+            if (value := judged(changed)) < best - step:
+                rows, best = changed, value
+                break
+    # Where no set fits (weights below the noise), there is no ground to prefer another.
+    return rows if fits(M, error, refine_rows(M, error, rows)[0]) else start
