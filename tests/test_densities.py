@@ -150,9 +150,7 @@ CASES = {
         Product([SmoothedUniform(), SmoothedUniform(half_width=2.0, noise=0.75, loc=-0.5, scale=1.5)]),
         Factors(
             smoothed_reference,
-            scaled(
-                lambda u: smoothed_reference(u, 2, 0.75), mpmath.mpf("-0.5"), 1.5
-            ),
+            scaled(lambda u: smoothed_reference(u, 2, 0.75), mpmath.mpf("-0.5"), 1.5),
         ),
         POINTS,
     ),

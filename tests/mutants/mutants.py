@@ -1,9 +1,10 @@
 """Deliberate errors, one at a time: each must turn the unit tests of its module red.
 
-An entry names a module under `lib/nnmoments`, the code it replaces (which must occur exactly once),
-what it puts there, and what kind of slip it stands for.
+An entry names a module or package under `lib/nnmoments`, the code it replaces (which must occur
+exactly once), what it puts there, and what kind of slip it stands for.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -16,331 +17,333 @@ class Mutant(NamedTuple):
     @property
     def tests(self) -> str:
         """The test file that is to notice: that of the module or package."""
-        return f"tests/test_{self.module.split('/')[0].removesuffix('.py').lstrip('_')}.py"
+        return f"tests/test_{self.module.split('/')[0].lstrip('_')}.py"
+
+    def plant(self, library: Path) -> tuple[Path, str]:
+        """Return the file that is to change and its new text."""
+        files = sorted((library / self.module).glob("*.py")) or [library / f"{self.module}.py"]
+        sources = {path: path.read_text(encoding="utf-8") for path in files}
+        found = [path for path, source in sources.items() for _ in range(source.count(self.old))]
+        assert len(found) == 1, f"{self.module}: {self.old!r} occurs {len(found)} times"
+        return found[0], sources[found[0]].replace(self.old, self.new)
 
 
 MUTANTS = [
     # --- score tensors
-    Mutant("densities/base.py", "return float((-1) ** m) * total", "return total", "sign of odd scores"),
+    Mutant("densities/base", "return float((-1) ** m) * total", "return total", "sign of odd scores"),
+    Mutant("densities/base", "(-1) ** (len(partition) - 1)", "(-1) ** len(partition)", "sign of cumulants"),
+    Mutant("densities/base", "math.factorial(len(partition) - 1)", "1.0", "factorial of cumulants"),
+    Mutant("densities/base", "product * (-1.0) ** len(block) *", "product *", "sign of moments in cumulants"),
     Mutant(
-        "densities/base.py", "(-1) ** (len(partition) - 1)", "(-1) ** len(partition)", "sign of cumulants"
-    ),
-    Mutant("densities/base.py", "math.factorial(len(partition) - 1)", "1.0", "factorial of cumulants"),
-    Mutant(
-        "densities/base.py", "product * (-1.0) ** len(block) *", "product *", "sign of moments in cumulants"
-    ),
-    Mutant(
-        "densities/base.py",
+        "densities/base",
         "product = product * tensor.reshape(len(tensor), *shape)",
         "product = product * tensor.reshape(len(tensor), *shape) / (2 if len(block) == 2 else 1)",
         "factor 1/2! in the Bell sum",
     ),
     Mutant(
-        "densities/base.py",
+        "densities/base",
         "order.index(i) + len(lead) for i in range(len(slots))",
         "j + len(lead) for j in order",
         "inverse permutation of axes",
     ),
     Mutant(
-        "densities/multivariate.py",
+        "densities/multivariate",
         "Z = Z @ self._factor.T",
         "Z = Z @ self._factor",
         "transposed Cholesky factor",
     ),
     Mutant(
-        "densities/multivariate.py",
+        "densities/multivariate",
         "np.log(np.diag(self._factor)).sum()",
         "0.5 * np.log(np.diag(self._factor)).sum()",
         "determinant instead of its root",
     ),
     Mutant(
-        "densities/multivariate.py",
+        "densities/multivariate",
         "Dense(X if self._centred else X - self.mean, matrix=-self.precision)",
         "Dense(X, matrix=-self.precision)",
         "forgotten mean",
     ),
     Mutant(
-        "densities/multivariate.py",
+        "densities/multivariate",
         "axis=1) + np.log(self.weights)",
         "axis=1)",
         "posterior without prior weights",
     ),
-    Mutant("densities/marginals.py", "/ self.scale**order", "/ self.scale", "scale of higher derivatives"),
+    Mutant("densities/marginals", "/ self.scale**order", "/ self.scale", "scale of higher derivatives"),
     Mutant(
-        "densities/marginals.py",
+        "densities/marginals",
         "Polynomial([0.5, 0.0, -0.5])",
         "Polynomial([1.0, 0.0, -1.0])",
         "chain rule of the logistic",
     ),
     Mutant(
-        "densities/marginals.py",
+        "densities/marginals",
         "-(self.dof + 1.0) * (-1.0) ** (order - 1) * math.factorial(order - 1)",
         "-(self.dof + 1.0) * (-1.0) ** (order - 1) * math.factorial(order)",
         "factorial in Student's t",
     ),
     Mutant(
-        "densities/marginals.py",
+        "densities/marginals",
         "math.comb(m - 1, j - 1) * logs[j - 1]",
         "math.comb(m, j) * logs[j - 1]",
         "binomial of the cumulant recursion",
     ),
     Mutant(
-        "densities/marginals.py",
+        "densities/marginals",
         "np.where(u > 0, -1.0, 1.0) if order % 2 else 1.0",
         "np.where(u > 0, -1.0, 1.0)",
         "parity of even derivatives",
     ),
     Mutant(
-        "densities/marginals.py",
+        "densities/marginals",
         "+ (-1.0) ** order * (1.0 + u) ** -order",
         "- (-1.0) ** order * (1.0 + u) ** -order",
         "sign at one end of the beta density",
     ),
-    Mutant(
-        "densities/marginals.py", "if not self.drop_singular:", "if False:", "Laplace drops Diracs silently"
-    ),
+    Mutant("densities/marginals", "if not self.drop_singular:", "if False:", "Laplace drops Diracs silently"),
     # --- sums over samples
     Mutant(
-        "moments/sums.py",
+        "moments/sums",
         "total if len(slots) % 2 == 0 else np.negative(total)",
         "total",
         "sign of odd moments",
     ),
     Mutant(
-        "moments/sums.py",
+        "moments/sums",
         "labels if weight is None else labels * weight[:, None]",
         "labels",
         "components without posterior weight",
     ),
     Mutant(
-        "moments/sums.py",
+        "moments/sums",
         "before = 2 + sum(len(block) for block in blocks[:position])",
         "before = 2 + position",
         "place of a constant factor",
     ),
     Mutant(
-        "moments/sums.py",
+        "moments/sums",
         "rows[i, i:] = rows[i:, i] = np.arange(start, start + q - i)",
         "rows[i, :] = rows[:, i] = start",
         "rows of packed squares",
     ),
     Mutant(
-        "moments/sums.py",
+        "moments/sums",
         "2 + order.index(i) for i in range(len(slots))",
         "2 + i for i in order",
         "inverse permutation of slots",
     ),
     Mutant(
-        "moments/sums.py",
+        "moments/sums",
         "names = tuple(id(slot) for slot in chosen)",
         "names = tuple(id(slot) for slot in chosen[:1])",
         "shared factor of different slots",
     ),
     Mutant(
-        "moments/estimate.py",
+        "moments/estimate",
         "min(max(len(X) // _BLOCKS, 1), _LONGEST_BLOCK)",
         "min(len(X) // _BLOCKS + 1, _LONGEST_BLOCK)",
         "off by one in blocks",
     ),
     Mutant(
-        "moments/estimate.py",
+        "moments/estimate",
         "if whole < len(chunk):",
         "if whole + 1 < len(chunk):",
         "dropped remainder",
     ),
     Mutant(
-        "moments/estimate.py",
+        "moments/estimate",
         "shift**2 * (self.n_samples * n / total)",
         "shift**2 * (n / total)",
         "merged spread",
     ),
     Mutant(
-        "moments/estimate.py",
+        "moments/estimate",
         "self._mean + shift * (n / total)",
         "self._mean + shift * 0.5",
         "merged mean",
     ),
     Mutant(
-        "moments/estimate.py",
+        "moments/estimate",
         "self._spread / (self._blocks - 1) / self.n_samples",
         "self._spread / self._blocks / self.n_samples",
         "degrees of freedom of the standard error",
     ),
     Mutant(
-        "moments/estimate.py",
+        "moments/estimate",
         "return mean, size * np.sum((means - mean) ** 2, axis=0)",
         "return mean, np.sum((means - mean) ** 2, axis=0)",
         "weight of a block",
     ),
-    Mutant("moments/estimate.py", "if not self._varies:", "if False:", "constant labels pass"),
+    Mutant("moments/estimate", "if not self._varies:", "if False:", "constant labels pass"),
     Mutant(
-        "moments/control.py",
+        "moments/control",
         "gram.sum(axis=0) - gram[fold], right.sum(axis=0) - right[fold]",
         "gram[fold], right[fold]",
         "fold fitted to itself",
     ),
     Mutant(
-        "moments/control.py",
+        "moments/control",
         "gram.sum(axis=0) - gram[fold], right.sum(axis=0) - right[fold]",
         "gram.sum(axis=0), right.sum(axis=0)",
         "no cross-fitting",
     ),
     Mutant(
-        "moments/control.py",
+        "moments/control",
         "return order - 1 if self.degree is None",
         "return order if self.degree is None",
         "polynomials that the moment sees",
     ),
     # --- linear algebra
-    Mutant("linalg.py", "return total / math.factorial(order)", "return total", "1/m! of symmetrization"),
+    Mutant("linalg", "return total / math.factorial(order)", "return total", "1/m! of symmetrization"),
     Mutant(
-        "linalg.py",
+        "linalg",
         "grown.append((*partition, (last,)))",
         "pass",
         "partitions without singletons",
     ),
     Mutant(
-        "linalg.py",
+        "linalg",
         "(product[:, :, None] * matrix[:, None, :])",
         "(product[:, None, :] * matrix[:, :, None])",
         "transposed Khatri-Rao product",
     ),
     Mutant(
-        "linalg.py",
+        "linalg",
         "np.where(chosen < 0, -1.0, 1.0)",
         "np.where(chosen < 0, 1.0, -1.0)",
         "sign of a matched row",
     ),
     Mutant(
-        "linalg.py",
+        "linalg",
         "linear_sum_assignment(cost / norms[:, None] ** 2)",
         "linear_sum_assignment(cost)",
         "absolute instead of relative matching",
     ),
     # --- Hermite polynomials, activations, networks
     Mutant(
-        "hermite.py",
+        "hermite",
         "previous, current = current, x * current - m * previous",
         "previous, current = current, x * current - (m + 1) * previous",
         "coefficient of the Hermite recurrence",
     ),
     Mutant(
-        "hermite.py",
+        "hermite",
         "return hermite(n, x) / math.sqrt(math.factorial(n))",
         "return hermite(n, x) / math.factorial(n)",
         "normalisation of h_n",
     ),
     Mutant(
-        "hermite.py",
+        "hermite",
         "projection * current - m * square * previous",
         "projection * current - m * previous",
         "homogeneity of H_n",
     ),
     Mutant(
-        "hermite.py",
+        "hermite",
         "tuple((b - mean) / scale for b in breakpoints)",
         "tuple(b for b in breakpoints)",
         "place of a kink",
     ),
     Mutant(
-        "activations.py",
+        "activations",
         "self.moment_coefficient(m, scale=scale, shift=shift) / scale**m",
         "self.moment_coefficient(m, scale=scale, shift=shift)",
         "scale of the Stein coefficient",
     ),
     Mutant(
-        "activations.py",
+        "activations",
         "(-root) ** m * hermite(m, root * z)",
         "root**m * hermite(m, root * z)",
         "sign of Gaussian derivatives",
     ),
     Mutant(
-        "activations.py",
+        "activations",
         "b0 - a0**2 - a1**2, b2 - a1**2 - a2**2",
         "b0 - a0**2 - a1**2, b2 - a1**2",
         "a term of rho",
     ),
     Mutant(
-        "activations.py",
+        "activations",
         "(t**2 - 1.0) * phi / math.sqrt(24.0)",
         "(t**2 - 1.0) * phi / 24.0",
         "normalisation of u_4",
     ),
     Mutant(
-        "networks.py",
+        "networks",
         "slopes = self.activation.derivative(order, self._hidden(X)) * self.output",
         "slopes = self.activation.derivative(order, self._hidden(X))",
         "output weights of a derivative",
     ),
     Mutant(
-        "networks.py",
+        "networks",
         "shifts = self.weights @ centre + self.biases",
         "shifts = self.weights @ centre",
         "biases in the exact moment",
     ),
     Mutant(
-        "networks.py",
+        "networks",
         "np.eye(self.n_y) * mean[:, None, :] - mean[:, :, None] * mean[:, None, :]",
         "np.eye(self.n_y) * mean[:, None, :]",
         "derivative of the softmax",
     ),
     Mutant(
-        "networks.py",
+        "networks",
         "return total * math.factorial(order)",
         "return total",
         "m! of a Taylor coefficient",
     ),
     # --- sweeps and the ledger
     Mutant(
-        "sweep.py", "text = json.dumps([self.name, dict(", "text = json.dumps([dict(", "figures share streams"
+        "sweep", "text = json.dumps([self.name, dict(", "text = json.dumps([dict(", "figures share streams"
     ),
     Mutant(
-        "sweep.py",
+        "sweep",
         "np.random.SeedSequence(seed, spawn_key=tuple(map(int, words)))",
         "np.random.SeedSequence(seed, spawn_key=(int(words[0]) % 97,))",
         "cells share streams",
     ),
     Mutant(
-        "sweep.py",
+        "sweep",
         "np.random.SeedSequence(seed, spawn_key",
         "np.random.SeedSequence(0, spawn_key",
         "seeds share streams",
     ),
-    Mutant("sweep.py", 'self._file.write("\\n")', "pass", "torn line swallows the next"),
-    Mutant("sweep.py", "if stale and not restamp:", "if False:", "stale results pass"),
-    Mutant("sweep.py", "if stale and not problems:", "if stale:", "restamped although cells differ"),
-    Mutant("sweep.py", "len(values) ** 0.5", "1.0", "standard deviation instead of error"),
-    Mutant("sweep.py", "(1.0 - level) / 2.0", "1.0 - level", "one-sided interval"),
+    Mutant("sweep", 'self._file.write("\\n")', "pass", "torn line swallows the next"),
+    Mutant("sweep", "if stale and not restamp:", "if False:", "stale results pass"),
+    Mutant("sweep", "if stale and not problems:", "if stale:", "restamped although cells differ"),
+    Mutant("sweep", "len(values) ** 0.5", "1.0", "standard deviation instead of error"),
+    Mutant("sweep", "(1.0 - level) / 2.0", "1.0 - level", "one-sided interval"),
     Mutant(
-        "sweep.py",
+        "sweep",
         "x @ np.log(values) / (x @ x)",
         "x @ np.log(values) / len(x)",
         "least-squares slope",
     ),
     Mutant(
-        "ledger.py",
+        "ledger",
         "return bottom <= low and high <= top",
         "return bottom <= value <= top",
         "only the centre",
     ),
     Mutant(
-        "ledger.py",
+        "ledger",
         "return low <= target <= high and max(high - value, value - low) <= width",
         "return low <= target <= high",
         "ignorance counts as agreement",
     ),
     Mutant(
-        "ledger.py",
+        "ledger",
         "if not (holds if claim.expects else fails):",
         "if holds != claim.expects:",
         "ignorance counts as refutation",
     ),
-    Mutant("ledger.py", "if claim.id in claims:", "if False:", "claims stand twice"),
+    Mutant("ledger", "if claim.id in claims:", "if False:", "claims stand twice"),
     # --- validation
-    Mutant("_validation.py", "or int(value) < low", "or int(value) < low - 1", "order 0 passes"),
-    Mutant("_validation.py", "if len(y) != len(X):", "if len(y) > len(X):", "fewer labels than inputs pass"),
+    Mutant("_validation", "or int(value) < low", "or int(value) < low - 1", "order 0 passes"),
+    Mutant("_validation", "if len(y) != len(X):", "if len(y) > len(X):", "fewer labels than inputs pass"),
     Mutant(
-        "_validation.py",
+        "_validation",
         "if not np.isfinite(total) and not np.isfinite(array).all():",
         "if np.isnan(total):",
         "infinity passes",

@@ -59,10 +59,8 @@ def killed(mutant: Mutant) -> tuple[bool, float]:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         project = copy_project(Path(folder).resolve())
-        path = project / "lib" / "nnmoments" / mutant.module
-        source = path.read_text(encoding="utf-8")
-        assert source.count(mutant.old) == 1, f"{mutant.module}: {mutant.old!r} does not occur exactly once"
-        path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
+        path, text = mutant.plant(project / "lib" / "nnmoments")
+        path.write_text(text, encoding="utf-8")
         survived = green(project, [mutant.tests])
     return not survived, time.perf_counter() - start
 
