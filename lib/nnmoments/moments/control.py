@@ -36,7 +36,8 @@ class ControlVariate:
     Notes
     -----
     There are :math:`\binom{d + p}{p}` polynomials of degree up to p; the fit costs their square a
-    sample.
+    sample. With an estimated score the identity holds only as far as the estimate does: the
+    correction then has mean :math:`-E[\hat p(x) \hat S_m(x)]`.
     """
 
     degree: int | None = None
