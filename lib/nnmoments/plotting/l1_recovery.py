@@ -188,11 +188,11 @@ def _errors(live: pd.DataFrame, stored: pd.DataFrame, by: str, names: dict[objec
 
 
 def scores(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
-    """Row error on mixture inputs by the score that was used."""
+    """Row error on correlated inputs by the score that was used."""
     names: dict[object, str] = {
         "true": "true score",
-        "fitted": "fitted mixture",
-        "gaussian": "fitted Gaussian",
+        "fitted": "fitted score",
+        "wrong": "wrong score",
     }
     return _errors(live, stored, "score", names)
 
