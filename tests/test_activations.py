@@ -193,6 +193,65 @@ def test_structure_is_computed():
     assert not sign_threshold(0.5).properties.smooth
 
 
+@named
+@pytest.mark.parametrize("m", range(5))
+def test_classical_and_singular_parts_add_up(phi, m):
+    """E[phi^(m)] in the sense of distributions = classical part + what the jumps contribute."""
+    classical = phi.expectation(np.ones_like, scale=1.3, shift=-0.4, order=m)
+    singular = phi.singular_coefficient(m, scale=1.3, shift=-0.4)
+    assert classical + singular == pytest.approx(
+        phi.stein_coefficient(m, scale=1.3, shift=-0.4), rel=1e-9, abs=1e-11
+    )
+    if not phi.breakpoints:
+        assert singular == 0.0
+
+
+def test_jumps_are_computed():
+    assert relu.jumps == {0.0: (0.0, 1.0, 0.0, 0.0, 0.0)}
+    assert leaky_relu.jumps[0.0][1] == pytest.approx(0.99)
+    assert squared_relu.jumps == {0.0: (0.0, 0.0, 2.0, 0.0, 0.0)}
+    assert sign_threshold(1.5).jumps == {1.5: (1.0, 0.0, 0.0, 0.0, 0.0)}
+    assert absolute.jumps == {0.0: (0.0, 2.0, 0.0, 0.0, 0.0)}
+    assert relu_threshold(-2.0).jumps == {-2.0: (0.0, 1.0, 0.0, 0.0, 0.0)}
+    assert tanh.jumps == {}
+
+
+@pytest.mark.parametrize("z", [-45.0, -20.0, 20.0, 45.0])
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("phi", [sigmoid, tanh, erf], ids=lambda a: a.name)
+def test_derivatives_in_the_tails(phi, order, z):
+    """Relative accuracy where the value has saturated; mpmath at 150 digits."""
+    if phi is erf:
+        z = z / 5.0
+    with mpmath.workdps(150):
+        exact = float(mpmath.diff(REFERENCE[phi.name], mpmath.mpf(z), order, h=mpmath.mpf(10) ** -20))
+    assert phi.derivative(order, z) == pytest.approx(exact, rel=1e-10, abs=0.0)
+
+
+def test_coefficients_of_many_neurons():
+    """Vectorised over neurons, each with its own kink."""
+    scales, shifts = np.array([0.3, 1.0, 4.0]), np.array([-1.0, 0.0, 2.5])
+    for phi in (relu, tanh, sign_threshold(0.5)):
+        for m in range(5):
+            expected = [
+                phi.expectation(lambda g, m=m: normalized_hermite(m, g), scale=s, shift=b)
+                * math.sqrt(math.factorial(m))
+                for s, b in zip(scales, shifts, strict=True)
+            ]
+            np.testing.assert_allclose(
+                phi.moment_coefficients(m, scales, shifts), expected, rtol=1e-11, atol=1e-13
+            )
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.7, 2.0])
+def test_exponential_growth_is_seen(rate):
+    """phi' = rate exp(rate z) is neither polynomially bounded (P1) nor smooth (P3a), at any rate."""
+    properties = exponential(rate).properties
+    assert not properties.nonnegative_derivative
+    assert not properties.smooth
+    assert not properties.piecewise_linear
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="order must be an integer from 0 to 4, got 5"):
         relu.derivative(5, 0.0)
@@ -200,6 +259,12 @@ def test_bad_input_is_named():
         relu.stein_coefficient(2, scale=0.0)
     with pytest.raises(ValueError, match=r"sigma must be a number above 0\.0"):
         relu.rho(-1.0)
+    with pytest.raises(ValueError, match="q must be an integer from 0 up"):
+        relu.beta(-1, 1.0)
+    with pytest.raises(ValueError, match="shift must be a number"):
+        relu.kappa(shift=math.inf)
+    with pytest.raises(ValueError, match="m must be an integer from 0 to 4, got 5"):
+        relu.singular_coefficient(5)
     with pytest.raises(ValueError, match="t must be a number"):
         relu_threshold(math.nan)
     with pytest.raises(ValueError, match=r"rate must be a number above 0\.0"):

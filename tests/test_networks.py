@@ -1,12 +1,26 @@
 """Teacher networks: derivatives by finite differences, moments by Monte Carlo and quadrature."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
-from nnmoments.activations import SLIDES, cosine, relu, relu_threshold, sigmoid, softplus, squared_relu, tanh
+from nnmoments.activations import (
+    SLIDES,
+    cosine,
+    exponential,
+    quadratic,
+    relu,
+    relu_threshold,
+    sigmoid,
+    sign_threshold,
+    softplus,
+    squared_relu,
+    tanh,
+)
 from nnmoments.densities import Gaussian, StandardNormal
+from nnmoments.hermite import homogeneous_hermite
 from nnmoments.linalg import outer_power
 from nnmoments.moments import cross_moment
 from nnmoments.networks import (
@@ -30,6 +44,12 @@ def feed_forward(link, depth=3):
     rng = np.random.default_rng(depth)
     weights = [rng.standard_normal((b, a)) for a, b in itertools.pairwise(sizes)]
     return FeedForward(weights, tanh, link=link, biases=[rng.standard_normal(b) for b in sizes[1:]])
+
+
+def oblique(k, d=3):
+    """Unit rows with inner products well away from 0 and 1."""
+    rows = np.random.default_rng(31).standard_normal((k, d)) + 0.6
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def difference(function, X, step=1e-5):
@@ -166,6 +186,115 @@ def test_weights_of_the_experiments():
     np.testing.assert_array_equal(conditioned_weights(2, 3, rng=9), conditioned_weights(2, 3, rng=9))
 
 
+@pytest.mark.parametrize("order", range(5))
+def test_mean_derivative_is_the_mean_of_derivatives(order):
+    net = one_hidden_layer()
+    expected = net.derivative(POINTS, order).mean(axis=0)
+    np.testing.assert_allclose(net.mean_derivative(POINTS, order), expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("order", range(5))
+def test_moment_neuron_by_neuron(order):
+    """T_m under N(mu, Sigma) as its printed sum, one scalar coefficient a neuron."""
+    net = one_hidden_layer(relu)
+    mean, spread = np.array([0.3, -0.2, 0.5]), np.diag([1.0, 2.0, 0.7])
+    expected = sum(
+        v
+        * relu.stein_coefficient(order, scale=np.sqrt(w @ spread @ w), shift=w @ mean + b)
+        * (outer_power(w[None], order)[0] if order else 1.0)
+        for w, v, b in zip(net.weights, net.output, net.biases, strict=True)
+    )
+    np.testing.assert_allclose(net.moment(order, mean=mean, covariance=spread), expected, atol=1e-12)
+
+
+def test_layers_with_their_own_activations():
+    rng = np.random.default_rng(4)
+    first, second, third = (
+        rng.standard_normal((4, 3)),
+        rng.standard_normal((5, 4)),
+        rng.standard_normal((2, 5)),
+    )
+    net = FeedForward([first, second, third], [tanh, softplus], link="sigmoid")
+    expected = sigmoid(softplus(tanh(POINTS @ first.T) @ second.T) @ third.T)
+    np.testing.assert_allclose(net(POINTS), expected)
+    np.testing.assert_allclose(net.jacobian(POINTS), difference(net, POINTS), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(net.mean_jacobian(POINTS), net.jacobian(POINTS).mean(axis=0), atol=1e-13)
+
+
+@pytest.mark.parametrize("order", range(5))
+@pytest.mark.parametrize("phi", [relu_threshold(1.5), sign_threshold(0.7), tanh], ids=lambda a: a.name)
+def test_gp_lemma_9(phi, order):
+    """E[f_lin H_m(z.x)] = u_m sum c_i (z.w_i)^m for unit, not orthogonal rows; the text drops c_i."""
+    weights, c = oblique(3), [1.0, -0.5, 2.0]
+    net = HiddenPolynomial(weights, phi, {(): 0.7, **{(i,): ci for i, ci in enumerate(c)}})
+    Z = np.random.default_rng(2).standard_normal((4, 3))
+    expected = phi.hermite_coefficient(order) * ((Z @ weights.T) ** order @ c) + (0.7 if order == 0 else 0.0)
+    np.testing.assert_allclose(net.hermite_moment(order, Z), expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("order", range(5))
+@pytest.mark.parametrize("rows", [oblique(3), 1.7 * np.eye(3)], ids=["oblique", "orthogonal"])
+def test_moments_of_exponential_products(rows, order):
+    """f = sum c_S exp(s_S.x + const), s_S the sum of the rows in S: T_m in closed form, squares included."""
+    rate, shift = 0.4, 0.3
+    terms = {(): -1.0, (0,): 2.0, (0, 1): 1.5, (1, 1): 0.5, (0, 0, 2): -0.7}
+    net = HiddenPolynomial(rows, exponential(rate, shift), terms)
+    expected = np.zeros((3,) * order)
+    for term, c in terms.items():
+        total = rate * rows[list(term)].sum(axis=0)
+        size = c * np.exp(total @ total / 2 - rate * shift * len(term))
+        expected = expected + size * (outer_power(total[None], order)[0] if order else 1.0)
+    np.testing.assert_allclose(net.moment(order), expected, rtol=1e-10, atol=1e-11)
+    z = np.array([0.3, -1.1, 0.6])
+    contracted = expected
+    for _ in range(order):
+        contracted = contracted @ z
+    normalised = contracted / math.sqrt(math.factorial(order))
+    np.testing.assert_allclose(net.hermite_moment(order, z), [normalised], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("order", [2, 4])
+def test_moments_of_threshold_products(order, assert_within_errors):
+    """E[f H_m(z.x)] of sampled products with kinks, oblique rows; |z| <= 5 over 3 directions, P < 2e-6."""
+    net = HiddenPolynomial(
+        oblique(3), relu_threshold(0.5), {(0,): 1.0, (0, 1): 2.0, (1, 2): -1.0, (2, 2): 0.5}
+    )
+    X = StandardNormal(3).sample(200_000, rng=6)
+    Z = np.random.default_rng(9).standard_normal((3, 3))
+    products = net(X)[:, None] * np.stack([homogeneous_hermite(order, z, X) for z in Z], axis=1)
+    error = products.std(axis=0) / np.sqrt(len(X))
+    assert_within_errors(products.mean(axis=0), net.hermite_moment(order, Z), error)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_stein_holds_for_smooth_products(order):
+    """E[f H_m(z.x)] sqrt(m!) = E[grad^m f (z, ..., z)], by Gauss-Hermite quadrature in the plane."""
+    net = HiddenPolynomial(oblique(2, 2), cosine, {(0,): 1.0, (0, 1): 2.0, (1, 1): -0.5})
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    X = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
+    weight = np.outer(weights, weights).reshape(-1) / (2 * np.pi)
+    z = np.array([0.8, -0.5])
+    expected = weight @ net.directional_derivative(X, z, order) / np.sqrt(math.factorial(order))
+    np.testing.assert_allclose(net.hermite_moment(order, z), [expected], rtol=1e-10, atol=1e-11)
+
+
+def test_theorem_9_coefficient_is_the_root_of_six():
+    """GP Theorem 9 prints E[u'(x_i) u'(x_j) h_4(z.x)] = 6 u_2^2 z_i^2 z_j^2; it is sqrt 6 u_2^2."""
+    net = HiddenPolynomial(np.eye(2), quadratic, {(0, 1): 1.0})
+    z = np.array([0.6, 0.8])
+    alone = HiddenPolynomial(np.eye(2), quadratic, {(0,): 1.0, (1,): 1.0}).hermite_moment(4, z)
+    u_2 = quadratic.hermite_coefficient(2)
+    coupled = net.hermite_moment(4, z) - quadratic.hermite_coefficient(0) * alone
+    np.testing.assert_allclose(coupled, [np.sqrt(6.0) * u_2**2 * 0.36 * 0.64], rtol=1e-11)
+
+
+def test_linear_part():
+    net = HiddenPolynomial(np.eye(2), relu, {(): 1.0, (1,): 2.0, (0, 1): 3.0})
+    assert net.linear_part.terms == {(): 1.0, (1,): 2.0}
+    assert HiddenPolynomial(np.eye(2), relu, {(0, 1): 3.0}).linear_part(np.ones((1, 2))) == 0.0
+    np.testing.assert_array_equal(net.sample_labels(np.ones((2, 2))), [6.0, 6.0])
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -182,6 +311,39 @@ def test_weights_of_the_experiments():
         ),
         (lambda: HiddenPolynomial(np.eye(2), relu, {(2,): 1.0}), "terms must name units 0 to 1"),
         (lambda: HiddenPolynomial(np.eye(2), relu, {}), "terms must hold at least one coefficient"),
+        (lambda: HiddenPolynomial(np.eye(2), relu, {(0,): np.nan}), r"terms\[\(0,\)\] must be a number"),
+        (
+            lambda: HiddenPolynomial(np.eye(2), relu, {(0,): 1.0}).directional_derivative(
+                np.ones((1, 2)), np.ones(2), 1
+            ),
+            "activation must be smooth",
+        ),
+        (
+            lambda: HiddenPolynomial(oblique(3), tanh, {(0, 1, 2): 1.0}).moment(2),
+            r"terms must couple at most two units .* got \[0, 1, 2\]",
+        ),
+        (
+            lambda: HiddenPolynomial([[1.0, 0.0], [2.0, 0.0]], tanh, {(0, 1): 1.0}).moment(2),
+            "weights must not have parallel rows",
+        ),
+        (
+            lambda: HiddenPolynomial(np.eye(2), tanh, {(0,): 1.0}).hermite_moment(2, np.ones(3)),
+            r"Z must have shape \(any, 2\)",
+        ),
+        (lambda: one_hidden_layer().sample_labels(POINTS, noise=-1.0), "noise is a standard deviation"),
+        (
+            lambda: one_hidden_layer().moment(1, covariance=-np.eye(3)),
+            "covariance must be symmetric and positive semidefinite",
+        ),
+        (
+            lambda: OneHiddenLayer(np.eye(2), tanh).moment(1, covariance=np.diag([1.0, 0.0])),
+            "covariance must give every row of weights a positive variance",
+        ),
+        (
+            lambda: FeedForward([np.eye(2), np.eye(2)], [relu, tanh]),
+            "activation must be one Activation or one",
+        ),
+        (lambda: sparse_weights(2, 3, density=1e-9, rng=0), "density must be at least"),
         (lambda: conditioned_weights(4, 3, rng=0), "k must be an integer from 1 to 3"),
         (lambda: conditioned_weights(2, 3, condition=0.5, rng=0), "condition must be at least 1"),
         (lambda: sparse_weights(2, 3, density=1.5, rng=0), r"density must be in \(0, 1\]"),

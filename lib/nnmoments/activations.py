@@ -6,12 +6,13 @@ derivative, so kinks and jumps are treated exactly:
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import Polynomial
+from numpy.polynomial.polynomial import polyval
 from scipy.special import erf as _erf
 from scipy.special import expit
 
@@ -20,6 +21,7 @@ from nnmoments.hermite import (
     gaussian_expectation,
     hermite,
     hermite_coefficient,
+    hermite_moments,
     normal_density,
 )
 
@@ -94,10 +96,35 @@ class Activation:
         return np.asarray(self.function(np.asarray(z, dtype=np.float64)), dtype=np.float64)
 
     def derivative(self, order: int, z: npt.ArrayLike) -> Array:
-        """Return the classical derivative of the given order, 0 to 4, at z."""
+        """Return the classical derivative of the given order, 0 to 4, at z.
+
+        Examples
+        --------
+        >>> relu.derivative(1, [-1.0, 2.0])
+        array([0., 1.])
+        """
         order = check_integer("order", order, 0, 4)
         function = self.function if order == 0 else self.derivatives[order - 1]
         return np.asarray(function(np.asarray(z, dtype=np.float64)), dtype=np.float64)
+
+    @property
+    def jumps(self) -> dict[float, tuple[float, ...]]:
+        r"""At each breakpoint the jumps of :math:`\phi, \phi', \dots, \phi^{(4)}`, right minus left.
+
+        They are the singular part: a jump c of :math:`\phi^{(j)}` at b puts
+        :math:`c\,\delta_b^{(m-1-j)}` into :math:`\phi^{(m)}`, m > j.
+
+        Examples
+        --------
+        >>> squared_relu.jumps
+        {0.0: (0.0, 0.0, 2.0, 0.0, 0.0)}
+        """
+        found = {}
+        for b in self.breakpoints:
+            sides = np.nextafter(b, [-np.inf, np.inf])
+            steps = [np.diff(self.derivative(order, sides))[0] for order in range(5)]
+            found[b] = tuple(float(step) if abs(step) > 1e-12 else 0.0 for step in steps)
+        return found
 
     def expectation(
         self, weight: Function, *, scale: float = 1.0, shift: float = 0.0, order: int = 0
@@ -105,6 +132,11 @@ class Activation:
         r"""Return :math:`E[\phi^{(order)}(s g + b)\,p(g)]` for a smooth weight p, g ~ N(0, 1).
 
         For order 0 this is exact whatever the kinks; for orders above it takes the classical part.
+
+        Examples
+        --------
+        >>> round(relu.expectation(np.ones_like, order=1), 12)
+        0.5
         """
         inside = [(b - shift) / scale for b in self.breakpoints] if scale else []
         return float(
@@ -138,8 +170,18 @@ class Activation:
         >>> round(squared_relu.moment_coefficient(2), 12)
         1.0
         """
-        m = check_integer("m", m, 0)
-        return self.expectation(lambda g: hermite(m, g), scale=scale, shift=shift)
+        scale, shift = check_number("scale", scale), check_number("shift", shift)
+        return float(self.moment_coefficients(m, [scale], [shift])[0])
+
+    def moment_coefficients(self, m: int, scale: npt.ArrayLike, shift: npt.ArrayLike) -> Array:
+        r"""Return :math:`m_m` of many neurons at once: scales and shifts (k,), coefficients (k,).
+
+        Examples
+        --------
+        >>> squared_relu.moment_coefficients(2, [1.0, 3.0], [0.0, 0.0]).round(12)
+        array([1., 9.])
+        """
+        return hermite_moments(self.function, m, mean=shift, scale=scale, breakpoints=self.breakpoints)
 
     def stein_coefficient(self, m: int, *, scale: float = 1.0, shift: float = 0.0) -> float:
         r"""Return :math:`E[\phi^{(m)}(s g + b)]` in the sense of distributions.
@@ -151,6 +193,26 @@ class Activation:
         """
         scale = check_number("scale", scale, above=0.0)
         return self.moment_coefficient(m, scale=scale, shift=shift) / scale**m
+
+    def singular_coefficient(self, m: int, *, scale: float = 1.0, shift: float = 0.0) -> float:
+        r"""Return the part of :math:`E[\phi^{(m)}(s g + b)]` that lies at the breakpoints, m <= 4.
+
+        It is what an average of classical derivatives misses. Per breakpoint a with jumps
+        :math:`c_j`, and :math:`u = (a - b)/s`: :math:`\sum_{j<m} c_j\,s^{j-m} He_{m-1-j}(u)\,\varphi(u)`.
+
+        Examples
+        --------
+        >>> relu.singular_coefficient(1), round(relu.singular_coefficient(2) / relu.stein_coefficient(2), 12)
+        (0.0, 1.0)
+        """
+        m = check_integer("m", m, 0, 4)
+        scale = check_number("scale", scale, above=0.0)
+        total = 0.0
+        for a, steps in self.jumps.items():
+            u = (a - shift) / scale
+            for j in range(m):
+                total += steps[j] * scale ** (j - m) * float(hermite(m - 1 - j, u) * normal_density(u))
+        return total
 
     def kappa(self, *, scale: float = 1.0, shift: float = 0.0) -> float:
         r"""Return :math:`\kappa = E[\phi''''(s g + b)]`, which GM's Assumption 2 wants positive.
@@ -173,14 +235,31 @@ class Activation:
         return hermite_coefficient(self.function, k, breakpoints=self.breakpoints)
 
     def alpha(self, q: int, sigma: float) -> float:
-        r"""Return :math:`\alpha_q(\sigma) = E[\phi'(\sigma g)\,g^q]`. ZS Property 3.2."""
-        return self.expectation(lambda g: g**q, scale=sigma, order=1)
+        r"""Return :math:`\alpha_q(\sigma) = E[\phi'(\sigma g)\,g^q]`. ZS Property 3.2.
+
+        Examples
+        --------
+        >>> round(relu.alpha(2, 1.0), 12)
+        0.5
+        """
+        return self._slope_mean(1, q, sigma)
 
     def beta(self, q: int, sigma: float) -> float:
-        r"""Return :math:`\beta_q(\sigma) = E[\phi'(\sigma g)^2 g^q]`. ZS Property 3.2."""
+        r"""Return :math:`\beta_q(\sigma) = E[\phi'(\sigma g)^2 g^q]`. ZS Property 3.2.
+
+        Examples
+        --------
+        >>> round(squared_relu.beta(0, 1.0), 12)
+        2.0
+        """
+        return self._slope_mean(2, q, sigma)
+
+    def _slope_mean(self, power: int, q: int, sigma: float) -> float:
+        q = check_integer("q", q, 0)
+        sigma = check_number("sigma", sigma, above=0.0)
         return float(
             gaussian_expectation(
-                lambda g: self.derivative(1, sigma * g) ** 2 * g**q,
+                lambda g: self.derivative(1, sigma * g) ** power * g**q,
                 breakpoints=[b / sigma for b in self.breakpoints],
             )
         )
@@ -196,7 +275,6 @@ class Activation:
         >>> round(relu.rho(1.0), 3)
         0.091
         """
-        sigma = check_number("sigma", sigma, above=0.0)
         a0, a1, a2 = (self.alpha(q, sigma) for q in range(3))
         b0, b2 = self.beta(0, sigma), self.beta(2, sigma)
         return min(b0 - a0**2 - a1**2, b2 - a1**2 - a2**2, a0 * a2 - a1**2)
@@ -241,22 +319,33 @@ class Activation:
         derivative of at most polynomial growth. P2: :math:`\rho(\sigma) > 0`, looked at for
         :math:`\sigma` from 0.1 to 10. P3a: :math:`\phi''` bounded, so :math:`\phi'` must not jump.
         P3b: :math:`\phi'' = 0` but for the breakpoints.
+
+        Examples
+        --------
+        >>> relu.properties.admitted, quadratic.properties.nonnegative_derivative
+        (True, False)
         """
         z = np.linspace(-30.0, 30.0, 6001)
         z = z[np.min(np.abs(z[:, None] - np.array([*self.breakpoints, np.inf])), axis=1) > 1e-9]
-        slope, bend = self.derivative(1, z), self.derivative(2, z)
-        growth = np.abs(self.derivative(1, np.array([-300.0, 300.0]))).max()
-        edges = np.array(self.breakpoints)
-        step = 1e-9
-        jump = np.abs(self.derivative(1, edges + step) - self.derivative(1, edges - step))
-        leap = np.abs(self(edges + step) - self(edges - step))
-        continuous = not len(edges) or bool(max(jump.max(), leap.max()) < 1e-6)
+        far = np.outer(10.0 ** np.arange(2, 7), [-1.0, 1.0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            far_slope, far_bend = self.derivative(1, far), self.derivative(2, far)
+        slope, bend = self.derivative(1, z), np.abs(self.derivative(2, z))
+        # Polynomial growth multiplies the slope by at most 10^p from one decade to the next.
+        polynomial = np.isfinite(far_slope).all() and np.all(far_slope[1:] <= 1e10 * far_slope[:-1] + 1e-300)
+        bounded = np.isfinite(far_bend).all() and np.abs(far_bend).max() <= 1.01 * bend.max()
         return Properties(
-            nonnegative_derivative=bool(np.all(slope >= 0.0) and growth < 1e6),
-            nonlinear=all(self.rho(sigma) > 1e-9 for sigma in (0.1, 0.3, 1.0, 3.0, 10.0)),
-            smooth=continuous and bool(np.abs(bend).max() < 1e6),
-            piecewise_linear=bool(np.abs(bend).max() < 1e-12),
+            nonnegative_derivative=bool(np.all(slope >= 0.0) and np.all(far_slope >= 0.0) and polynomial),
+            nonlinear=all(self._is_nonlinear(sigma) for sigma in (0.1, 0.3, 1.0, 3.0, 10.0)),
+            smooth=bool(bounded and not any(steps[0] or steps[1] for steps in self.jumps.values())),
+            piecewise_linear=bool(bend.max() < 1e-12),
         )
+
+    def _is_nonlinear(self, sigma: float) -> bool:
+        try:
+            return self.rho(sigma) > 1e-9
+        except ValueError:  # the second moment of phi' overflows, as no linear function's does
+            return True
 
 
 def _step(z: Array) -> Array:
@@ -267,13 +356,30 @@ def _zero(z: Array) -> Array:
     return np.zeros_like(z)
 
 
-def _polynomials_of(value: Function, first: Sequence[float]) -> tuple[Function, ...]:
-    """Return derivatives 1..4 as polynomials in the value v, given v' as a polynomial in v."""
-    slope = Polynomial(first)
+def _logistic_derivatives() -> tuple[Function, Function, Function, Function]:
+    """Return derivatives 1..4 of the sigmoid, to relative accuracy in both tails.
+
+    They are polynomials in v = sigmoid(z), from v' = v - v^2, of parity (-1)^(m+1) in z; taken at
+    -|z|, where v is small, they lose no digits.
+    """
+    slope = Polynomial([0.0, 1.0, -1.0])
     chain = [slope]
     for _ in range(3):
         chain.append(chain[-1].deriv() * slope)
-    return tuple(lambda z, p=p: np.asarray(p(value(z))) for p in chain)  # type: ignore[misc]
+
+    def derivative(m: int) -> Function:
+        sign = float((-1) ** (m + 1))
+        return lambda z: np.where(z > 0.0, sign, 1.0) * polyval(expit(-np.abs(z)), chain[m - 1].coef)
+
+    return derivative(1), derivative(2), derivative(3), derivative(4)
+
+
+_LOGISTIC = _logistic_derivatives()
+
+
+def _tanh_derivative(m: int) -> Function:
+    # tanh(z) = 2 sigmoid(2 z) - 1
+    return lambda z: 2.0 ** (m + 1) * _LOGISTIC[m - 1](2.0 * z)
 
 
 relu = Activation("ReLU", lambda z: np.maximum(z, 0.0), (_step, _zero, _zero, _zero), (0.0,))
@@ -292,9 +398,13 @@ squared_relu = Activation(
     (0.0,),
 )
 
-sigmoid = Activation("sigmoid", expit, _polynomials_of(expit, [0.0, 1.0, -1.0]))  # type: ignore[arg-type]
+sigmoid = Activation("sigmoid", expit, _LOGISTIC)
 
-tanh = Activation("tanh", np.tanh, _polynomials_of(np.tanh, [1.0, 0.0, -1.0]))  # type: ignore[arg-type]
+tanh = Activation(
+    "tanh",
+    np.tanh,
+    (_tanh_derivative(1), _tanh_derivative(2), _tanh_derivative(3), _tanh_derivative(4)),
+)
 
 
 def _gauss_derivative(m: int) -> Function:
@@ -325,7 +435,7 @@ cosine = Activation("cosine", np.cos, (lambda z: -np.sin(z), lambda z: -np.cos(z
 softplus = Activation(
     "softplus",
     lambda z: np.logaddexp(0.0, z),
-    (expit, *_polynomials_of(expit, [0.0, 1.0, -1.0])[:3]),  # type: ignore[arg-type]
+    (expit, *_LOGISTIC[:3]),
 )
 
 #: The eight activations of the ZS slides, in their order.
