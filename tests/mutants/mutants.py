@@ -293,6 +293,42 @@ MUTANTS = [
         "return total",
         "m! of a Taylor coefficient",
     ),
+    Mutant(
+        "hermite",
+        "math.sqrt(math.factorial(m) / math.factorial(n)) * gamma**m",
+        "gamma**m",
+        "normalisation in GP's Fact 5",
+    ),
+    Mutant(
+        "hermite",
+        "second(rho * g + root * e)",
+        "second(rho * g + e)",
+        "variance of the second unit",
+    ),
+    Mutant(
+        "activations",
+        "steps[j] * scale ** (j - m)",
+        "steps[j] * scale ** (j + 1 - m)",
+        "scale of a Dirac",
+    ),
+    Mutant(
+        "networks",
+        "float(moments[p, r]) / math.factorial(p) / math.factorial(r)",
+        "float(moments[p, r]) / math.factorial(p + r)",
+        "mixed factorials of a Taylor series",
+    ),
+    Mutant(
+        "networks",
+        "@ values / math.sqrt(math.factorial(order))",
+        "@ values",
+        "normalisation of H_m in a moment",
+    ),
+    Mutant(
+        "networks",
+        "coefficients = coefficients / scales**order",
+        "coefficients = coefficients / scales",
+        "scale of the exact moment",
+    ),
     # --- sweeps and the ledger
     Mutant(
         "sweep", "text = json.dumps([self.name, dict(", "text = json.dumps([dict(", "figures share streams"
