@@ -152,8 +152,9 @@ def test_normal_matrices(single, monkeypatch):
     expected = np.einsum("an,cn,bn->cab", Q, D, Q)
     for limit in (1 << 26, 150):  # kept whole, and rebuilt in blocks of ten columns
         monkeypatch.setattr("nnmoments.sparse.interior_points._SQUARE_DOUBLES", limit)
-        got = _Square(Q).normal(D, single=single)
-        assert_allclose(got, expected, atol=1e-6 if single else 1e-14)
+        for scale in (1.0, 1e60):  # beyond the range of single precision
+            got = _Square(Q).normal(scale * D, single=single)
+            assert_allclose(got / scale, expected, atol=1e-6 if single else 1e-14)
 
 
 def test_memory_is_bounded_in_chunks(monkeypatch):

@@ -184,12 +184,16 @@ class _Square:
 
     def normal(self, D: Array, *, single: bool) -> Array:
         """Return Q diag(D_c) Q^T for every row of D, (C, k, k)."""
-        weights = D.astype(np.float32) if single else D
+        # Weights of one direction may span more than the range of single precision: scale them first.
+        scale = D.max(axis=1, keepdims=True)
+        weights = (D / scale).astype(np.float32) if single else D
         sums = np.zeros((len(D), len(self._upper[0])))
         start = 0
         for block in self._kept(single):
             sums += weights[:, start : start + len(block)] @ block
             start += len(block)
+        if single:
+            sums *= scale
         return sums[:, self._place].reshape(len(D), len(self._Q), len(self._Q))
 
 
@@ -293,9 +297,11 @@ class _Normal:
         matrix += self._weight[:, None, None] * (R[:, :, None] * R[:, None, :])
         diagonal = np.einsum("cii->ci", matrix)
         diagonal += 1e-14 * self._weight[:, None] if not single else 1e-7 * self._weight[:, None]
-        self._inverse = (
-            np.linalg.inv(matrix.astype(np.float32)).astype(np.float64) if single else np.linalg.inv(matrix)
-        )
+        if single:
+            small = (matrix / self._weight[:, None, None]).astype(np.float32)
+            self._inverse = np.linalg.inv(small).astype(np.float64) / self._weight[:, None, None]
+        else:
+            self._inverse = np.linalg.inv(matrix)
         self._along = self._solve(R)
 
     def _solve(self, right: Array) -> Array:
