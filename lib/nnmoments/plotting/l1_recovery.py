@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nnmoments._validation import Array
 from nnmoments.plotting.style import COLORS, axes, band, reference_slope
@@ -42,6 +43,13 @@ def _curves(frame: pd.DataFrame, column: str) -> tuple[Array, Array]:
     return np.array(frame["n"].iloc[0]), np.array(frame[column].tolist()).T
 
 
+def _sizes(ax: Axes, sizes: Array) -> None:
+    """Label a logarithmic axis at the sizes that were run, at most five of them."""
+    shown = sizes[:: max(1, -(-len(sizes) // 5))]
+    ax.set_xticks(shown, [f"{n:,.0f}".replace(",", "\u2009") for n in shown])
+    ax.set_xticks([], minor=True)
+
+
 def _heat(ax: Axes, frame: pd.DataFrame, x: str, title: str) -> None:
     """Draw the share of exact recoveries over (x, k)."""
     share = (frame["exact"] / frame["trials"]).to_numpy()
@@ -50,6 +58,7 @@ def _heat(ax: Axes, frame: pd.DataFrame, x: str, title: str) -> None:
         table.columns, table.index, table.to_numpy(), cmap="cividis", vmin=0, vmax=1, shading="nearest"
     )
     ax.grid(visible=False)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(title=title, xlim=ax.get_xlim(), ylim=ax.get_ylim())
     if ax.get_subplotspec() is not None and ax.get_subplotspec().is_last_col():  # type: ignore[union-attr]
         ax.figure.colorbar(mesh, ax=ax, label="share exact", pad=0.02)
@@ -126,6 +135,7 @@ def solvers(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     panels[0].set(xscale="log", yscale="log", xlabel="inputs $d$", ylabel="ms a programme", title="time")
     panels[0].legend(loc="upper left")
     tiny = 1e-16
+    _sizes(panels[0], np.asarray(stored["d"]))
     for color, column, name in ((COLORS[2], "error", "batched"), (COLORS[0], "cvxpy_error", "cvxpy")):
         panels[1].plot(stored["d"], stored[column] + tiny, marker="o", color=color, label=name)
         panels[1].plot(live["d"], live[column] + tiny, marker="x", color=color, linestyle="none")
@@ -137,30 +147,31 @@ def solvers(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ylabel="relative difference",
         title="optimum against HiGHS's",
     )
+    _sizes(panels[1], np.asarray(stored["d"]))
     panels[1].legend(loc="lower right")
     return figure
 
 
 def noise(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
-    """Worst row error at 2 % noise against the condition number of B."""
-    figure, panels = axes(1, 2, sharey=True)
+    """Worst row error at 2 % noise against the condition number of B; crosses are the live run."""
+    figure, (ax,) = axes(height=2.9)
     names = {"l0": "$\\ell_0$ order (paper)", "ratio": "$\\ell_1$ rows", "refined": "refined on the support"}
-    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
-        for mark, (column, name) in zip(("s", "o", "^"), names.items(), strict=True):
-            table = frame.pivot(index="condition", columns="trial", values=column)
-            middle = table.median(axis=1)
-            spread = [middle - table.min(axis=1), table.max(axis=1) - middle]
-            ax.errorbar(table.index, middle, yerr=spread, marker=mark, label=name, capsize=2.5)
-        ax.axhline(0.034, color="black", linestyle=":", linewidth=1.2, label="best other package")
-        ax.set(xscale="log", yscale="log", xlabel="condition number of $B$", title=title)
-    panels[0].set_ylabel("worst row error")
-    panels[0].legend(loc="center left")
+    for mark, color, (column, name) in zip(("s", "o", "^"), COLORS, names.items(), strict=False):
+        table = stored.pivot(index="condition", columns="trial", values=column)
+        middle = table.median(axis=1)
+        spread = [middle - table.min(axis=1), table.max(axis=1) - middle]
+        ax.errorbar(table.index, middle, yerr=spread, marker=mark, color=color, label=name, capsize=2.5)
+        ax.plot(1.12 * live["condition"], live[column], marker="x", color=color, linestyle="none")
+    ax.axhline(0.034, color="black", linestyle=":", linewidth=1.2, label="best other package")
+    ax.set(xscale="log", yscale="log", xlabel="condition number of $B$", ylabel="worst row error")
+    _sizes(ax, np.unique(stored["condition"].to_numpy()))
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
 def samples(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """Row error against n for every way to make the moment and the rows."""
-    figure, panels = axes(2, 2, sharey="row")
+    figure, panels = axes(2, 2, height=2.8, sharey="row")
     titles = {"softmax": "softmax labels", "identity": "real labels"}
     for row, (link, title) in enumerate(titles.items()):
         for ax, frame, which in zip(panels[2 * row :], (live, stored), ("live run", "stored"), strict=False):
@@ -169,8 +180,9 @@ def samples(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                 band(ax, n, errors, label=_WAYS[name], color=color)
             reference_slope(ax, n, 0.2, -0.5, "$n^{-1/2}$")
             ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=f"{title}, {which}")
+            _sizes(ax, n)
         panels[2 * row].set_ylabel("row error (r.m.s.)")
-    panels[0].legend(loc="lower left", fontsize=6.5)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -182,6 +194,7 @@ def _errors(live: pd.DataFrame, stored: pd.DataFrame, by: str, names: dict[objec
             band(ax, n, errors, label=name)
         reference_slope(ax, n, 0.3, -0.5, "$n^{-1/2}$")
         ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=title)
+        _sizes(ax, n)
     panels[0].set_ylabel("row error (r.m.s.)")
     panels[0].legend(loc="lower left")
     return figure
@@ -213,6 +226,7 @@ def classifier(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
             band(ax, table.index, table.to_numpy(), label=name)
         ax.axhline(1.0, color="black", linestyle=":", linewidth=1.2, label="teacher")
         ax.set(xscale="log", xlabel="samples $n$", title=title)
+        _sizes(ax, np.unique(frame["n"].to_numpy()))
     panels[0].set_ylabel("test accuracy / teacher's")
     panels[0].legend(loc="lower right")
     return figure
