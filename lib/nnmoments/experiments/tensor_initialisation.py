@@ -1,0 +1,473 @@
+"""Chapter 3: tensor initialisation and local convexity - the experiments of ZS, and their repair."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nnmoments._validation import Array
+from nnmoments.activations import SLIDES, Activation, squared_relu
+from nnmoments.densities import StandardNormal
+from nnmoments.landscape.square_loss import (
+    SquareLoss,
+    convexity_constants,
+    gradient_descent,
+    levenberg_marquardt,
+    population_hessian,
+)
+from nnmoments.learners.tensor_network import TensorNetwork
+from nnmoments.linalg import match_rows, principal_angles
+from nnmoments.moments import cross_moment
+from nnmoments.networks import OneHiddenLayer, conditioned_weights
+from nnmoments.sweep import Figure, grid
+from nnmoments.tensors import kcl, leading_subspace, tensor_initialize
+
+__all__ = [
+    "activations",
+    "convexity",
+    "descent",
+    "frontier",
+    "full_tensor",
+    "hessian_table",
+    "initialization",
+    "rate",
+    "recovery",
+    "refusals",
+    "signs_control",
+    "small_samples",
+    "timing",
+]
+
+_SUCCESS = 0.01  # worst relative error of a weight, ZS Section 7
+
+
+def _teacher(
+    d: int, rng: np.random.Generator, *, k: int = 5, condition: float = 2.0, phi: Activation = squared_relu
+) -> OneHiddenLayer:
+    """Return the network of ZS Section 7: W = U S V^T, random signs."""
+    weights = conditioned_weights(k, d, condition=condition, rng=rng)
+    return OneHiddenLayer(weights, phi, rng.choice([-1.0, 1.0], size=k))
+
+
+def _error(teacher: OneHiddenLayer, weights: Array, output: Array) -> tuple[float, bool]:
+    """Return max_j |w_j - w_pi(j)| / |w_j|, and whether the matched signs are right."""
+    match = match_rows(weights, teacher.weights, signed=True)
+    return match.worst, bool(np.all(np.sign(output[match.permutation]) == teacher.output))
+
+
+# --- Figures 1(a) and 1(b): recovery and initialisation error over (d, n) -------------------------------
+
+
+def _recovery(*, method: str, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """One trial of Figure 1: initialise, then 1000 steps of gradient descent, eta = 0.02.
+
+    The descent ends early once all weights are within one percent: labels have no noise, so from
+    there it goes on to the truth.
+    """
+    teacher = _teacher(d, rng)
+    X = rng.standard_normal((n, d))
+    y = teacher(X)
+    start = tensor_initialize(X, y, 5, squared_relu, method=method, rng=rng)
+    error, _ = _error(teacher, start.weights, start.output)
+    signs = bool(start.output.sum() == teacher.output.sum())
+    final, matched = error, False
+    if signs:  # gradient descent keeps v, so wrong signs cannot be mended
+        end = gradient_descent(
+            SquareLoss(X, y, squared_relu, start.output),
+            start.weights,
+            step=0.02,
+            iterations=1000,
+            stop=lambda weights: _error(teacher, weights, start.output)[0] <= _SUCCESS,
+        )
+        if np.isfinite(end.weights).all():
+            final, matched = _error(teacher, end.weights, start.output)
+    return {"error": error, "signs": int(signs), "recovered": int(matched and final <= _SUCCESS)}
+
+
+recovery = Figure(
+    "03-recovery",
+    _recovery,
+    quick=[
+        *grid(method=["algorithm1"], d=[10, 20, 40], n=[1000, 3000, 9000], trial=range(5)),
+        *grid(method=["controlled"], d=[10, 20, 40], n=[500, 1500, 4500], trial=range(5)),
+    ],
+    paper=[
+        *grid(method=["algorithm1"], d=range(10, 101, 10), n=range(1000, 10001, 1000), trial=range(10)),
+        *grid(method=["controlled"], d=range(10, 101, 10), n=range(500, 5001, 500), trial=range(10)),
+    ],
+)
+
+
+def frontier(frame: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return, for each d, the least n of the grid at which all trials recover the network."""
+    chosen = frame[frame["method"] == method]
+    rates = chosen.groupby(["d", "n"])["recovered"].mean().reset_index()
+    full = rates[rates["recovered"] == 1.0]
+    return full.groupby("d")["n"].min().reset_index()
+
+
+# --- the small-sample end: the learner ------------------------------------------------------------------
+
+
+def _small_samples(*, finisher: str, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """End to end at d = 10, k = 5: the learner with either finisher, and six random restarts."""
+    teacher = _teacher(10, rng)
+    X = rng.standard_normal((n, 10))
+    y = teacher(X)
+    start = time.process_time()
+    if finisher == "restarts":
+        weights, output = _restarts(X, y, rng)
+    else:
+        model = TensorNetwork(5, finisher=finisher, random_state=rng).fit(X, y)
+        weights, output = model.W_, model.v_
+    seconds = time.process_time() - start
+    error, matched = _error(teacher, weights, output)
+    return {"recovered": int(matched and error <= _SUCCESS), "seconds": seconds}
+
+
+def _restarts(X: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Six random starts, one for each number of positive units, Levenberg-Marquardt, best risk."""
+    best: tuple[float, Array, Array] | None = None
+    for positive in range(6):
+        output = np.where(np.arange(5) < positive, 1.0, -1.0)
+        loss = SquareLoss(X, y, squared_relu, output)
+        end = levenberg_marquardt(loss, rng.standard_normal((5, X.shape[1])) / 2.0, iterations=300)
+        if best is None or end.history[-1] < best[0]:
+            best = (float(end.history[-1]), end.weights, output)
+    assert best is not None
+    return best[1], best[2]
+
+
+small_samples = Figure(
+    "03-small-samples",
+    _small_samples,
+    quick=grid(finisher=["gradient", "levenberg-marquardt", "restarts"], n=[500, 1000], trial=range(10)),
+    paper=grid(
+        finisher=["gradient", "levenberg-marquardt", "restarts"], n=[250, 500, 1000, 2000], trial=range(40)
+    ),
+    volatile=("seconds",),
+)
+
+
+# --- Figure 1(c): three initialisations -----------------------------------------------------------------
+
+
+def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Log objective along 1000 steps at d = 10, k = 5, n = 10000, eta = 0.02."""
+    d, n, k = 10, 10_000, 5
+    teacher = _teacher(d, rng)
+    X = rng.standard_normal((n, d))
+    y = teacher(X)
+    if approach in ("I", "I controlled"):
+        method = "algorithm1" if approach == "I" else "controlled"
+        found = tensor_initialize(X, y, k, squared_relu, method=method, rng=rng)
+        weights, output = found.weights, found.output
+    else:
+        size = 0.3 if approach == "II small" else 1.0
+        weights = size * rng.standard_normal((k, d))
+        output = teacher.output if approach == "III" else size * rng.standard_normal(k)
+    end = gradient_descent(
+        SquareLoss(X, y, squared_relu, output),
+        weights,
+        step=0.02,
+        iterations=1000,
+        learn_output=approach.startswith("II") and approach != "III",
+    )
+    history = np.log(np.maximum(end.history, 1e-300))
+    diverged = len(history) <= 1000
+    if diverged:
+        history = np.append(history, np.full(1001 - len(history), np.nan))
+    kept = history[::20]
+    return {
+        "log": [None if not math.isfinite(v) else round(float(v), 4) for v in kept],
+        "final": 1e3 if diverged else float(history[-1]),
+        "diverged": int(diverged),
+        "m0": convexity_constants(teacher.weights, squared_relu, teacher.output).m0,
+    }
+
+
+_APPROACHES = ["I", "I controlled", "II", "II small", "III"]
+
+descent = Figure(
+    "03-descent",
+    _descent,
+    quick=grid(approach=_APPROACHES, trial=range(5)),
+    paper=grid(approach=_APPROACHES, trial=range(10)),
+    rtol=1e-3,  # a thousand steps from a random start amplify rounding
+)
+
+
+# --- Theorem 5.6: the error of the initialisation ---------------------------------------------------------
+
+
+def _initialization(*, method: str, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Relative Frobenius error of the initialisation, its worst row, and whether v is exact."""
+    teacher = _teacher(d, rng, k=3)
+    X = rng.standard_normal((n, d))
+    start = tensor_initialize(X, teacher(X), 3, squared_relu, method=method, rng=rng)
+    match = match_rows(start.weights, teacher.weights, signed=True)
+    total = np.linalg.norm(match.aligned - teacher.weights) / np.linalg.norm(teacher.weights)
+    exact = bool(np.all(start.output[match.permutation] == teacher.output))
+    return {"error": total, "worst": match.worst, "signs": int(exact)}
+
+
+_METHODS = ["algorithm1", "controlled"]
+
+initialization = Figure(
+    "03-initialization",
+    _initialization,
+    quick=[
+        *grid(method=_METHODS, d=[10], n=[20_000, 40_000, 80_000, 160_000], trial=range(8)),
+        *grid(method=_METHODS, d=[20, 40, 80], n=[20_000], trial=range(8)),
+    ],
+    paper=[
+        *grid(method=_METHODS, d=[10], n=[20_000, 80_000, 320_000, 1_280_000], trial=range(20)),
+        *grid(method=_METHODS, d=[20, 40, 80], n=[20_000], trial=range(20)),
+    ],
+)
+
+
+# --- other activations ------------------------------------------------------------------------------------
+
+
+def _activations(*, activation: str, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Initialisation error at d = 6, k = 2 for the activations that Assumption 5.3 admits."""
+    phi = next(a for a in SLIDES if a.name == activation)
+    odd = phi.homogeneity is None
+    teacher = _teacher(6, rng, k=2, phi=phi)
+    weights = 1.5 * teacher.weights
+    output = np.ones(2) if phi.parity == -1 else teacher.output  # v > 0 without loss for odd ones
+    teacher = OneHiddenLayer(weights, phi, output)
+    X = rng.standard_normal((n, 6))
+    y = teacher(X)
+    start = tensor_initialize(X, y, 2, phi, rng=rng)
+    # Sigmoid units are determined up to (v, w) -> (-v, -w) and a constant: compare up to sign.
+    match = match_rows(start.weights, weights, signed=not odd)
+    output_error = np.abs(np.abs(start.output[match.permutation]) - 1.0).max()
+    angle = principal_angles(start.subspace.basis.T, weights)[0]
+    return {"error": match.worst, "output_error": output_error, "angle": angle}
+
+
+_ADMITTED = [a.name for a in SLIDES if a.name not in ("linear", "quadratic")]
+
+activations = Figure(
+    "03-activations",
+    _activations,
+    quick=grid(activation=_ADMITTED, n=[100_000], trial=range(4)),
+    paper=grid(activation=_ADMITTED, n=[10_000, 100_000, 1_000_000], trial=range(10)),
+)
+
+
+# --- local convexity: Theorem 4.2 --------------------------------------------------------------------------
+
+
+def hessian_table() -> pd.DataFrame:
+    """Return the smallest eigenvalue of the population Hessian at the truth, for the slides' activations."""
+    weights = conditioned_weights(3, 6, condition=2.0, rng=np.random.default_rng(0))
+    rows = []
+    for phi in SLIDES:
+        general = np.linalg.eigvalsh(population_hessian(weights, phi))[0]
+        identity = np.linalg.eigvalsh(population_hessian(np.eye(4), phi))[0]
+        rows.append([phi.name, phi.rho(1.0), identity, general])
+    return pd.DataFrame(rows, columns=["activation", "rho(1)", "lambda_min, W = I", "lambda_min, kappa = 2"])
+
+
+_SAMPLE_RATIOS = {"quick": [2, 8, 32, 128], "paper": [2, 8, 32, 128, 512]}
+_DISTANCES = [0.0, 0.05, 0.1, 0.2, 0.4, 0.8]
+
+
+def _convexity(*, kappa: float, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """lambda_min of the empirical Hessian over n and over the distance to the truth, d = 10, k = 3."""
+    d, k = 10, 3
+    teacher = _teacher(d, rng, k=k, condition=kappa)
+    constants = convexity_constants(teacher.weights, squared_relu, teacher.output)
+    ratios = _SAMPLE_RATIOS[sizes]
+    X = rng.standard_normal((ratios[-1] * d * k, d))
+    y = teacher(X)
+    by_n = []
+    for ratio in ratios:
+        part = slice(0, ratio * d * k)
+        loss = SquareLoss(X[part], y[part], squared_relu, teacher.output)
+        by_n.append(float(np.linalg.eigvalsh(loss.hessian(teacher.weights))[0]))
+    direction = rng.standard_normal((k, d))
+    direction *= np.linalg.norm(teacher.weights, 2) / np.linalg.norm(direction, 2)
+    loss = SquareLoss(X, y, squared_relu, teacher.output)
+    by_distance = [
+        float(np.linalg.eigvalsh(loss.hessian(teacher.weights + t * direction))[0]) for t in _DISTANCES
+    ]
+    return {
+        "ratios": ratios,
+        "by_n": by_n,
+        "distances": _DISTANCES,
+        "by_distance": by_distance,
+        "m0": constants.m0,
+        "M0": constants.M0,
+        "lower": constants.lower,
+        "upper": constants.upper,
+        "lam": constants.lam,
+    }
+
+
+convexity = Figure(
+    "03-convexity",
+    _convexity,
+    quick=grid(kappa=[1.0, 2.0, 4.0, 8.0], sizes=["quick"], trial=range(10)),
+    paper=grid(kappa=[1.0, 2.0, 4.0, 8.0], sizes=["paper"], trial=range(40)),
+)
+
+
+# --- linear convergence: Theorem 4.4 -----------------------------------------------------------------------
+
+
+def _rate(*, resampled: bool, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Contraction of |W - W*|_F^2 a step, at step size 1/M_0, against 1 - m_0/M_0."""
+    d, k = 10, 3
+    teacher = _teacher(d, rng, k=k)
+    constants = convexity_constants(teacher.weights, squared_relu, teacher.output)
+
+    def fresh() -> tuple[Array, Array]:
+        X = rng.standard_normal((n, d))
+        return X, teacher(X)
+
+    start = rng.standard_normal((k, d))
+    start = teacher.weights + 0.01 * start / np.linalg.norm(start) * np.linalg.norm(teacher.weights)
+    loss = SquareLoss(*fresh(), squared_relu, teacher.output)
+    source: Callable[[], tuple[Array, Array]] | None = fresh if resampled else None
+    weights, squares = start, [float(np.sum((start - teacher.weights) ** 2))]
+    for _ in range(60):
+        weights = gradient_descent(
+            loss, weights, step=1.0 / constants.M0, iterations=1, resample=source
+        ).weights
+        squares.append(float(np.sum((weights - teacher.weights) ** 2)))
+    ratios = np.array(squares[1:]) / np.array(squares[:-1])
+    bound = 1.0 - constants.m0 / constants.M0
+    return {
+        "bound": bound,
+        "worst": ratios.max(),
+        "last": ratios[-10:].mean(),
+        "log": np.log10(squares).round(6).tolist(),
+    }
+
+
+rate = Figure(
+    "03-rate",
+    _rate,
+    quick=grid(resampled=[False, True], n=[5_000], trial=range(6)),
+    paper=grid(resampled=[False, True], n=[20_000], trial=range(20)),
+)
+
+
+# --- time: Theorem 6.1 --------------------------------------------------------------------------------------
+
+
+def _timing(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Processor seconds of Algorithm 1 and of 20 steps of gradient descent; the least of three."""
+    teacher = _teacher(d, rng, k=3)
+    X = rng.standard_normal((n, d))
+    y = teacher(X)
+    first, second = [], []
+    for _ in range(3):
+        begin = time.process_time()
+        start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=0)
+        middle = time.process_time()
+        loss = SquareLoss(X, y, squared_relu, start.output)
+        gradient_descent(loss, start.weights, step=1e-6, iterations=20)
+        first.append(middle - begin)
+        second.append(time.process_time() - middle)
+    return {"initialization": min(first), "descent": min(second)}
+
+
+timing = Figure(
+    "03-timing",
+    _timing,
+    quick=grid(d=[50, 100, 200], n=[10_000, 20_000], trial=range(2)),
+    paper=grid(d=[50, 100, 200, 400], n=[20_000, 40_000, 80_000], trial=range(3)),
+    volatile=("initialization", "descent"),
+)
+
+
+# --- projected against full tensors: Section 5.2 ------------------------------------------------------
+
+
+def _full_tensor(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Directions from R_3 in the span of P_2, and from the full d^3 tensor compressed by itself."""
+    teacher = _teacher(d, rng, k=3)
+    X = rng.standard_normal((n, d))
+    y = teacher(X)
+    unit = teacher.weights / np.linalg.norm(teacher.weights, axis=1, keepdims=True)
+
+    begin = time.process_time()
+    start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=rng)
+    projected_seconds = time.process_time() - begin
+    found = start.weights / np.linalg.norm(start.weights, axis=1, keepdims=True)
+
+    begin = time.process_time()
+    tensor = np.asarray(cross_moment(X, y, StandardNormal(d), 3).value)
+    left = np.linalg.svd(tensor.reshape(d, -1) @ tensor.reshape(d, -1).T, hermitian=True)[0][:, :3]
+    core = np.einsum("abc,ai,bj,ck->ijk", tensor, left, left, left, optimize=True)
+    whole = kcl(core, rng=rng).factors @ left.T
+    full_seconds = time.process_time() - begin
+    return {
+        "projected": match_rows(found, unit).worst,
+        "full": match_rows(whole, unit).worst,
+        "projected_seconds": projected_seconds,
+        "full_seconds": full_seconds,
+    }
+
+
+full_tensor = Figure(
+    "03-full-tensor",
+    _full_tensor,
+    quick=grid(d=[10, 20, 40], n=[5_000], trial=range(6)),
+    paper=grid(d=[10, 20, 40, 80], n=[10_000], trial=range(20)),
+    volatile=("projected_seconds", "full_seconds"),
+)
+
+
+# --- negative controls --------------------------------------------------------------------------------
+
+
+def signs_control(*, seed: int = 0, trials: int = 20) -> pd.DataFrame:
+    """Return the angle to the span from an exact P_2 with mixed signs: by |eigenvalue|, and naively.
+
+    The naive way is a power iteration that assumes a positive semidefinite matrix: it returns the
+    largest eigenvalues, so directions of negative weights are replaced by noise.
+    """
+    rng = np.random.default_rng([seed, 3])
+    rows = []
+    for _ in range(trials):
+        weights = conditioned_weights(5, 20, condition=2.0, rng=rng)
+        matrix = OneHiddenLayer(weights, squared_relu, [1.0, -1.0, 1.0, -1.0, 1.0]).moment(2)
+        found = leading_subspace(lambda block, m=matrix: (m @ block)[None], 20, 5, rng=rng)  # type: ignore[misc]
+        shifted = matrix + 2.0 * np.linalg.norm(matrix, 2) * np.eye(20)
+        block = np.linalg.qr(rng.standard_normal((20, 5)))[0]
+        for _ in range(500):
+            block = np.linalg.qr(shifted @ block)[0]
+        rows.append(
+            {
+                "by absolute value": principal_angles(found.basis.T, weights)[0],
+                "naive": principal_angles(block.T, weights)[0],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def refusals() -> pd.DataFrame:
+    """Return what the initialisation says where it cannot work."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 4))
+    rows = []
+    cases: list[tuple[str, str, int]] = [("linear", "linear", 2), ("quadratic", "quadratic", 2)]
+    cases.append(("k > d", "squared ReLU", 5))
+    for case, name, k in cases:
+        phi = next(a for a in SLIDES if a.name == name)
+        try:
+            tensor_initialize(X, phi(X[:, 0]), k, phi)
+            message = "accepted"
+        except ValueError as error:
+            message = str(error)
+        rows.append({"case": case, "message": message})
+    return pd.DataFrame(rows)

@@ -1,0 +1,176 @@
+r"""RecMagSign: magnitudes and signs of weights whose directions are known up to sign."""
+
+import itertools
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import brentq
+
+from nnmoments._validation import Array, check_array
+from nnmoments.activations import Activation
+from nnmoments.tensors.selection import choose_moments
+
+__all__ = ["Reconstruction", "fit_magnitudes", "recover_magnitudes"]
+
+# Norms among which a non-homogeneous activation's magnitude is looked for.
+_NORMS = np.geomspace(0.02, 20.0, 49)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Weights with their lengths and signs.
+
+    Attributes
+    ----------
+    weights : (k, d) array
+        Rows are neurons.
+    output : (k,) array
+        v; +-1 for homogeneous activations, where only v_i |w_i|^q is determined.
+    """
+
+    weights: Array = field(repr=False)
+    output: Array
+
+
+def recover_magnitudes(
+    directions: Array, odd: Array | None, even: Array | None, activation: Activation, *, mean: float = 0.0
+) -> Reconstruction:
+    r"""Solve for magnitudes and signs from one odd and one even moment. ZS RecMagSign.
+
+    Let :math:`u_i = s_i \bar w_i`, with :math:`s_i = \pm1` unknown. The lowest odd and even
+    moments contracted with the dual basis :math:`u_i^+` (:math:`\langle u_i^+, u_j\rangle =
+    \delta_{ij}`) give
+
+    .. math:: T_1 = \sum_i z_i u_i, \quad z_i = s_i v_i m_1(\|w_i\|), \qquad
+              T_2 = \sum_i r_i u_i u_i^\top, \quad r_i = v_i m_2(\|w_i\|),
+
+    and the same with :math:`u_i^{\otimes 3}` and :math:`m_3`, :math:`u_i^{\otimes 4}` and
+    :math:`m_4` where the lower order vanishes. If :math:`\phi` is homogeneous of degree q,
+    :math:`m_j(s) = c_j s^q` and v = +-1 without loss: :math:`v_i = \mathrm{sgn}(r_i/c_2)`,
+    :math:`\|w_i\| = |z_i/c_1|^{1/q}` and :math:`s_i = \mathrm{sgn}(v_i z_i/c_1)`. Note that
+    :math:`c_1` belongs under the root; the authors' program divides by it outside.
+
+    Otherwise the ratio of two moments, :math:`m_2(s)/m_1(s)` or :math:`m_3(s)/m_1(s)`, is a
+    function of the length alone; its root is bracketed on a grid of norms and found by Brent's
+    method, and :math:`v_i = r_i / m_2(s)`. For odd :math:`\phi` (v_i, w_i) and (-v_i, -w_i) are the
+    same unit and v_i > 0 is chosen; if only :math:`\phi - \phi(0)` is odd, as for the sigmoid, the
+    signs are chosen that explain E[y].
+
+    Parameters
+    ----------
+    directions : (k, d) array
+        Unit rows :math:`u_i`.
+    odd, even : (k,) array or None
+        The coefficients :math:`z_i` of the least odd order and :math:`r_i` of the least even one, as
+        `choose_moments` names them; for odd activations `even` holds the coefficients of order 3.
+    activation : Activation
+    mean : float
+        E[y], used for sigmoid-like activations only.
+
+    Raises
+    ------
+    ValueError
+        If neither gives a magnitude.
+
+    Examples
+    --------
+    >>> from nnmoments.activations import squared_relu
+    >>> c = squared_relu.moment_coefficient(1)
+    >>> found = recover_magnitudes(np.eye(2), np.array([-4 * c, 9 * c]), np.array([4.0, -9.0]), squared_relu)
+    >>> found.weights.round(6) + 0.0, found.output
+    (array([[-2.,  0.],
+           [ 0., -3.]]), array([ 1., -1.]))
+    """
+    directions = check_array("directions", directions, ndim=2)
+    choice = choose_moments(activation)
+    q = activation.homogeneity
+    if q:
+        if even is not None and choice.even is not None:
+            ratio = even / activation.moment_coefficient(choice.even)
+            output = np.where(ratio < 0, -1.0, 1.0)
+        else:  # an odd activation: v > 0 without loss
+            output = np.ones(len(directions))
+        if odd is not None and choice.odd is not None:
+            scaled = odd / activation.moment_coefficient(choice.odd)
+            signs = np.where(scaled * output < 0, -1.0, 1.0)
+        else:
+            scaled, signs = ratio, np.ones(len(directions))
+        # An even moment has k (k + 1) / 2 equations or more for the k unknowns, M_1 only k.
+        lengths = np.abs(scaled if choice.even is None else ratio) ** (1.0 / q)
+        return Reconstruction(directions * (signs * lengths)[:, None], output)
+    if odd is None or even is None:
+        raise ValueError(f"odd and even moments are both needed for the activation {activation.name!r}")
+    first, second = choice.odd, choice.even or 3
+    assert first is not None
+    lengths = np.array([_length(activation, first, second, z, r) for z, r in zip(odd, even, strict=True)])
+    low = np.array([activation.moment_coefficient(first, scale=s) for s in lengths])
+    high = np.array([activation.moment_coefficient(second, scale=s) for s in lengths])
+    if choice.even is not None:
+        output = even / high
+        signs = np.where(odd / low * output < 0, -1.0, 1.0)
+        return Reconstruction(directions * (signs * lengths)[:, None], output)
+    output = odd / low
+    signs = _explain_mean(output, float(activation(0.0)), mean)
+    return Reconstruction(directions * (signs * lengths)[:, None], output * signs)
+
+
+def _length(activation: Activation, first: int, second: int, z: float, r: float) -> float:
+    """Solve |m_second(s) z| = |m_first(s) r| for the norm s, or take the norm that comes nearest."""
+
+    def gap(s: float) -> float:
+        return abs(activation.moment_coefficient(second, scale=s) * z) - abs(
+            activation.moment_coefficient(first, scale=s) * r
+        )
+
+    values = np.array([gap(s) for s in _NORMS])
+    crossings = np.flatnonzero(values[:-1] * values[1:] < 0)
+    if len(crossings):
+        i = crossings[0]
+        return float(brentq(gap, _NORMS[i], _NORMS[i + 1], xtol=1e-12))
+    sizes = [abs(activation.moment_coefficient(first, scale=s)) + 1e-300 for s in _NORMS]
+    return float(_NORMS[np.argmin(np.abs(values) / sizes)])
+
+
+def _explain_mean(output: Array, offset: float, mean: float) -> Array:
+    """Choose signs s_i with sum_i s_i v_i phi(0) nearest to E[y]; all v_i s_i > 0 if phi(0) = 0."""
+    positive = np.where(output < 0, -1.0, 1.0)
+    if offset == 0.0 or len(output) > 16:
+        return positive
+    patterns = np.array(list(itertools.product((1.0, -1.0), repeat=len(output))))
+    return np.asarray(patterns[np.argmin(np.abs(patterns @ np.abs(output) * offset - mean))] * positive)
+
+
+def fit_magnitudes(directions: Array, X: Array, y: Array, activation: Activation) -> Reconstruction:
+    r"""Fit magnitudes and signs of a homogeneous activation by least squares on the labels.
+
+    .. math:: y \approx \sum_i a_i\,\phi(\langle u_i, x\rangle) + b_i\,\phi(-\langle u_i, x\rangle),
+
+    then each unit keeps its stronger side and the fit is repeated. Labels without noise determine
+    the coefficients far better than moments do.
+
+    Raises
+    ------
+    ValueError
+        If the activation is not homogeneous.
+
+    Examples
+    --------
+    >>> from nnmoments.activations import squared_relu
+    >>> X = np.random.default_rng(0).standard_normal((100, 2))
+    >>> fit_magnitudes(np.eye(2), X, -squared_relu(-2 * X[:, 1]), squared_relu).weights[1].round(6)
+    array([-0., -2.])
+    """
+    q = activation.homogeneity
+    if not q:
+        raise ValueError(f"activation {activation.name!r} is not homogeneous; use recover_magnitudes")
+    images = X @ directions.T
+    k = len(directions)
+    signs = np.ones(k)
+    if activation.parity == 0:
+        both = np.hstack([activation(images), activation(-images)])
+        coefficients, *_ = np.linalg.lstsq(both, y, rcond=None)
+        signs = np.where(np.abs(coefficients[:k]) >= np.abs(coefficients[k:]), 1.0, -1.0)
+    coefficients, *_ = np.linalg.lstsq(activation(images * signs), y, rcond=None)
+    output = np.where(coefficients < 0, -1.0, 1.0)
+    lengths = np.abs(coefficients) ** (1.0 / q)
+    return Reconstruction(directions * (signs * lengths)[:, None], output)

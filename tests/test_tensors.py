@@ -1,0 +1,290 @@
+"""Decoding by tensors: ZS Section 5, and the diagonaliser it rests on."""
+
+import numpy as np
+import pytest
+
+from nnmoments.activations import (
+    absolute,
+    erf,
+    leaky_relu,
+    linear,
+    quadratic,
+    relu,
+    sigmoid,
+    squared_relu,
+    tanh,
+)
+from nnmoments.densities import StandardNormal
+from nnmoments.linalg import match_rows, outer_power, principal_angles
+from nnmoments.moments import cross_moment
+from nnmoments.networks import OneHiddenLayer, conditioned_weights
+from nnmoments.tensors import (
+    MomentOperator,
+    choose_moments,
+    decompose_symmetric,
+    fit_magnitudes,
+    joint_diagonalize,
+    kcl,
+    leading_subspace,
+    recover_magnitudes,
+    tensor_initialize,
+)
+
+
+def _problem(k, noise, rng, *, count=100, condition=5.0):
+    """Return unit factors of the given conditioning and noisy matrices that they diagonalise."""
+    factors = conditioned_weights(k, k, condition=condition, rng=rng)
+    factors = factors / np.linalg.norm(factors, axis=1, keepdims=True)
+    weights = rng.standard_normal((count, k))
+    matrices = np.einsum("li,ia,ib->lab", weights, factors, factors)
+    error = rng.standard_normal(matrices.shape)
+    return factors, matrices + noise * (error + error.transpose(0, 2, 1)) / 2.0
+
+
+# --- joint diagonalisation ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [2, 5, 10, 20])
+@pytest.mark.parametrize("count", [3, 100])
+def test_exact_matrices_are_diagonalised_to_rounding(k, count):
+    factors, matrices = _problem(k, 0.0, np.random.default_rng(k), count=count)
+    found = joint_diagonalize(matrices, rng=0)
+    assert found.converged
+    assert found.residual < 1e-9
+    assert match_rows(found.factors, factors).worst < 1e-8
+
+
+def test_refinement_lowers_the_error_of_the_sweeps():
+    rng = np.random.default_rng(0)
+    gains = []
+    for _ in range(20):
+        factors, matrices = _problem(8, 0.02, rng)
+        plain = match_rows(joint_diagonalize(matrices, refine=False, rng=0).factors, factors)
+        fine = match_rows(joint_diagonalize(matrices, rng=0).factors, factors)
+        gains.append(np.log(fine.errors.mean() / plain.errors.mean()))
+    assert np.mean(gains) + 5 * np.std(gains) / np.sqrt(20) < 0.0
+
+
+def test_refined_factors_are_stationary():
+    """Perturbing the factors in any direction does not lower the least-squares objective."""
+    _, matrices = _problem(4, 0.05, np.random.default_rng(1))
+    found = joint_diagonalize(matrices, rng=0)
+
+    def objective(factors):
+        powers = outer_power(factors, 2).reshape(4, -1)
+        flat = matrices.reshape(100, -1)
+        return np.sum((flat - np.linalg.lstsq(powers.T, flat.T, rcond=None)[0].T @ powers) ** 2)
+
+    best = objective(found.factors)
+    slopes = []
+    for direction in np.eye(16).reshape(16, 4, 4):
+        up, down = (objective(found.factors + s * 1e-5 * direction) for s in (1, -1))
+        slopes.append((up - down) / 2e-5)
+    # The truncation to k directions moves the optimum at second order in the noise only.
+    _, far = _problem(4, 0.05, np.random.default_rng(2))
+    assert np.abs(slopes).max() < 0.02 * np.linalg.norm(matrices) * 0.05 * np.sqrt(len(far))
+    assert best <= objective(joint_diagonalize(matrices, refine=False, rng=0).factors)
+
+
+def test_residual_and_noise_floor_tell_signal_from_noise():
+    _, matrices = _problem(5, 0.01, np.random.default_rng(3))
+    found = joint_diagonalize(matrices, rng=0)
+    assert found.noise_floor <= found.residual < 1.2 * found.noise_floor
+    noise = np.random.default_rng(4).standard_normal((100, 5, 5))
+    lost = joint_diagonalize(noise + noise.transpose(0, 2, 1), restarts=1, rng=0)
+    assert lost.residual > 0.5
+
+
+def test_diagonaliser_refuses_what_it_cannot_use():
+    with pytest.raises(ValueError, match="matrices must be symmetric"):
+        joint_diagonalize(np.arange(18.0).reshape(2, 3, 3))
+    with pytest.raises(ValueError, match="at least two"):
+        joint_diagonalize(np.eye(3)[None])
+    with pytest.raises(ValueError, match="square"):
+        joint_diagonalize(np.ones((2, 3, 4)))
+    with pytest.raises(ValueError, match="NaN"):
+        joint_diagonalize(np.full((2, 2, 2), np.nan))
+
+
+# --- tensors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_exact_tensors_are_decomposed_to_rounding(order):
+    rng = np.random.default_rng(order)
+    factors = conditioned_weights(5, 5, condition=3.0, rng=rng)
+    factors /= np.linalg.norm(factors, axis=1, keepdims=True)
+    weights = np.array([1.0, -2.0, 0.5, 3.0, -1.0])
+    found = decompose_symmetric(np.tensordot(weights, outer_power(factors, order), 1), rng=0)
+    assert match_rows(found.factors, factors).worst < 1e-8
+    assert found.residual < 1e-8
+    if order == 4:
+        np.testing.assert_allclose(np.sort(found.weights), np.sort(weights), atol=1e-7)
+
+
+def test_kcl_agrees_on_exact_tensors_and_least_squares_wins_on_noisy_ones():
+    """On noise both find the factors; the refined fit has the smaller residual by construction."""
+    rng = np.random.default_rng(5)
+    factors = conditioned_weights(4, 4, condition=2.0, rng=rng)
+    factors /= np.linalg.norm(factors, axis=1, keepdims=True)
+    tensor = outer_power(factors, 3).sum(axis=0)
+    assert match_rows(kcl(tensor, rng=0).factors, factors).worst < 1e-6
+    noise = sum(rng.standard_normal((4, 4, 4)).transpose(p) for p in [(0, 1, 2)])
+    noisy = tensor + 0.02 * np.mean(
+        [noise.transpose(p) for p in [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]],
+        axis=0,
+    )
+    assert decompose_symmetric(noisy, rng=0).residual < kcl(noisy, rng=0).residual
+
+
+def test_asymmetric_tensors_are_refused():
+    with pytest.raises(ValueError, match="symmetric"):
+        decompose_symmetric(np.arange(27.0).reshape(3, 3, 3))
+
+
+# --- subspaces --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_operator_agrees_with_the_contracted_moment(order):
+    """ZS Definition 5.4: P_2 = M_j(I, I, alpha, ..., alpha), against the general accumulator."""
+    rng = np.random.default_rng(order)
+    X = rng.standard_normal((500, 4))
+    y = rng.standard_normal(500)
+    alpha = rng.standard_normal(4)
+    alpha /= np.linalg.norm(alpha)
+    bases = [None, None] + [alpha] * (order - 2)
+    expected = cross_moment(X, y, StandardNormal(4), order, bases=bases).value
+    parts = [(X[:200], y[:200]), (X[200:], y[200:])]
+    operator = MomentOperator(parts, order, directions=alpha[None])
+    np.testing.assert_allclose(operator(np.eye(4))[0], expected, atol=1e-12)
+
+
+def test_subspace_of_an_indefinite_matrix_is_that_of_the_largest_absolute_eigenvalues():
+    rng = np.random.default_rng(0)
+    frame = np.linalg.qr(rng.standard_normal((40, 40)))[0]
+    values = np.concatenate([[3.0, -3.0, 2.0, -2.0], rng.uniform(-0.5, 0.5, 36)])
+    matrix = (frame * values) @ frame.T
+    found = leading_subspace(lambda block: (matrix @ block)[None], 40, 4, tol=1e-10, rng=0)
+    assert principal_angles(found.basis.T, frame[:, :4].T)[0] < 1e-8
+    np.testing.assert_allclose(np.sort(found.eigenvalues), [-3.0, -2.0, 2.0, 3.0], atol=1e-8)
+    assert found.next_eigenvalue < 0.6
+
+
+def test_more_weights_than_dimensions_are_refused():
+    with pytest.raises(ValueError, match="k must be at most d = 3"):
+        leading_subspace(lambda block: block[None], 3, 4)
+    X = np.random.default_rng(0).standard_normal((50, 3))
+    with pytest.raises(ValueError, match="k must be at most d = 3"):
+        tensor_initialize(X, X[:, 0], 4, squared_relu)
+
+
+# --- which moments ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        (relu, (2, 4, 1, 2)),
+        (leaky_relu, (2, 4, 1, 2)),
+        (squared_relu, (2, 3, 1, 2)),
+        (sigmoid, (3, 3, 1, None)),
+        (tanh, (3, 3, 1, None)),
+        (erf, (3, 3, 1, None)),
+        (absolute, (2, 4, None, 2)),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_orders_follow_definition_5_4(activation, expected):
+    choice = choose_moments(activation)
+    assert (choice.subspace, choice.tensor, choice.odd, choice.even) == expected
+
+
+@pytest.mark.parametrize(("activation", "named"), [(linear, "m_2, m_3, m_4"), (quadratic, "m_1, m_3, m_4")])
+def test_activations_without_third_and_fourth_moment_are_refused_by_name(activation, named):
+    """ZS Assumption 5.3.2."""
+    with pytest.raises(ValueError, match=named):
+        choose_moments(activation)
+
+
+# --- magnitudes and signs ---------------------------------------------------------------------------
+
+
+def _coefficients(network, signs, order):
+    lengths = np.linalg.norm(network.weights, axis=1)
+    values = [network.activation.moment_coefficient(order, scale=s) for s in lengths]
+    return network.output * values * signs**order
+
+
+@pytest.mark.parametrize("activation", [relu, leaky_relu, squared_relu], ids=lambda a: a.name)
+def test_magnitudes_and_signs_of_homogeneous_activations(activation):
+    rng = np.random.default_rng(0)
+    network = OneHiddenLayer(conditioned_weights(4, 6, condition=2.0, rng=rng), activation, [1, -1, -1, 1])
+    signs = np.array([1.0, 1.0, -1.0, -1.0])
+    unit = signs[:, None] * network.weights / np.linalg.norm(network.weights, axis=1, keepdims=True)
+    odd, even = (_coefficients(network, signs, order) for order in (1, 2))
+    found = recover_magnitudes(unit, odd, even, activation)
+    np.testing.assert_allclose(found.weights, network.weights, atol=1e-10)
+    np.testing.assert_array_equal(found.output, network.output)
+    X = rng.standard_normal((200, 6))
+    fitted = fit_magnitudes(unit, X, network(X), activation)
+    np.testing.assert_allclose(fitted.weights, network.weights, atol=1e-8)
+    np.testing.assert_array_equal(fitted.output, network.output)
+
+
+@pytest.mark.parametrize("activation", [tanh, erf, sigmoid], ids=lambda a: a.name)
+def test_magnitudes_of_non_homogeneous_activations_by_root_finding(activation):
+    network = OneHiddenLayer([[0.7, 0.0, 0.0], [0.0, 1.6, 0.0]], activation, [2.0, 0.5])
+    signs = np.array([-1.0, 1.0])
+    unit = np.diag([-1.0, 1.0, 1.0])[:2]
+    mean = float(activation(0.0)) * network.output.sum()
+    odd, third = (_coefficients(network, signs, order) for order in (1, 3))
+    found = recover_magnitudes(unit, odd, third, activation, mean=mean)
+    np.testing.assert_allclose(found.weights, network.weights, atol=1e-8)
+    np.testing.assert_allclose(found.output, network.output, atol=1e-8)
+
+
+def test_the_constant_belongs_under_the_root():
+    """Dividing by c_1 outside the square root makes squared-ReLU weights 12 % too long."""
+    c1 = squared_relu.moment_coefficient(1)
+    z = 4.0 * c1  # |w| = 2
+    assert recover_magnitudes(np.eye(1), np.array([z]), np.array([4.0]), squared_relu).weights[0, 0] == (
+        pytest.approx(2.0)
+    )
+    assert np.sqrt(z) / c1 == pytest.approx(2.0 * 1.1195, rel=1e-3)
+
+
+# --- Algorithm 1 --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["algorithm1", "controlled"])
+@pytest.mark.parametrize("partition", [False, True])
+def test_initialisation_finds_weights_and_exact_signs(method, partition):
+    """ZS Theorem 5.6 at n = 60000: far inside the range where 40 of 40 seeds succeed."""
+    rng = np.random.default_rng(7)
+    network = OneHiddenLayer(conditioned_weights(3, 8, condition=2.0, rng=rng), squared_relu, [1, -1, 1])
+    X = rng.standard_normal((60_000, 8))
+    found = tensor_initialize(X, network(X), 3, squared_relu, method=method, partition=partition, rng=1)
+    match = match_rows(found.weights, network.weights, signed=True)
+    assert match.worst < 0.4
+    np.testing.assert_array_equal(found.output[match.permutation], network.output)
+
+
+@pytest.mark.parametrize("activation", [relu, absolute, tanh], ids=lambda a: a.name)
+def test_initialisation_for_other_moments(activation):
+    rng = np.random.default_rng(8)
+    output = [1.0, 1.0] if activation is tanh else [1.0, -1.0]
+    network = OneHiddenLayer(2.0 * conditioned_weights(2, 5, rng=rng), activation, output)
+    X = rng.standard_normal((150_000, 5))
+    found = tensor_initialize(X, network(X), 2, activation, rng=1)
+    assert match_rows(found.weights, network.weights, signed=activation is not absolute).worst < 0.25
+
+
+def test_bad_samples_are_named():
+    X = np.random.default_rng(0).standard_normal((100, 3))
+    with pytest.raises(ValueError, match="y is constant"):
+        tensor_initialize(X, np.ones(100), 2, squared_relu)
+    with pytest.raises(ValueError, match="y must have shape"):
+        tensor_initialize(X, X, 2, squared_relu)
+    with pytest.raises(ValueError, match="method must be one of"):
+        tensor_initialize(X, X[:, 0], 2, squared_relu, method="magic")
