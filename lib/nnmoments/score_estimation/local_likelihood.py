@@ -4,6 +4,7 @@ At every point x the log-density is fitted by a polynomial of degree p in u - x,
 are the derivatives :math:`G_j` of log f there; score tensors follow by the set-partition formula.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,15 +25,15 @@ STATUS = (
     "solved",
     "blended: the window holds too few samples, the Gaussian of all data fills in; widen the bandwidth",
     "clamped: the window's covariance is nearly singular; widen the bandwidth or remove tied rows",
-    "degree 2: Newton's method did not converge, the degree-2 solution is given; widen the bandwidth",
+    "degree 2: too few samples for a higher one, or Newton's method failed; widen the bandwidth",
 )
 
-# A window whose standard deviation, in some direction, is below a tenth of what the Gaussian fitted
+# A window whose standard deviation, in some direction, is below a fifth of what the Gaussian fitted
 # to all data would leave in it holds tied points, not a density.
-_SMALLEST_EIGENVALUE = 0.01
-# Effective samples below which a window is blended with the global fit: twice the coefficients of
+_SMALLEST_EIGENVALUE = 0.04
+# Effective samples below which a window is blended with the global fit: eight times the coefficients of
 # its quadratic, (d + 1)(d + 2) / 2.
-_PER_COEFFICIENT = 2.0
+_PER_COEFFICIENT = 8.0
 # Condition number of the sample covariance above which X lies in a subspace.
 _SINGULAR = 1e12
 # Largest log-density correction of degree 3 and 4 that is believed at the point itself.
@@ -268,8 +269,10 @@ class LocalLikelihood(ScoreModel):
         fourth = None
         if self.degree == 4:
             fourth = np.einsum("qabcd,qia,qjb,qkc,qld->qijkl", higher[1], *[whitening] * 4, optimize=True)
-        usable = np.flatnonzero(status == 0)
-        failed = np.zeros(len(z), dtype=bool)
+        needed = _PER_COEFFICIENT * math.comb(self.d + self.degree, self.d)
+        supported = effective >= needed
+        usable = np.flatnonzero((status == 0) & supported)
+        failed = ~supported
         shapes = [(len(z),) + (self.d,) * j for j in range(self.degree + 1)]
         extra = [np.zeros(shape) for shape in shapes]
         if not len(usable):
