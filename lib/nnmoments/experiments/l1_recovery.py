@@ -72,7 +72,7 @@ def _phase_in_roots(*, k: int, d: int, trials: int, rng: np.random.Generator) ->
 phase_theta = Figure(
     "02-phase-theta",
     _phase,
-    quick=grid(k=[4, 8, 12, 16], d=[200], theta=[0.05, 0.15, 0.25, 0.35, 0.45, 0.6], trials=[6]),
+    quick=grid(k=[4, 8, 12, 16], d=[200], theta=[0.05, 0.15, 0.25, 0.35, 0.5], trials=[4]),
     paper=grid(k=range(3, 23), d=[200], theta=[round(0.03 + 0.03 * i, 2) for i in range(20)], trials=[20]),
 )
 
@@ -183,7 +183,7 @@ def _expansion(*, d: int, theta: float, trials: int, rng: np.random.Generator) -
 expansion = Figure(
     "02-expansion",
     _expansion,
-    quick=grid(d=[15, 30, 60, 120], theta=[0.2, 0.35, 0.5], trials=[25]),
+    quick=grid(d=[15, 30, 60, 120], theta=[0.2, 0.35, 0.5], trials=[16]),
     paper=grid(d=[15, 20, 30, 45, 60, 90, 120], theta=[0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5], trials=[40]),
 )
 
@@ -266,7 +266,7 @@ def _noise(*, condition: float, trial: int, rng: np.random.Generator) -> dict[st
 noise = Figure(
     "02-noise",
     _noise,
-    quick=grid(condition=[3.0], trial=range(8)),
+    quick=grid(condition=[3.0], trial=range(5)),
     paper=grid(condition=[1.0, 3.0, 10.0, 30.0], trial=range(10)),
 )
 

@@ -59,10 +59,10 @@ def axes(
     **options
         Passed to `matplotlib.pyplot.subplots` (sharex, width_ratios, subplot_kw, ...).
     """
-    with mpl.rc_context(_STYLE):
-        figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, rows * height), squeeze=False, **options)
-    # The style must still hold when artists are added and when the figure is drawn.
+    # Not in an rc_context: the style must still hold when the figure is drawn, and the context would
+    # undo what a notebook's backend sets when it is loaded by the first figure (then no other shows).
     mpl.rcParams.update(_STYLE)
+    figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, rows * height), squeeze=False, **options)
     return figure, grid.reshape(-1)
 
 

@@ -54,8 +54,9 @@ def solve_highs(Q: Array, R: Array, *, keep_dual: bool = False) -> DualSolution:
     import highspy
 
     k, n = Q.shape
-    model = highspy.Highs()
-    model.silent()
+    # The bare binding: its subclass registers callbacks, which prints a banner that nothing silences.
+    model = highspy.Highs.__base__()
+    model.setOptionValue("output_flag", False)
     model.setOptionValue("small_matrix_value", 1e-12)
     model.setOptionValue("primal_feasibility_tolerance", 1e-10)
     model.setOptionValue("dual_feasibility_tolerance", 1e-10)
