@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+from scipy.optimize import isotonic_regression
 
 from nnmoments._validation import Array
 from nnmoments.activations import SLIDES, Activation, squared_relu
@@ -33,7 +35,9 @@ __all__ = [
     "full_tensor",
     "hessian_table",
     "initialization",
+    "linear_fit",
     "rate",
+    "rate_slopes",
     "recovery",
     "refusals",
     "signs_control",
@@ -101,12 +105,40 @@ recovery = Figure(
 )
 
 
-def frontier(frame: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Return, for each d, the least n of the grid at which all trials recover the network."""
+def frontier(frame: pd.DataFrame, method: str, *, share: float = 0.9) -> pd.DataFrame:
+    """Return, for each d, the n at which the recovery rate reaches a share: columns d and n.
+
+    The rate is first made monotone in n (isotonic regression), since ten trials a cell leave the
+    printed criterion, the least n with no failure, to chance; then it is interpolated.
+    """
+    rows = []
+    for d, group in frame[frame["method"] == method].groupby("d"):
+        rates = group.groupby("n")["recovered"].mean()
+        sizes, smooth = rates.index.to_numpy(dtype=float), isotonic_regression(rates.to_numpy()).x
+        reached = np.flatnonzero(smooth >= share)
+        if len(reached):
+            i = int(reached[0])
+            low, n = (sizes[0], smooth[0]) if i == 0 else (sizes[i - 1], smooth[i - 1])
+            part = 0.0 if i == 0 else (share - n) / (smooth[i] - n)
+            rows.append({"d": d, "n": low + part * (sizes[i] - low)})
+    return pd.DataFrame(rows, columns=["d", "n"])
+
+
+def linear_fit(x: Any, y: Any, *, level: float = 0.999) -> tuple[float, float, float, float]:
+    """Return slope, its Student-t interval, and the intercept of the least-squares line."""
+    fit = stats.linregress(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+    half = float(stats.t.isf((1.0 - level) / 2.0, len(x) - 2)) * float(fit.stderr)
+    return float(fit.slope), float(fit.slope) - half, float(fit.slope) + half, float(fit.intercept)
+
+
+def rate_slopes(frame: pd.DataFrame, method: str, axis: str) -> Array:
+    """Return log-log slopes of the initialisation error along n or d, one a trial."""
     chosen = frame[frame["method"] == method]
-    rates = chosen.groupby(["d", "n"])["recovered"].mean().reset_index()
-    full = rates[rates["recovered"] == 1.0]
-    return full.groupby("d")["n"].min().reset_index()
+    fixed, value = ("d", 10) if axis == "n" else ("n", 20_000)
+    table = chosen[chosen[fixed] == value].pivot_table(index=axis, columns="trial", values="error")
+    x = np.log(table.index.to_numpy(dtype=float))
+    x = x - x.mean()
+    return np.asarray(x @ np.log(table.to_numpy()) / (x @ x))
 
 
 # --- the small-sample end: the learner ------------------------------------------------------------------
