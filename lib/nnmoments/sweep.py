@@ -29,7 +29,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy
 from scipy import stats
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 import nnmoments
 from nnmoments._validation import check_array, check_choice, check_integer, check_number
