@@ -148,7 +148,7 @@ def solvers(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         title="optimum against HiGHS's",
     )
     _sizes(panels[1], np.asarray(stored["d"]))
-    panels[1].legend(loc="lower right")
+    panels[1].legend(loc="center right")
     return figure
 
 
