@@ -389,13 +389,13 @@ def levenberg_marquardt(
     >>> levenberg_marquardt(loss, [[0.8, 0.3]]).weights.round(6) + 0.0
     array([[1., 0.]])
     """
-    weights = np.array(check_array("weights", weights, shape=(loss.k, loss.d)))
+    point = check_array("weights", weights, shape=(loss.k, loss.d))
     X, n, k, d = loss.X, loss.n, loss.k, loss.d
     target = tol * float(loss.y @ loss.y) / (2.0 * n)
-    value = loss(weights)
+    value = loss(point)
     history, damping, growth, stalled = [value], 1e-3, 2.0, 0
     for _ in range(check_integer("iterations", iterations, 1)):
-        images = loss._images(weights)
+        images = loss._images(point)
         residual = loss.activation(images) @ loss.output - loss.y
         slopes = loss.activation.derivative(1, images) * loss.output
         gradient = (slopes * residual[:, None]).T @ X / n
@@ -408,14 +408,14 @@ def levenberg_marquardt(
             move = -cho_solve(cho_factor(normal), gradient.ravel()).reshape(k, d)
         else:
             move = _damped_solve(X, slopes, gradient, damping * diagonal, diagonal)
-        trial = weights + move
+        trial = point + move
         new = loss(trial)
         # Predicted decrease of the damped model.
         predicted = -0.5 * float(np.sum(move * (gradient - damping * diagonal * move)))
         ratio = (value - new) / predicted if predicted > 0 else -1.0
         if ratio > 0 and new < value:
             stalled = stalled + 1 if value - new <= 1e-6 * value else 0
-            weights, value = trial, new
+            point, value = trial, new
             damping *= max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3)
             growth = 2.0
         else:
@@ -429,7 +429,7 @@ def levenberg_marquardt(
     status = f"risk {value:.2e} after {done} steps"
     if not converged:
         status += "; raise iterations or start elsewhere"
-    return Descent(weights, loss.output, np.array(history), done, converged, status)
+    return Descent(point, loss.output, np.array(history), done, converged, status)
 
 
 def _damped_solve(X: Array, slopes: Array, gradient: Array, shift: Array, scale: Array) -> Array:
