@@ -7,8 +7,10 @@ execution is used again as long as nothing that it depends on has changed.
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -201,6 +203,32 @@ def module_path(module: str) -> str:
 # --- rendering ------------------------------------------------------------------------------------
 
 
+def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Put a link to the stored data under each figure that is drawn from them."""
+    source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    module = re.search(r"^from (nnmoments\.experiments) import (\w+) as experiment$", source, re.MULTILINE)
+    if module is None:
+        raise BuildError("a chapter imports its module of nnmoments.experiments `as experiment`")
+    experiment = importlib.import_module(".".join(module.groups()))
+    stored = {
+        variable: getattr(experiment, figure).name
+        for variable, figure in re.findall(r"^(\w+) = experiment\.(\w+)\.stored\(\)", source, re.MULTILINE)
+    }
+    linked: list[nbformat.NotebookNode] = []
+    for cell in cells:
+        linked.append(cell)
+        if cell.cell_type == "code" and "mystnb" in cell.metadata:
+            links = [
+                f"{{download}}`{name}.json <../book/results/{name}.json>`"
+                for variable, name in stored.items()
+                if re.search(rf"\b{variable}\b", cell.source)
+            ]
+            if links:
+                text = f"Stored data, with their provenance: {', '.join(links)}."
+                linked.append(nbformat.v4.new_markdown_cell(f":::{{div}} data-link\n{text}\n:::"))
+    return linked
+
+
 def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
     """Lay out the source tree that jupyter-book reads."""
     shutil.rmtree(STAGE, ignore_errors=True)
@@ -217,6 +245,7 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         notebook.cells = [
             c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])
         ]
+        notebook.cells = with_data_links(notebook.cells)
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     shutil.copy(ROOT / "_config.yml", STAGE)
     write_ledger(STAGE / "book" / "_generated", outcomes)
