@@ -91,7 +91,7 @@ def _convergence(*, order: int, d: int, sizes: str, trial: int, rng: np.random.G
     """Relative error of T_m along one growing sample, against the exact moment."""
     teacher, density = _biased_teacher(d, rng), StandardNormal(d)
     exact = teacher.moment(order)
-    moment, errors, seen = CrossMoment(density, order), [], 0
+    moment, errors, seen = CrossMoment(density, order, block_size=500), [], 0
     for n in _SIZES[sizes]:
         X = density.sample(n - seen, rng=rng)
         estimate = moment.partial_fit(X, teacher(X)).estimate()
