@@ -95,8 +95,8 @@ recovery = Figure(
     "03-recovery",
     _recovery,
     quick=[
-        *grid(method=["algorithm1"], d=[10, 20, 40], n=[1000, 3000, 9000], trial=range(5)),
-        *grid(method=["controlled"], d=[10, 20, 40], n=[500, 1500, 4500], trial=range(5)),
+        *grid(method=["algorithm1"], d=[10, 20, 40], n=[1000, 3000, 9000], trial=range(4)),
+        *grid(method=["controlled"], d=[10, 20, 40], n=[500, 1500, 4500], trial=range(4)),
     ],
     paper=[
         *grid(method=["algorithm1"], d=range(10, 101, 10), n=range(1000, 10001, 1000), trial=range(10)),
@@ -415,7 +415,7 @@ def _timing(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str
 timing = Figure(
     "03-timing",
     _timing,
-    quick=grid(d=[50, 100, 200], n=[10_000, 20_000], trial=range(2)),
+    quick=grid(d=[50, 100, 200], n=[10_000, 20_000], trial=range(1)),
     paper=grid(d=[50, 100, 200, 400], n=[20_000, 40_000, 80_000], trial=range(3)),
     volatile=("initialization", "descent"),
 )
