@@ -49,7 +49,7 @@ unit: $(READY) ## Run the library's tests and doctests
 
 notebooks-test: $(READY) ## Compare the committed notebooks with a fresh run, and run them at another seed
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests/notebooks
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -p no:doctest --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-kernel-name python3 notebooks
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-kernel-name python3 notebooks
 
 site-test: $(READY) ## Read the rendered book in a headless browser
 	$(BIN)/python -m pytest -q -rs tests/book

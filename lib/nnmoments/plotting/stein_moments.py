@@ -31,6 +31,11 @@ def _logarithmic(ax: Axes, title: str, ylabel: str = "") -> None:
     ax.set(xscale="log", yscale="log", xlabel="samples $n$", ylabel=ylabel, title=title)
 
 
+def _legend_below(figure: Figure, ax: Axes) -> None:
+    """Put one legend for all panels under them, where it hides no curve."""
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=6)
+
+
 def one_identity() -> Figure:
     """Draw the book's structure: one identity, four decoders."""
     figure, (ax,) = axes(height=2.9)
@@ -48,7 +53,7 @@ def one_identity() -> Figure:
         style: dict[str, Any] = {"arrowstyle": "-|>", "color": "#555555", "linewidth": 1.0}
         ax.annotate("", xy=end, xytext=start, arrowprops=style)
 
-    box(0.1, 3.0, 2.3, 0.8, "density of $x$\nknown, or estimated (ch. 6)", COLORS[6])
+    box(0.1, 3.0, 2.6, 0.8, "density of $x$\nknown, or estimated (ch. 6)", COLORS[6])
     box(3.3, 3.0, 3.4, 0.8, "score tensors\n$S_m(x) = (-1)^m\\nabla^m f(x)/f(x)$", COLORS[6])
     box(7.6, 3.0, 2.3, 0.8, "labelled samples\n$(x, y)$", COLORS[6])
     box(2.3, 1.6, 5.4, 0.8, "$T_m = E[y\\,S_m(x)] = E[\\nabla^m E[y\\,|\\,x]]$   (ch. 1)", COLORS[0], 10.5)
@@ -61,7 +66,7 @@ def one_identity() -> Figure:
     for i, (text, color) in enumerate(decoders):
         box(0.1 + 2.5 * i, 0.1, 2.2, 1.0, text, color)
         arrow((5.0, 1.52), (1.2 + 2.5 * i, 1.2))
-    arrow((2.5, 3.4), (3.2, 3.4))
+    arrow((2.8, 3.4), (3.2, 3.4))
     arrow((5.0, 2.92), (5.0, 2.5))
     arrow((8.7, 2.92), (7.6, 2.5))
     return figure
@@ -96,7 +101,7 @@ def defect(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         reference_slope(ax, n, float(np.median(values[0])), -0.5, "$n^{-1/2}$")
         _logarithmic(ax, title)
     panels[0].set_ylabel(r"$\|\hat E[g\,S_1 - \nabla g]\| \,/\, \|\hat E\,\nabla g\|$")
-    panels[0].legend(loc="lower left")
+    _legend_below(figure, panels[0])
     return figure
 
 
@@ -115,7 +120,7 @@ def row_spans(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         reference_slope(ax, n, float(np.median(values[0])), -0.5, "$n^{-1/2}$")
     _logarithmic(panels[0], "angle between the spans", "largest principal angle (rad)")
     _logarithmic(panels[1], "prediction from the projection", "mean total variation")
-    panels[0].legend(loc="lower left")
+    _legend_below(figure, panels[0])
     return figure
 
 
