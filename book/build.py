@@ -156,7 +156,7 @@ def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
             continue
         lines += [f"## {paper}. {title}", ""]
         if rows:
-            lines += [":::{list-table}", ":header-rows: 1", ":widths: 34 14 24 28", ":class: ledger", ""]
+            lines += [":::{list-table}", ":header-rows: 1", ":widths: 32 16 26 26", ":class: ledger", ""]
             lines += ["* - Claim", "  - Paper", "  - Measured", "  - Verdict"]
             for claim in rows:
                 lines += row_lines(claim, outcomes[claim.id])
@@ -181,8 +181,9 @@ def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     )
     verdict = f'<span class="verdict verdict-{claim.verdict}">{claim.verdict.replace("-", " ")}</span>'
     reason = f" {claim.reason}" if claim.reason else ""
+    name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
     return [
-        f"* - **{claim.id}** ({claim.locus}): {claim.statement} <br> {links}",
+        f"* - {name} ({claim.locus}): {claim.statement} <br> {links}",
         f"  - {escape(claim.paper_value)}",
         f"  - {claim.measure}: **{value}**; rule: {claim.rule}",
         f"  - {verdict}{reason}",
@@ -229,6 +230,17 @@ def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
     return linked
 
 
+def link_claims(cells: list[nbformat.NotebookNode]) -> None:
+    """Link each recorded claim to its row of the ledger."""
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            outcome = output.get("data", {}).get(ledger.MIME)
+            if outcome is not None:
+                name = f"<strong>{outcome['id']}</strong>"
+                row = f'<a href="../book/ledger.html#claim-{outcome["id"]}">{name}</a>'
+                output.data["text/html"] = output.data["text/html"].replace(name, row)
+
+
 def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
     """Lay out the source tree that jupyter-book reads."""
     shutil.rmtree(STAGE, ignore_errors=True)
@@ -245,6 +257,7 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         notebook.cells = [
             c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])
         ]
+        link_claims(notebook.cells)
         notebook.cells = with_data_links(notebook.cells)
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     shutil.copy(ROOT / "_config.yml", STAGE)
