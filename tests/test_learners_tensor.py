@@ -3,11 +3,17 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnmoments.activations import relu, squared_relu
 from nnmoments.learners.tensor_network import TensorNetwork
 from nnmoments.linalg import match_rows
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
+
+
+@parametrize_with_checks([TensorNetwork(iterations=50, attempts=1, random_state=0)])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
 
 
 def _sample(n, d=8, k=3, seed=0, activation=squared_relu):
@@ -56,4 +62,6 @@ def test_estimator_conventions():
     model = TensorNetwork(4, step=0.01)
     assert clone(model).get_params() == model.get_params()
     with pytest.raises(ValueError, match="finisher must be one of"):
-        TensorNetwork(2, finisher="adam").fit(np.eye(3), [1.0, 2.0, 3.0])
+        TensorNetwork(2, finisher="adam").fit(np.eye(4), [1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(ValueError, match="activation must be one of"):
+        TensorNetwork(2, "relu6").fit(np.eye(4), [1.0, 2.0, 3.0, 4.0])

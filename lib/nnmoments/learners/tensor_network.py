@@ -5,14 +5,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nnmoments._validation import Array, check_array, check_choice, check_integer, check_samples
-from nnmoments.activations import Activation, squared_relu
+from nnmoments._validation import Array, check_choice, check_integer
+from nnmoments.activations import SLIDES, Activation
 from nnmoments.landscape.square_loss import Descent, SquareLoss, gradient_descent, levenberg_marquardt
 from nnmoments.networks import OneHiddenLayer
 from nnmoments.tensors import TensorInitialization, tensor_initialize
 
 __all__ = ["TensorNetwork"]
+
+_ACTIVATIONS: dict[str, Activation] = {a.name: a for a in SLIDES}
+# Fewer samples cannot be cut in halves for the control variates, whatever the dimension.
+_SAMPLES = 4
 
 
 class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -22,7 +28,8 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     k : int
         Number of neurons.
-    activation : Activation
+    activation : str or Activation
+        One of the slides' activations by its name, or any other.
     method : {"controlled", "algorithm1"}
         How to initialise, see `tensor_initialize`.
     finisher : {"levenberg-marquardt", "gradient"}
@@ -39,8 +46,7 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         `noise`: their random directions, and the half of the sample they see, differ.
     noise : float
         Share of the labels' variance that noise may explain.
-    random_state : optional
-        Seed.
+    random_state : int, RandomState, Generator or None
 
     Attributes
     ----------
@@ -56,6 +62,7 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
+    >>> from nnmoments.activations import squared_relu
     >>> X = np.random.default_rng(0).standard_normal((2000, 6))
     >>> y = squared_relu(X[:, 0]) - squared_relu(X[:, 1] + X[:, 2])
     >>> model = TensorNetwork(2, random_state=0).fit(X, y)
@@ -66,7 +73,7 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         k: int = 1,
-        activation: Activation = squared_relu,
+        activation: str | Activation = "squared ReLU",
         *,
         method: str = "controlled",
         finisher: str = "levenberg-marquardt",
@@ -88,22 +95,34 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.noise = noise
         self.random_state = random_state
 
+    def __sklearn_tags__(self) -> Any:
+        """Say that inputs which are not Gaussian, nor the labels of a network, need not be fitted well."""
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True
+        return tags
+
+    def _unit(self) -> Activation:
+        if isinstance(self.activation, Activation):
+            return self.activation
+        return _ACTIVATIONS[check_choice("activation", self.activation, tuple(_ACTIVATIONS))]
+
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> "TensorNetwork":
         """Learn from X (n, d) and y (n,)."""
-        X, y = check_samples(X, y)
+        checked, labels = validate_data(
+            self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=_SAMPLES
+        )
+        X, y = np.asarray(checked, dtype=np.float64), np.asarray(labels, dtype=np.float64)
         check_choice("finisher", self.finisher, ("levenberg-marquardt", "gradient"))
         attempts = check_integer("attempts", self.attempts, 1)
-        rng = np.random.default_rng(self.random_state)
+        rng = _generator(self.random_state)
         best: tuple[float, TensorInitialization, Descent] | None = None
         variance = float(np.var(y))
         used = 0
         for used in range(1, attempts + 1):
             chosen = slice(None) if used == 1 else np.sort(rng.permutation(len(X))[: len(X) * 2 // 3])
-            start = tensor_initialize(
-                X[chosen], y[chosen], self.k, self.activation, method=self.method, rng=rng
-            )
+            start = tensor_initialize(X[chosen], y[chosen], self.k, self._unit(), method=self.method, rng=rng)
             descent = self._descend(X, y, start)
-            risk = SquareLoss(X, y, self.activation, descent.output)(descent.weights)
+            risk = SquareLoss(X, y, self._unit(), descent.output)(descent.weights)
             if best is None or risk < best[0]:
                 best = (risk, start, descent)
             if 2.0 * best[0] <= self.noise * variance:
@@ -122,7 +141,7 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _descend(self, X: Array, y: Array, start: TensorInitialization) -> Descent:
-        loss = SquareLoss(X, y, self.activation, start.output)
+        loss = SquareLoss(X, y, self._unit(), start.output)
         if self.finisher == "levenberg-marquardt":
             return levenberg_marquardt(loss, start.weights, iterations=self.iterations)
         batches = check_integer("batches", self.batches, 1, len(X))
@@ -141,5 +160,13 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: npt.ArrayLike) -> Array:
         """Return the fitted network's values at the rows of X, (n,)."""
-        X = check_array("X", X, shape=(None, self.W_.shape[1]))
-        return OneHiddenLayer(self.W_, self.activation, self.v_)(X)
+        check_is_fitted(self)
+        points = np.asarray(validate_data(self, X, dtype=np.float64, reset=False), dtype=np.float64)
+        return OneHiddenLayer(self.W_, self._unit(), self.v_)(points)
+
+
+def _generator(state: Any) -> np.random.Generator:
+    """Return a generator for what scikit-learn calls a random state, or for a generator itself."""
+    if isinstance(state, np.random.Generator):
+        return state
+    return np.random.default_rng(check_random_state(state).randint(2**31))

@@ -1,6 +1,7 @@
 r"""ZS Algorithm 1: weights of a one-hidden-layer network from moments of Gaussian inputs."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from nnmoments.tensors.subspace import MomentOperator, Subspace, leading_subspac
 
 __all__ = ["TensorInitialization", "tensor_initialize"]
 
+# Passes stop when one gains less than this share of what is unexplained, or at this number.
+_GAIN, _PASSES = 0.1, 8
+
 
 @dataclass(frozen=True)
 class TensorInitialization:
@@ -34,6 +38,10 @@ class TensorInitialization:
         The orders of the moments that were used.
     residual : float
         Relative residual of the tensor decomposition: noise in R_3, from 0 to 1.
+    unexplained : float
+        Share of the labels' variance that the network found leaves.
+    passes : int
+        Estimates that were made; above one only with control variates.
     status : str
     """
 
@@ -42,6 +50,8 @@ class TensorInitialization:
     subspace: Subspace = field(repr=False)
     choice: MomentChoice
     residual: float
+    unexplained: float
+    passes: int
     status: str
 
 
@@ -71,10 +81,11 @@ def tensor_initialize(
     method : {"controlled", "algorithm1"}
         "algorithm1" is the paper's: plain moments, random projections of R_3 (KCL) and RecMagSign.
         "controlled" has control variates, all slices of the tensor with a least-squares refinement,
-        and for homogeneous activations a regression of the labels for magnitudes and signs.
+        and for homogeneous activations a regression of the labels for magnitudes and signs. It costs
+        O(n d^2), for a regression on all inputs.
     partition : bool
         Use a third of the sample for each of the three steps, as the analysis of the paper wants,
-        instead of all of it for each.
+        instead of all of it for each. There are no further passes then.
     rng : optional
         Seed or generator: partition, random directions, starting blocks.
 
@@ -86,6 +97,15 @@ def tensor_initialize(
     ------
     ValueError
         If k > d, shapes do not fit, or no moment of this activation identifies the weights.
+
+    Notes
+    -----
+    A moment is linear in the labels, and that of a known unit is known:
+    :math:`E[\phi(\langle w, x\rangle)S_m(x)] = m_m(\|w\|)\,\bar w^{\otimes m}`. So once there is a
+    first estimate, y is split by regression into units along it, whose moments are exact, and a
+    residual, whose moments alone are averaged over the sample. The better the estimate the smaller
+    the residual and its noise: the whole network is a control variate. Passes are repeated as long
+    as each lowers the unexplained share of the labels by a tenth, and the best is returned.
 
     References
     ----------
@@ -115,25 +135,94 @@ def tensor_initialize(
         raise ValueError("y is constant; moments need labels that vary")
     choice = choose_moments(activation)
     rng = np.random.default_rng(rng)
+    controlled = method == "controlled"
     if partition:
         parts = [np.sort(part) for part in np.array_split(rng.permutation(len(X)), 3)]
-        (X2, y2), (X3, y3), (X4, y4) = ((X[part], y[part]) for part in parts)
-    else:
-        X2 = X3 = X4 = X
-        y2 = y3 = y4 = y
-    controlled = method == "controlled"
+        thirds = [_Labels(X[part], y[part], y[part]) for part in parts]
+        return _estimate(thirds, k, activation, choice, controlled, rng)
+    best = _estimate([_Labels(X, y, y)] * 3, k, activation, choice, controlled, rng)
+    for done in range(1, _PASSES if controlled else 1):
+        labels = _split(X, y, best.weights, activation)
+        found = _estimate([labels] * 3, k, activation, choice, controlled, rng)
+        gain = 1.0 - found.unexplained / best.unexplained if best.unexplained else 0.0
+        best = replace(found if gain > 0.0 else best, passes=done + 1)
+        if gain < _GAIN:
+            break
+    return best
+
+
+@dataclass(frozen=True)
+class _Labels:
+    r"""Labels as a residual, units and a constant.
+
+    The units are :math:`\sum_i a_i\phi(\langle w_i, x\rangle) + b_i\phi(-\langle w_i, x\rangle)
+    + c_i\langle w_i, x\rangle`.
+    """
+
+    X: Array
+    y: Array
+    residuals: Array
+    units: Array | None = None
+    terms: tuple[Array, Array, Array] | None = None
+    activation: Activation | None = None
+
+    def known(self, order: int) -> tuple[Array, Array]:
+        """Return unit rows u_i and weights of the known part of the moment, sum_i a_i u_i^(x)m."""
+        if self.units is None or self.terms is None or self.activation is None:
+            return np.zeros((0, self.X.shape[1])), np.zeros(0)
+        lengths = np.linalg.norm(self.units, axis=1)
+        forward, backward, linear = self.terms
+        sizes = np.array([self.activation.moment_coefficient(order, scale=s) for s in lengths])
+        weights = (forward + (-1) ** order * backward) * sizes
+        return self.units / lengths[:, None], weights + linear * lengths if order == 1 else weights
+
+
+def _split(X: Array, y: Array, units: Array, activation: Activation) -> _Labels:
+    """Regress the labels on units, the residual of each half with the coefficients of the other."""
+    images = X @ units.T
+    n, k = images.shape
+    features = np.hstack([np.ones((n, 1)), activation(images), activation(-images), images])
+    residuals = np.array(y)
+    total = np.zeros(3 * k)
+    for own, other in ((slice(0, n // 2), slice(n // 2, n)), (slice(n // 2, n), slice(0, n // 2))):
+        coefficients = np.linalg.lstsq(features[other], y[other], rcond=None)[0]
+        residuals[own] -= features[own] @ coefficients
+        total += coefficients[1:] * len(y[own]) / n
+    return _Labels(X, y, residuals, units, (total[:k], total[k : 2 * k], total[2 * k :]), activation)
+
+
+def _estimate(
+    samples: list[_Labels],
+    k: int,
+    activation: Activation,
+    choice: MomentChoice,
+    controlled: bool,
+    rng: np.random.Generator,
+) -> TensorInitialization:
+    """Take the three steps of Algorithm 1, each with its sample."""
+    first, second, third = samples
+    d = first.X.shape[1]
 
     # Span: P_2 along random directions alpha where its order is above 2. ZS step 3.
     directions = rng.standard_normal((1 if not controlled else k, d))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    labels = control_residuals(X2, y2, ControlVariate(degree=1), 2) if controlled else y2
-    operator = MomentOperator([(X2, labels)], choice.subspace, directions=directions)
+    labels = first.residuals
+    if controlled:
+        labels = _less_polynomial(first.X, labels, 1, 2)
+    sampled = MomentOperator([(first.X, labels)], choice.subspace, directions=directions)
+    units, sizes = first.known(choice.subspace)
+    # (r, units): the known part contracted with each alpha
+    contracted = sizes * (directions @ units.T) ** (choice.subspace - 2)
+
+    def operator(block: Array) -> Array:
+        image = sampled(block)
+        return image + (units.T * contracted[: len(image), None, :]) @ (units @ block)
+
     # Sampling moves the span by far more than this tolerance.
     subspace = leading_subspace(operator, d, k, tol=1e-4, rng=rng)
 
     # Tensor in the span: projected samples are standard Gaussian in k dimensions. ZS step 4.
-    Z3, Z4 = X3 @ subspace.basis, X4 @ subspace.basis
-    tensor = _moment(Z3, y3, choice.tensor, controlled)
+    tensor = _moment(second, subspace.basis, choice.tensor, controlled)
     if controlled:
         found = decompose_symmetric(tensor, rng=rng)
     else:
@@ -143,21 +232,50 @@ def tensor_initialize(
         found = kcl(tensor, rng=rng)
 
     # Magnitudes and signs. ZS step 6.
+    Z = third.X @ subspace.basis
     if controlled and activation.homogeneity:
-        small = fit_magnitudes(found.factors, Z4, y4, activation)
+        small = fit_magnitudes(found.factors, Z, third.y, activation)
     else:
-        small = _by_moments(found.factors, Z4, y4, activation, choice, controlled)
-    weights = small.weights @ subspace.basis.T
-    return TensorInitialization(weights, small.output, subspace, choice, found.residual, found.status)
+        small = _by_moments(found.factors, third, subspace.basis, activation, choice, controlled)
+    left = third.y - activation(Z @ small.weights.T) @ small.output
+    return TensorInitialization(
+        small.weights @ subspace.basis.T,
+        small.output,
+        subspace,
+        choice,
+        found.residual,
+        float(np.var(left) / np.var(third.y)),
+        1,
+        found.status,
+    )
 
 
-def _moment(Z: Array, y: Array, order: int, controlled: bool) -> Array:
-    control = ControlVariate() if controlled else None
-    return np.asarray(cross_moment(Z, y, StandardNormal(Z.shape[1]), order, control=control).value)
+def _less_polynomial(X: Array, y: Array, degree: int, order: int) -> Array:
+    """Return control residuals of the highest degree, up to the one given, that the sample allows."""
+    while degree >= 0 and len(X) < 4 * math.comb(X.shape[1] + degree, degree):
+        degree -= 1
+    return control_residuals(X, y, ControlVariate(degree=degree), order) if degree >= 0 else y
+
+
+def _moment(labels: _Labels, basis: Array, order: int, controlled: bool) -> Array:
+    """Return the moment in the span: the average over the sample and the known part."""
+    Z, y = labels.X @ basis, labels.residuals
+    if controlled:
+        y = _less_polynomial(Z, y, order - 1, order)
+    average = cross_moment(Z, y, StandardNormal(Z.shape[1]), order).value
+    units, sizes = labels.known(order)
+    if len(units) == 0:
+        return np.asarray(average)
+    return np.asarray(average + np.tensordot(sizes, outer_power(units @ basis, order), 1))
 
 
 def _by_moments(
-    factors: Array, Z: Array, y: Array, activation: Activation, choice: MomentChoice, controlled: bool
+    factors: Array,
+    labels: _Labels,
+    basis: Array,
+    activation: Activation,
+    choice: MomentChoice,
+    controlled: bool,
 ) -> Reconstruction:
     """Expand the lowest odd and even moments in powers of the factors, and call RecMagSign."""
 
@@ -165,10 +283,10 @@ def _by_moments(
         if order is None:
             return None
         powers = outer_power(factors, order).reshape(len(factors), -1)
-        moment = _moment(Z, y, order, controlled)
+        moment = _moment(labels, basis, order, controlled)
         return np.asarray(np.linalg.lstsq(powers.T, moment.ravel(), rcond=None)[0], dtype=np.float64)
 
     odd, even = coefficients(choice.odd), coefficients(choice.even)
     if choice.even is None and not activation.homogeneity:
         even = coefficients(3)
-    return recover_magnitudes(factors, odd, even, activation, mean=float(y.mean()))
+    return recover_magnitudes(factors, odd, even, activation, mean=float(labels.y.mean()))

@@ -37,6 +37,7 @@ class JointDiagonalization:
     iterations : int
         Sweeps and Newton steps together.
     converged : bool
+        False also where the factors are not unique.
     status : str
         What happened, and what to do about it.
     """
@@ -88,7 +89,7 @@ def joint_diagonalize(
     Raises
     ------
     ValueError
-        If the matrices are not symmetric, or span too few directions to determine k factors.
+        If the matrices are not symmetric, or none of the starts leads to k independent factors.
 
     References
     ----------
@@ -147,10 +148,15 @@ def joint_diagonalize(
         raise ValueError("matrices determine no k independent factors; pass fewer or more varied matrices")
     loss, factors, converged, _ = best
     weights = _weights(matrices, factors)
-    fitted = np.einsum("li,ia,ib->lab", weights, factors, factors)
-    residual = float(np.linalg.norm(matrices - fitted)) / total
+    residual = float(np.linalg.norm(matrices - (factors.T * weights[:, None, :]) @ factors)) / total
     status = f"converged: residual {residual:.2e}, noise floor {floor / total:.2e}"
-    if not converged:
+    if _proportional(weights):
+        converged = False
+        status = (
+            "the factors are not unique: over all matrices some of their weights vanish or are "
+            "proportional; pass more varied matrices"
+        )
+    elif not converged:
         status = (
             f"no convergence after {iterations} iterations, residual {residual:.2e} against a noise floor "
             f"of {floor / total:.2e}; raise restarts, or reduce the noise (more samples)"
@@ -220,6 +226,15 @@ def _weights(matrices: Array, factors: Array) -> Array:
     return np.asarray(cho_solve(cho_factor(gram), values.T).T)
 
 
+def _proportional(weights: Array) -> bool:
+    """Say whether two columns of the weights are parallel to rounding: then any mixture will do."""
+    lengths = np.linalg.norm(weights, axis=0)
+    if lengths.min() <= 1e-12 * lengths.max():
+        return True
+    cosines = np.abs((weights / lengths).T @ (weights / lengths)) - np.eye(len(lengths))
+    return bool(cosines.max() > 1.0 - 1e-13)
+
+
 def _loss(matrices: Array, factors: Array) -> float:
     weights = _weights(matrices, factors)
     return float(np.linalg.norm(matrices - (factors.T * weights[:, None, :]) @ factors))
@@ -236,32 +251,36 @@ def _gauss_newton(matrices: Array, factors: Array, tol: float) -> tuple[Array, f
         residual = matrices - (u.T * weights[:, None, :]) @ u
         return weights, residual, float(np.sum(residual**2))
 
+    def descent(u: Array, weights: Array, residual: Array) -> Array:
+        return np.asarray(2.0 * np.einsum("li,lia->ia", weights, u @ residual))
+
     weights, residual, loss = evaluate(factors)
+    slope = descent(factors, weights, residual)
     damping = 1e-6
     for step in range(1, _NEWTON_STEPS + 1):
         gram = factors @ factors.T
         strength = weights.T @ weights
-        # Normal matrix of (u, lambda) with lambda eliminated; both carry the factor Lambda_ij.
-        tangent = gram[:, None, :, None] * np.eye(k)[None, :, None, :]
-        tangent = 2.0 * (tangent + factors.T[None, :, :, None] * factors[:, None, None, :])
-        coupling = 2.0 * gram[:, None, :] * factors.T[None, :, :]  # (i, a, j)
-        coupling = coupling.reshape(k * k, k)
+        # Normal matrix of (u, lambda) with lambda eliminated, all blocks times Lambda_ij:
+        # 2 (G_ij I + u_j u_i^T) - C (G o G)^-1 C^T, C_(ia)j = 2 G_ij u_ja
+        coupling = (2.0 * gram[:, None, :] * factors.T[None, :, :]).reshape(k * k, k)
         inner = gram**2
         inner[gauge, gauge] += _EPS * k
-        tangent = tangent.reshape(k * k, k * k) - coupling @ cho_solve(cho_factor(inner), coupling.T)
-        normal = tangent.reshape(k, k, k, k) * strength[:, None, :, None]
+        normal = (2.0 * factors.T[None, :, :, None] * factors[:, None, None, :]).reshape(k * k, k * k)
+        normal -= coupling @ cho_solve(cho_factor(inner), coupling.T, check_finite=False)
+        normal *= np.repeat(np.repeat(strength, k, axis=0), k, axis=1)
+        blocks = normal.reshape(k, k, k, k)
+        blocks[:, gauge, :, gauge] += 2.0 * gram * strength
         scale = np.diag(strength)
         # The length of u_i is free (lambda takes it up): fix it to its present value.
-        normal[gauge, :, gauge, :] += 4.0 * scale[:, None, None] * factors[:, :, None] * factors[:, None, :]
-        normal = normal.reshape(k * k, k * k)
-        slope = 2.0 * np.einsum("li,lia->ia", weights, factors @ residual)
+        blocks[gauge, :, gauge, :] += 4.0 * scale[:, None, None] * factors[:, :, None] * factors[:, None, :]
         diagonal = np.repeat(scale, k)
         accepted = False
         for _ in range(8):
             damped = normal.copy()
             damped[np.diag_indices_from(damped)] += damping * diagonal
-            try:
-                move = cho_solve(cho_factor(damped, overwrite_a=True, check_finite=False), slope.ravel())
+            try:  # LAPACK takes the transpose, the same matrix, without a copy
+                lower = cho_factor(damped.T, overwrite_a=True, check_finite=False)
+                move = cho_solve(lower, slope.ravel(), check_finite=False)
             except LinAlgError:
                 damping = max(10.0 * damping, 1e-6)
                 continue
@@ -279,9 +298,10 @@ def _gauss_newton(matrices: Array, factors: Array, tol: float) -> tuple[Array, f
         size = float(np.abs(move).max())
         factors, weights, residual, loss = trial, new_weights, new_residual, new_loss
         damping = max(0.1 * damping, 1e-14)
+        slope = descent(factors, weights, residual)
+        if damping < 1e-3:  # what another step would gain
+            gain = float(slope.ravel() @ cho_solve(lower, slope.ravel(), check_finite=False))
         # A step that gains a ten-thousandth of the objective is far below the noise in the factors.
-        if size < tol or gain < 1e-4 * loss:
-            return factors, np.sqrt(loss), True, step
-        if loss < 1e-26 * square:
+        if size < tol or gain < 1e-4 * loss or loss < 1e-26 * square:
             return factors, np.sqrt(loss), True, step
     return factors, np.sqrt(loss), False, _NEWTON_STEPS

@@ -47,8 +47,9 @@ def recover_magnitudes(
     and the same with :math:`u_i^{\otimes 3}` and :math:`m_3`, :math:`u_i^{\otimes 4}` and
     :math:`m_4` where the lower order vanishes. If :math:`\phi` is homogeneous of degree q,
     :math:`m_j(s) = c_j s^q` and v = +-1 without loss: :math:`v_i = \mathrm{sgn}(r_i/c_2)`,
-    :math:`\|w_i\| = |z_i/c_1|^{1/q}` and :math:`s_i = \mathrm{sgn}(v_i z_i/c_1)`. Note that
-    :math:`c_1` belongs under the root; the authors' program divides by it outside.
+    :math:`\|w_i\| = |r_i/c_2|^{1/q}` (or :math:`|z_i/c_1|^{1/q}` where there is no even moment)
+    and :math:`s_i = \mathrm{sgn}(v_i z_i/c_1)`. Note that :math:`c_j` belongs under the root; the
+    authors' program divides by it outside.
 
     Otherwise the ratio of two moments, :math:`m_2(s)/m_1(s)` or :math:`m_3(s)/m_1(s)`, is a
     function of the length alone; its root is bracketed on a grid of norms and found by Brent's
@@ -86,18 +87,18 @@ def recover_magnitudes(
     q = activation.homogeneity
     if q:
         if even is not None and choice.even is not None:
-            ratio = even / activation.moment_coefficient(choice.even)
-            output = np.where(ratio < 0, -1.0, 1.0)
-        else:  # an odd activation: v > 0 without loss
-            output = np.ones(len(directions))
-        if odd is not None and choice.odd is not None:
-            scaled = odd / activation.moment_coefficient(choice.odd)
-            signs = np.where(scaled * output < 0, -1.0, 1.0)
+            # An even moment has k (k + 1) / 2 equations or more for the k unknowns, M_1 only k.
+            measured = even / activation.moment_coefficient(choice.even)
+            output = np.where(measured < 0, -1.0, 1.0)
+        elif odd is not None and choice.odd is not None and choice.even is None:
+            measured = odd / activation.moment_coefficient(choice.odd)
+            output = np.ones(len(directions))  # an odd activation: v > 0 without loss
         else:
-            scaled, signs = ratio, np.ones(len(directions))
-        # An even moment has k (k + 1) / 2 equations or more for the k unknowns, M_1 only k.
-        lengths = np.abs(scaled if choice.even is None else ratio) ** (1.0 / q)
-        return Reconstruction(directions * (signs * lengths)[:, None], output)
+            raise ValueError(f"even, or odd for an odd activation, is needed for {activation.name!r}")
+        signs = np.ones(len(directions))
+        if odd is not None and choice.odd is not None:
+            signs = np.where(odd / activation.moment_coefficient(choice.odd) * output < 0, -1.0, 1.0)
+        return Reconstruction(directions * (signs * np.abs(measured) ** (1.0 / q))[:, None], output)
     if odd is None or even is None:
         raise ValueError(f"odd and even moments are both needed for the activation {activation.name!r}")
     first, second = choice.odd, choice.even or 3
