@@ -3,12 +3,14 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.optimize import isotonic_regression
+from scipy.special import expit, logit
 
 from nnmoments._validation import Array
 from nnmoments.activations import SLIDES, Activation, squared_relu
@@ -21,16 +23,19 @@ from nnmoments.landscape.square_loss import (
     population_hessian,
 )
 from nnmoments.learners.tensor_network import TensorNetwork
+from nnmoments.ledger import LEVEL
 from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments import cross_moment
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
-from nnmoments.sweep import Figure, grid
+from nnmoments.sweep import Figure, grid, mean_interval
 from nnmoments.tensors import kcl, leading_subspace, tensor_initialize
 
 __all__ = [
+    "RecoveryCurve",
     "activations",
     "convexity",
     "descent",
+    "error_exponent",
     "frontier",
     "full_tensor",
     "hessian_table",
@@ -39,7 +44,9 @@ __all__ = [
     "rate",
     "rate_slopes",
     "recovery",
+    "recovery_curve",
     "refusals",
+    "saved",
     "signs_control",
     "small_samples",
     "timing",
@@ -124,7 +131,92 @@ def frontier(frame: pd.DataFrame, method: str, *, share: float = 0.9) -> pd.Data
     return pd.DataFrame(rows, columns=["d", "n"])
 
 
-def linear_fit(x: Any, y: Any, *, level: float = 0.999) -> tuple[float, float, float, float]:
+@dataclass(frozen=True)
+class RecoveryCurve:
+    r"""Logistic model of recovery, :math:`\mathrm{logit}\,p = a + b\log(n/3000) + c\log(d/50)`.
+
+    All trials of a method share it, so that it knows the frontier far better than one cell's ten
+    trials do.
+
+    Attributes
+    ----------
+    coefficients : (3,) array
+        a, b, c.
+    covariance : (3, 3) array
+        Inverse of the information matrix.
+    """
+
+    coefficients: Array
+    covariance: Array
+
+    def interval(self, function: Callable[[Array], float]) -> tuple[float, float, float]:
+        """Return a function of (a, b, c) with its interval, by the delta method."""
+        steps = 1e-4 * np.eye(3)
+        slope = np.array([function(self.coefficients + h) - function(self.coefficients - h) for h in steps])
+        error = float(np.sqrt(slope @ self.covariance @ slope)) / 2e-4
+        value, half = float(function(self.coefficients)), float(stats.norm.isf((1.0 - LEVEL) / 2.0)) * error
+        return value, value - half, value + half
+
+    def exponent(self) -> tuple[float, float, float]:
+        """Return the exponent of d in the n of a given rate, with its interval."""
+        return self.interval(lambda c: -c[2] / c[1])
+
+    def slope(self) -> tuple[float, float, float]:
+        """Return the samples a dimension that nine in ten recoveries take from d = 10 to 100."""
+        return self.interval(lambda c: (_samples(c, 100.0) - _samples(c, 10.0)) / 90.0)
+
+    def samples(self, d: Any) -> Array:
+        """Return the n at which nine in ten recover."""
+        return np.asarray(_samples(self.coefficients, np.asarray(d, dtype=float)))
+
+
+def _samples(coefficients: Array, d: Any, *, share: float = 0.9) -> Any:
+    a, b, c = coefficients
+    return 3000.0 * np.exp((logit(share) - a - c * np.log(d / 50.0)) / b)
+
+
+def recovery_curve(frame: pd.DataFrame, method: str) -> RecoveryCurve:
+    """Fit the logistic model to all trials of a method by maximum likelihood."""
+    chosen = frame[frame["method"] == method]
+    n, d = (chosen[name].to_numpy(dtype=float) for name in ("n", "d"))
+    design = np.column_stack([np.ones(len(n)), np.log(n / 3000.0), np.log(d / 50.0)])
+    y = chosen["recovered"].to_numpy(dtype=float)
+    coefficients = np.zeros(3)
+    for _ in range(50):  # Newton's method; the likelihood is concave
+        rates = expit(design @ coefficients)
+        information = (design * (rates * (1.0 - rates))[:, None]).T @ design
+        move = np.linalg.solve(information, design.T @ (y - rates))
+        coefficients = coefficients + move / max(1.0, float(np.abs(move).max()))
+    return RecoveryCurve(coefficients, np.linalg.inv(information))
+
+
+def saved(curve: RecoveryCurve, other: RecoveryCurve) -> tuple[float, float, float]:
+    """Return the ratio of the samples that two methods need, with its interval.
+
+    Geometric mean over d = 10, 20, ..., 100.
+    """
+    dims = np.arange(10.0, 101.0, 10.0)
+    logs = [c.interval(lambda b: float(np.mean(np.log(_samples(b, dims))))) for c in (curve, other)]
+    value = logs[0][0] - logs[1][0]
+    half = float(np.linalg.norm([high - middle for middle, _, high in logs]))
+    return float(np.exp(value)), float(np.exp(value - half)), float(np.exp(value + half))
+
+
+def error_exponent(frame: pd.DataFrame, method: str) -> tuple[float, float, float]:
+    r"""Return the exponent of d in the n of a given initialisation error, with its interval.
+
+    From :math:`\log\mathrm{error} = p\log d - q\log n` fitted to each trial of the grid: p / q.
+    """
+    exponents = []
+    for _, group in frame[frame["method"] == method].groupby("trial"):
+        logs = [np.log(group[name].to_numpy(dtype=float)) for name in ("d", "n")]
+        design = np.column_stack([*logs, np.ones(len(group))])
+        p, q, _ = np.linalg.lstsq(design, np.log(group["error"].to_numpy()), rcond=None)[0]
+        exponents.append(-p / q)
+    return mean_interval(exponents)
+
+
+def linear_fit(x: Any, y: Any, *, level: float = LEVEL) -> tuple[float, float, float, float]:
     """Return slope, its Student-t interval, and the intercept of the least-squares line."""
     fit = stats.linregress(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
     half = float(stats.t.isf((1.0 - level) / 2.0, len(x) - 2)) * float(fit.stderr)
@@ -206,7 +298,7 @@ def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str
         weights,
         step=0.02,
         iterations=1000,
-        learn_output=approach.startswith("II") and approach != "III",
+        learn_output=approach in ("II", "II small"),
     )
     history = np.log(np.maximum(end.history, 1e-300))
     diverged = len(history) <= 1000

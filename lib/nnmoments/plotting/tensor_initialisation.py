@@ -84,14 +84,14 @@ def _block(column: int, row: int) -> Any:
     return Rectangle((column - 0.5, row - 0.5), 1.0, 1.0, facecolor=_WRONG, edgecolor="white", linewidth=0.4)
 
 
-def frontiers(fits: dict[str, tuple[pd.DataFrame, tuple[float, ...]]]) -> Figure:
-    """Samples at which nine in ten trials succeed, against the dimension, with fitted lines."""
-    figure, (ax,) = axes(height=2.6)
-    for color, (method, (table, fit)) in zip(COLORS, fits.items(), strict=False):
+def frontiers(tables: dict[str, pd.DataFrame], curves: dict[str, Any]) -> Figure:
+    """Samples at which nine in ten trials succeed, cell by cell and by the logistic model."""
+    figure, (ax,) = axes(height=2.8)
+    for color, (method, table) in zip(COLORS, tables.items(), strict=False):
         ax.plot(table["d"], table["n"], "o", color=color, label=_TITLES[method])
-        x = np.array([0.0, float(table["d"].max())])
-        ax.plot(x, fit[3] + fit[0] * x, color=color, linestyle="--")
-    ax.set(xlabel="dimension $d$", ylabel="samples for 90 % recovery", ylim=(0, None))
+        x = np.linspace(5.0, 100.0, 96)
+        ax.plot(x, curves[method].samples(x), color=color, linestyle="--")
+    ax.set(xlabel="dimension $d$", ylabel="samples for 90 % recovery", xlim=(0, None), ylim=(0, None))
     ax.legend(loc="upper left")
     return figure
 
