@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnmoments.activations import (
+    Activation,
     absolute,
     erf,
     leaky_relu,
@@ -11,6 +12,7 @@ from nnmoments.activations import (
     quadratic,
     relu,
     sigmoid,
+    softplus,
     squared_relu,
     tanh,
 )
@@ -95,6 +97,28 @@ def test_residual_and_noise_floor_tell_signal_from_noise():
     assert lost.residual > 0.5
 
 
+def test_factors_that_are_not_unique_are_said_to_be_so():
+    """Weights that are proportional over all matrices leave their factors free to mix."""
+    factors, matrices = _problem(3, 0.0, np.random.default_rng(5), count=20)
+    weights = np.random.default_rng(6).standard_normal((20, 3))
+    weights[:, 2] = -2.0 * weights[:, 1]
+    mixed = np.einsum("li,ia,ib->lab", weights, factors, factors)
+    found = joint_diagonalize(mixed, rng=0)
+    assert not found.converged
+    assert "not unique" in found.status
+    assert "not unique" not in joint_diagonalize(matrices, rng=0).status
+
+
+def test_convergence_is_quadratic_near_the_optimum():
+    """Gauss-Newton with the exact normal matrix: two to four steps after the sweeps, at any size."""
+    for k in (5, 20):
+        _, matrices = _problem(k, 0.01, np.random.default_rng(k))
+        swept = joint_diagonalize(matrices, refine=False, rng=0)
+        found = joint_diagonalize(matrices, rng=0)
+        assert found.converged
+        assert found.iterations - swept.iterations <= 4
+
+
 def test_diagonaliser_refuses_what_it_cannot_use():
     with pytest.raises(ValueError, match="matrices must be symmetric"):
         joint_diagonalize(np.arange(18.0).reshape(2, 3, 3))
@@ -135,6 +159,28 @@ def test_kcl_agrees_on_exact_tensors_and_least_squares_wins_on_noisy_ones():
         axis=0,
     )
     assert decompose_symmetric(noisy, rng=0).residual < kcl(noisy, rng=0).residual
+
+
+def test_least_squares_fit_is_stationary():
+    """The gradient of |T - sum omega_i u_i^(x)m|^2 in omega and u vanishes, by finite differences."""
+    rng = np.random.default_rng(9)
+    factors = conditioned_weights(3, 3, condition=2.0, rng=rng)
+    for order in (3, 4):
+        tensor = np.tensordot([1.0, -1.0, 2.0], outer_power(factors, order), 1)
+        noise = outer_power(rng.standard_normal((20, 3)), order).mean(axis=0)
+        tensor = tensor + 0.05 * noise * np.linalg.norm(tensor) / np.linalg.norm(noise)
+        found = decompose_symmetric(tensor, rng=0)
+
+        def loss(u, w, tensor=tensor, order=order):
+            return np.sum((tensor - np.tensordot(w, outer_power(u, order), 1)) ** 2)
+
+        slopes = [
+            loss(found.factors + h, found.weights) - loss(found.factors - h, found.weights)
+            for h in 1e-5 * np.eye(9).reshape(9, 3, 3)
+        ]
+        # Along u_i itself omega_i moves in place of the length; those slopes vanish as well.
+        assert np.abs(slopes).max() / 2e-5 < 1e-5 * np.sum(tensor**2)
+        assert found.status == "converged"
 
 
 def test_asymmetric_tensors_are_refused():
@@ -244,6 +290,40 @@ def test_magnitudes_of_non_homogeneous_activations_by_root_finding(activation):
     np.testing.assert_allclose(found.output, network.output, atol=1e-8)
 
 
+def test_magnitudes_where_both_moments_give_the_length():
+    """Softplus has m_1 and m_2, and is not homogeneous: their ratio determines the length."""
+    network = OneHiddenLayer([[0.7, 0.0], [0.0, 1.6]], softplus, [1.5, -0.5])
+    signs = np.array([-1.0, 1.0])
+    odd, even = (_coefficients(network, signs, order) for order in (1, 2))
+    found = recover_magnitudes(np.diag(signs), odd, even, softplus)
+    np.testing.assert_allclose(found.weights, network.weights, atol=1e-8)
+    np.testing.assert_allclose(found.output, network.output, atol=1e-8)
+
+
+def test_magnitudes_of_an_odd_homogeneous_activation():
+    """z|z| has odd moments only; (v, w) and (-v, -w) are the same unit, so v > 0 is chosen."""
+    odd_square = Activation(
+        "z|z|",
+        lambda z: z * np.abs(z),
+        (lambda z: 2.0 * np.abs(z), lambda z: 2.0 * np.sign(z), np.zeros_like, np.zeros_like),
+        (0.0,),
+    )
+    network = OneHiddenLayer([[-2.0, 0.0], [0.0, 3.0]], odd_square, [1.0, 1.0])
+    first = _coefficients(network, np.ones(2), 1)
+    found = recover_magnitudes(np.eye(2), first * [-1.0, 1.0], None, odd_square)
+    np.testing.assert_allclose(found.weights, network.weights, atol=1e-8)
+    np.testing.assert_array_equal(found.output, [1.0, 1.0])
+
+
+def test_missing_moments_are_named():
+    with pytest.raises(ValueError, match="even, or odd for an odd activation, is needed"):
+        recover_magnitudes(np.eye(2), np.ones(2), None, squared_relu)
+    with pytest.raises(ValueError, match="odd and even moments are both needed"):
+        recover_magnitudes(np.eye(2), np.ones(2), None, tanh)
+    with pytest.raises(ValueError, match="not homogeneous"):
+        fit_magnitudes(np.eye(2), np.eye(2), np.ones(2), tanh)
+
+
 def test_the_constant_belongs_under_the_root():
     """Dividing by c_1 outside the square root makes squared-ReLU weights 12 % too long."""
     c1 = squared_relu.moment_coefficient(1)
@@ -278,6 +358,40 @@ def test_initialisation_for_other_moments(activation):
     X = rng.standard_normal((150_000, 5))
     found = tensor_initialize(X, network(X), 2, activation, rng=1)
     assert match_rows(found.weights, network.weights, signed=activation is not absolute).worst < 0.25
+
+
+@pytest.mark.parametrize("activation", [squared_relu, relu, tanh, sigmoid, softplus], ids=lambda a: a.name)
+def test_passes_bring_the_network_to_explain_its_labels(activation):
+    """The moments of the units found are exact, so that each pass averages a smaller residual.
+
+    One pass alone has an error of n^(-1/2); several reach the truth, as labels without noise allow.
+    """
+    rng = np.random.default_rng(11)
+    output = [1.0, -1.0] if activation in (squared_relu, relu, softplus) else [1.0, 1.0]
+    network = OneHiddenLayer(1.5 * conditioned_weights(2, 5, rng=rng), activation, output)
+    X = rng.standard_normal((40_000, 5))
+    found = tensor_initialize(X, network(X), 2, activation, rng=1)
+    assert found.passes > 2
+    assert found.unexplained < 1e-4
+    signed = activation is not sigmoid  # determined up to (v, w) -> (-v, -w) and a constant
+    assert match_rows(found.weights, network.weights, signed=signed).worst < 0.02
+
+
+def test_passes_do_no_harm_where_labels_are_noise():
+    rng = np.random.default_rng(12)
+    X = rng.standard_normal((500, 6))
+    once = tensor_initialize(X, rng.standard_normal(500), 2, squared_relu, partition=True, rng=0)
+    assert once.passes == 1
+    found = tensor_initialize(X, rng.standard_normal(500), 2, squared_relu, rng=0)
+    assert np.isfinite(found.weights).all()
+    assert found.unexplained > 0.5
+
+
+def test_few_samples_lower_the_degree_of_the_control():
+    """Ten samples in three dimensions allow no linear control; the estimate is made without."""
+    rng = np.random.default_rng(13)
+    X = rng.standard_normal((10, 3))
+    assert tensor_initialize(X, squared_relu(X[:, 0]), 1, squared_relu, rng=0).weights.shape == (1, 3)
 
 
 def test_bad_samples_are_named():
