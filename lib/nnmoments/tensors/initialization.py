@@ -222,7 +222,8 @@ def _estimate(
     subspace = leading_subspace(operator, d, k, tol=1e-4, rng=rng)
 
     # Tensor in the span: projected samples are standard Gaussian in k dimensions. ZS step 4.
-    tensor = _moment(second, subspace.basis, choice.tensor, controlled)
+    Z = second.X @ subspace.basis
+    tensor = _moment(second, Z, subspace.basis, choice.tensor, controlled)
     if controlled:
         found = decompose_symmetric(tensor, rng=rng)
     else:
@@ -232,11 +233,12 @@ def _estimate(
         found = kcl(tensor, rng=rng)
 
     # Magnitudes and signs. ZS step 6.
-    Z = third.X @ subspace.basis
+    if third is not second:
+        Z = third.X @ subspace.basis
     if controlled and activation.homogeneity:
         small = fit_magnitudes(found.factors, Z, third.y, activation)
     else:
-        small = _by_moments(found.factors, third, subspace.basis, activation, choice, controlled)
+        small = _by_moments(found.factors, third, Z, subspace.basis, activation, choice, controlled)
     left = third.y - activation(Z @ small.weights.T) @ small.output
     return TensorInitialization(
         small.weights @ subspace.basis.T,
@@ -257,9 +259,9 @@ def _less_polynomial(X: Array, y: Array, degree: int, order: int) -> Array:
     return control_residuals(X, y, ControlVariate(degree=degree), order) if degree >= 0 else y
 
 
-def _moment(labels: _Labels, basis: Array, order: int, controlled: bool) -> Array:
+def _moment(labels: _Labels, Z: Array, basis: Array, order: int, controlled: bool) -> Array:
     """Return the moment in the span: the average over the sample and the known part."""
-    Z, y = labels.X @ basis, labels.residuals
+    y = labels.residuals
     if controlled:
         y = _less_polynomial(Z, y, order - 1, order)
     average = cross_moment(Z, y, StandardNormal(Z.shape[1]), order).value
@@ -272,6 +274,7 @@ def _moment(labels: _Labels, basis: Array, order: int, controlled: bool) -> Arra
 def _by_moments(
     factors: Array,
     labels: _Labels,
+    Z: Array,
     basis: Array,
     activation: Activation,
     choice: MomentChoice,
@@ -283,7 +286,7 @@ def _by_moments(
         if order is None:
             return None
         powers = outer_power(factors, order).reshape(len(factors), -1)
-        moment = _moment(labels, basis, order, controlled)
+        moment = _moment(labels, Z, basis, order, controlled)
         return np.asarray(np.linalg.lstsq(powers.T, moment.ravel(), rcond=None)[0], dtype=np.float64)
 
     odd, even = coefficients(choice.odd), coefficients(choice.even)
