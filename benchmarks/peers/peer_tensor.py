@@ -1,34 +1,64 @@
 """Joint diagonalisation beside pyriemann's uwedge and tensorly's CP: errors, failures, times.
 
-python benchmarks/peers/peer_tensor.py [problems]; needs the extra `peers`.
+python benchmarks/peers/peer_tensor.py [problems]; peers that are not installed are left out (the extra
+`peers` has them). Noise is the standard deviation of an entry; 0.043 is where uwedge has the errors of
+the survey that set the goal, .018, .030 and .040. Tensorly, the slowest, sees a tenth of the problems.
 """
 
+import importlib
 import sys
 import time
+import warnings
 
 import numpy as np
-from pyriemann.geometry.ajd import uwedge
 
 from nnmoments.linalg import match_rows
 from nnmoments.networks import conditioned_weights
 from nnmoments.tensors import joint_diagonalize
 
+COUNT = 100  # matrices a problem
 
-def problem(k, noise, rng, count=100):
+
+def problem(k, noise, rng):
     """Unit factors of condition about 5, signed weights, symmetric noise."""
     factors = conditioned_weights(k, k, condition=5.0, rng=rng)
     factors = factors / np.linalg.norm(factors, axis=1, keepdims=True)
-    matrices = np.einsum("li,ia,ib->lab", rng.standard_normal((count, k)), factors, factors)
-    error = rng.standard_normal(matrices.shape)
-    return factors, matrices + noise * (error + error.transpose(0, 2, 1)) / 2.0
+    matrices = np.einsum("li,ia,ib->lab", rng.standard_normal((COUNT, k)), factors, factors)
+    error = np.triu(rng.standard_normal(matrices.shape))
+    error = error + np.triu(error, 1).transpose(0, 2, 1)
+    return factors, matrices + noise * error
 
 
 def ours(matrices):
     return joint_diagonalize(matrices, rng=0).factors
 
 
-def peer(matrices):
-    return np.linalg.inv(uwedge(matrices)[0]).T
+def decoders():
+    """Return the decoders at hand, with the share of the problems that each is given."""
+    found = {"ours": (ours, 1)}
+    try:
+        uwedge = importlib.import_module("pyriemann.geometry.ajd").uwedge
+        found["uwedge"] = (lambda matrices: np.linalg.inv(uwedge(matrices)[0]).T, 1)
+    except ImportError:
+        print("pyriemann is not installed: uwedge is left out")
+    try:
+        decomposition = importlib.import_module("tensorly.decomposition")
+
+        def als(matrices):
+            best = None
+            for seed in range(3):
+                weights, factors = decomposition.parafac(
+                    matrices, matrices.shape[1], init="random", random_state=seed, n_iter_max=500
+                )
+                error = np.linalg.norm(matrices - np.einsum("r,lr,ar,br->lab", weights, *factors))
+                if best is None or error < best[0]:
+                    best = (error, factors[1].T)
+            return best[1]
+
+        found["ALS"] = (als, 10)
+    except ImportError:
+        print("tensorly is not installed: ALS is left out")
+    return found
 
 
 def measure(decoder, k, noise, problems):
@@ -44,14 +74,18 @@ def measure(decoder, k, noise, problems):
 
 
 def main(problems):
-    print("   k   noise   decoder   median    worst   failures (> .2)   ms")
+    available = decoders()
+    warnings.simplefilter("ignore", RuntimeWarning)  # a peer that does not converge says so
+    print("   k  noise  decoder  problems   median    worst  failures (> .2)      ms")
     for k in (5, 10, 20):
-        for noise in (0.0, 1e-2, 6e-2):
-            for name, decoder in (("ours", ours), ("uwedge", peer)):
-                errors, milliseconds = measure(decoder, k, noise, problems)
+        for noise in (0.0, 1e-2, 4.3e-2):
+            for name, (decoder, share) in available.items():
+                count = max(1, problems // share)
+                errors, milliseconds = measure(decoder, k, noise, count)
                 print(
-                    f"{k:4d}   {noise:5.2f}   {name:7s} {np.median(errors):8.1e} {errors.max():8.1e}"
-                    f"   {np.sum(errors > 0.2):5d}          {milliseconds:7.1f}"
+                    f"{k:4d}  {noise:5.3f}  {name:>7s} {count:9d} {np.median(errors):8.1e}"
+                    f" {errors.max():8.1e} {np.sum(errors > 0.2):15d} {milliseconds:7.1f}",
+                    flush=True,
                 )
 
 
