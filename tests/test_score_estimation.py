@@ -1,10 +1,13 @@
 """Local likelihood (GM Section 2) against its own conditions, quadrature and known densities."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from nnmoments.densities import GaussianMixture, Logistic, StandardNormal, iid
+from nnmoments.densities import GaussianMixture, Logistic, StandardNormal, UserDensity, iid
+from nnmoments.experiments import score_estimation as experiment
 from nnmoments.score_estimation import (
     IndependentLocalLikelihood,
     KernelDensity,
@@ -84,6 +87,82 @@ def test_degree_two_in_two_dimensions_by_newton_on_the_likelihood():
     step = 1e-5 * np.eye(6)
     gradient = [(likelihood(theta + e) - likelihood(theta - e)) / 2e-5 for e in step]
     np.testing.assert_allclose(gradient, 0.0, atol=1e-8)
+
+
+def test_conditions_have_no_solution_on_the_line_for_degree_three():
+    """GM (5) with a Gaussian kernel: exp(cubic) is not integrable against it, only over a window."""
+    X, h = GaussianMixture([0.5, 0.5], [[1.2], [-1.2]]).sample(2000, rng=5), 0.8
+    G = LocalLikelihood(X, degree=3, bandwidth=h, shrinkage=0.0).fit_at([[0.4]]).derivatives
+
+    def exponent(u):
+        return sum(g.item() * u**j / np.prod(range(1, j + 1)) for j, g in enumerate(G, 1)) - u**2 / (
+            2 * h * h
+        )
+
+    assert max(exponent(-6 * h), exponent(6 * h)) < -10.0
+    assert max(exponent(-60 * h), exponent(60 * h)) > 1000.0
+
+
+def test_equation_7_needs_a_symmetrised_square():
+    """GM (7) prints 3 (G_2 (x) G_2); Example 1 and the derivatives of the density say 3 sym(G_2 (x) G_2)."""
+    u, v = np.eye(2)
+    e = 0.05
+    weights = np.outer([1, -2, 1], [1, -2, 1]) / e**4  # d^2/du^2 d^2/dv^2 of exp(-|x|^2 / 2) at 0
+
+    def density(i, j):
+        return np.exp(-0.5 * np.sum((i * e * u + j * e * v) ** 2))
+
+    truth = sum(weights[i + 1, j + 1] * density(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1))
+    assert truth == pytest.approx(1.0, abs=0.01)
+    assert StandardNormal(2).contract([[0.0, 0.0]], u, u, v, v).item() == pytest.approx(1.0)
+    assert experiment.printed_fourth_score() == pytest.approx(3.0)
+
+
+def test_remark_1_breaks_assumption_1_for_the_fourth_order():
+    """With p = 2, m = 4, d = 2 and h of Remark 1, n h^(d + 2m) falls: the variance is not controlled."""
+    values = [n * rate_bandwidth(n, 2, 2) ** (2 + 2 * 4) for n in (10**2, 10**4, 10**6)]
+    assert values[0] > values[1] > values[2]
+    allowed = [n * rate_bandwidth(n, 2, 4) ** (2 + 2 * 4) for n in (10**2, 10**4, 10**6)]
+    assert allowed[0] < allowed[1] < allowed[2]
+
+
+def test_limit_of_degree_two():
+    """The closed form of the window's limit against one large sample, and h -> 0 against GM (7)'s terms."""
+    limit = experiment.degree_two_limit().set_index("h")
+    X, points = MIXTURE.sample(300_000, rng=0), MIXTURE.sample(300, rng=1)
+    truth = MIXTURE.score(points, 2)
+    error = LocalLikelihood(X, bandwidth=1.0).score(points, 2) - truth
+    assert np.linalg.norm(error) / np.linalg.norm(truth) == pytest.approx(limit["S2"][1.0], rel=0.2)
+    many = MIXTURE.sample(200_000, rng=2)
+    first, second = MIXTURE.log_derivatives(many, 2)
+    zero = [np.zeros((len(many),) + (2,) * j) for j in (3, 4)]
+    truncated = UserDensity(2, [lambda _, G=G: G for G in (first, second, *zero)]).score(many, 4)
+    truth = MIXTURE.score(many, 4)
+    assert np.linalg.norm(truncated - truth) / np.linalg.norm(truth) == pytest.approx(
+        limit["S4"][0.05], rel=0.05
+    )
+
+
+def test_experiment_windows_are_those_of_the_library():
+    """The vectorised trials of Figures 1 and 2 compute what `kernel_moments` does, one window a trial."""
+    x, monomials = experiment._monomials(MIXTURE, 50, 3, np.random.default_rng(0))
+    mean, covariance = experiment._window(monomials, np.full(3, 0.9))
+    for t in range(3):
+        X = monomials[t, 1:3].T + x[t]
+        m, C = central_moments(kernel_moments(x[t : t + 1], X, np.array([0.9]), 2).raw)
+        np.testing.assert_allclose(mean[t], m[0] + X.mean(axis=0) - x[t], atol=1e-12)
+        np.testing.assert_allclose(covariance[t], C[0], atol=1e-12)
+
+
+def test_memory_is_bounded_by_the_chunk():
+    """The kernel matrix of 5000 points and 5000 samples would take 200 MB."""
+    X = MIXTURE.sample(5000, rng=0)
+    model = LocalLikelihood(X, bandwidth=1.0)
+    tracemalloc.start()
+    model.score(X, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 def test_moments_against_direct_sums():

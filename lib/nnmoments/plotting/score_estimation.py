@@ -2,64 +2,164 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
+from nnmoments._validation import Array
 from nnmoments.plotting.style import COLORS, axes, band, reference_slope
 
-__all__ = ["degrees", "error_percentiles", "estimators"]
+__all__ = ["bandwidth_rules", "degrees", "error_percentiles", "estimators", "limits", "rates"]
+
+_NORMS = {"S2": r"$\|\hat S_2 - S_2\|_{sp}$", "S4": r"$\|\hat S_4 - S_4\|_F$"}
+
+
+def _sizes(ax: Axes, sizes: Array) -> None:
+    """Label a logarithmic axis of sample sizes at powers of ten only."""
+    low, high = np.log10(sizes.min()), np.log10(sizes.max())
+    shown = 10.0 ** np.arange(np.ceil(low), np.floor(high) + 1)
+    ax.set_xscale("log")
+    ax.set_xticks(shown, [f"$10^{{{round(np.log10(n))}}}$" for n in shown])
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("samples $n$")
+
+
+def rates(
+    live: pd.DataFrame, stored: pd.DataFrame, widths: tuple[float, ...], exponents: pd.DataFrame
+) -> Figure:
+    """Bias and spread against h for p = 4 and every order, with the lines that theory predicts."""
+    figure, panels = axes(1, 2, height=2.9)
+    size = stored["n"].max()
+    rows = exponents[exponents["p"] == 4].set_index("m")
+    for ax, name, theory in zip(
+        panels, ("bias", "spread"), ("bias: symmetric", "spread: theory"), strict=True
+    ):
+        for color, m in zip(COLORS, rows.index, strict=False):
+            found = [
+                np.median(np.array(frame.loc[frame["degree"] == 4, name].tolist())[:, :, m - 1], axis=0)
+                for frame in (stored[stored["n"] == size], live)
+            ]
+            ax.plot(widths, found[0], marker="o", color=color, label=f"$m = {m}$: {rows[theory][m]:g}")
+            ax.plot(widths, found[1], "x", color=color, markersize=6)
+            anchor = (
+                found[0][0]
+                if name == "spread"
+                else found[0][-1] * (widths[0] / widths[-1]) ** rows[theory][m]
+            )
+            reference_slope(ax, widths, anchor, rows[theory][m], "")
+        ax.set(
+            xscale="log",
+            yscale="log",
+            xlabel="bandwidth $h$",
+            title=f"{name} of the derivatives of order $m$",
+        )
+        ax.set_xticks(widths, [f"{h:g}" for h in widths])
+        ax.set_xticks([], minor=True)
+    panels[0].legend(loc="lower right", title="exponent in theory", ncols=2)
+    panels[1].legend(loc="upper right", title="exponent in theory", ncols=2)
+    return figure
 
 
 def error_percentiles(live: pd.DataFrame, stored: pd.DataFrame, density: str) -> Figure:
     """Percentiles of the errors of S_2 and S_4: Figure 1 (Gaussian) or 2 (mixture)."""
-    figure, panels = axes(1, 2)
-    for ax, name, norm in zip(panels, ("S2", "S4"), ("_{sp}", "_F"), strict=True):
+    figure, panels = axes(1, 2, height=2.8)
+    for ax, name in zip(panels, ("S2", "S4"), strict=True):
         for frame, style, marker in ((stored, "-", ""), (live, "", "o")):
             part = frame[frame["density"] == density].sort_values("n")
             values = np.array(part[name].tolist())
             for column, (color, label) in enumerate(zip(COLORS, ("95", "75", "50", "25", "5"), strict=False)):
                 text = f"{label} %" if style else None
                 ax.plot(part["n"], values[:, column], style, color=color, marker=marker, label=text)
+        ax.set(yscale="log", title=_NORMS[name])
+        _sizes(ax, np.array([100, 10_000]))
+        ax.set_xlim(150, 13_000)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", title="percentile")
+    return figure
+
+
+def bandwidth_rules(table: pd.DataFrame, printed: dict[str, tuple[float, float]]) -> Figure:
+    """Slopes of the median errors under every rule, S_4 against S_2, with the printed pair."""
+    figure, panels = axes(1, 2, height=3.0)
+    families = {
+        "fixed": ~table.index.str.contains(r"n\^|neighbour"),
+        "$c\\, n^{-1/10}$": table.index.str.contains("1/10"),
+        "$c\\, n^{-1/8}$ (Remark 1)": table.index.str.contains("1/8"),
+        "$c\\, n^{-1/6}$": table.index.str.contains("1/6"),
+        "nearest neighbours": table.index.str.contains("neighbour"),
+    }
+    for ax, (density, pair) in zip(panels, printed.items(), strict=True):
+        for (label, chosen), color, marker in zip(families.items(), COLORS, "o^sDv", strict=False):
+            part = table[chosen]
+            line = "" if "neighbours" in label else "-"
+            ax.plot(
+                part[f"{density} S2"],
+                part[f"{density} S4"],
+                line,
+                linewidth=0.8,
+                marker=marker,
+                color=color,
+                label=label,
+            )
+        ax.plot(*pair, marker="*", markersize=13, color="black", linestyle="", label="printed", zorder=3)
+        ax.add_patch(_square(pair))
+        title = "Gaussian input" if density == "gaussian" else "mixture"
         ax.set(
-            xscale="log",
-            yscale="log",
-            xlabel="samples $n$",
-            ylabel=rf"$\|\hat{{S}}_{name[1]} - S_{name[1]}\|{norm}$",
-            title=f"order {name[1]}",
+            xlabel="slope of order 2",
+            ylabel="slope of order 4",
+            title=title,
+            xlim=(-0.62, 0.05),
+            ylim=(-0.62, 0.05),
         )
-    panels[1].legend(loc="upper right", title="percentile")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _square(centre: tuple[float, float]) -> Rectangle:
+    """The rules whose two slopes are both within 0.03 of the printed ones."""
+    corner = (centre[0] - 0.03, centre[1] - 0.03)
+    return Rectangle(corner, 0.06, 0.06, fill=False, edgecolor="black", linewidth=0.8, zorder=3)
+
+
+def limits(table: pd.DataFrame) -> Figure:
+    """Relative errors that degree 2 keeps on the mixture however many samples, against h."""
+    figure, (ax,) = axes(height=2.4)
+    for name, color in (("S2", COLORS[0]), ("S4", COLORS[1])):
+        ax.plot(table["h"], table[name], marker="o", color=color, label=f"order {name[1]}")
+    ax.set(xlabel="bandwidth $h$", ylabel="relative error, $n = \\infty$", ylim=(0.0, None), xlim=(0.0, None))
+    ax.legend(loc="lower right")
     return figure
 
 
 def degrees(live: pd.DataFrame, stored: pd.DataFrame, floor: float) -> Figure:
-    """Relative errors of S_2 and S_4 against n for degrees 2 and 4, with degree 2's floor."""
-    figure, panels = axes(1, 2)
+    """Relative errors of S_2 and S_4 against n for degrees 2 and 4, with degree 2's least limit."""
+    figure, panels = axes(1, 2, height=2.8)
     for ax, name in zip(panels, ("S2", "S4"), strict=True):
         for color, degree in zip(COLORS, (2, 4), strict=False):
-            for frame, style in ((live, "-"), (stored, "--")):
-                table = frame[frame["degree"] == degree].pivot(index="n", columns="trial", values=name)
-                label = f"$p = {degree}$" if style == "-" else None
-                band(ax, table.index, table.to_numpy(), label=label, color=color, linestyle=style)
-        ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=f"order {name[1]}")
-    panels[1].axhline(floor, color="black", linestyle=":", linewidth=1.2, label="limit of $p = 2$")
+            table = stored[stored["degree"] == degree].pivot(index="n", columns="trial", values=name)
+            band(ax, table.index, table.to_numpy(), label=f"$p = {degree}$", color=color)
+            part = live[live["degree"] == degree].groupby("n")[name].median()
+            ax.plot(part.index, part, "x", color=color, markersize=6, markeredgewidth=1.6)
+        ax.set(yscale="log", title=f"order {name[1]}")
+        _sizes(ax, np.unique(stored["n"]))
+    panels[1].axhline(floor, color="black", linestyle=":", linewidth=1.2, label="least limit of $p = 2$")
     panels[0].set_ylabel("relative error")
     panels[1].legend(loc="upper right")
     return figure
 
 
-def estimators(stored: pd.DataFrame) -> Figure:
+def estimators(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """Relative error of S_1 and S_4 against n, one line a method."""
-    figure, panels = axes(1, 2, height=2.9)
+    figure, panels = axes(1, 2, height=3.0)
     for ax, name in zip(panels, ("S1", "S4"), strict=True):
-        for color, (method, part) in zip(COLORS, stored.groupby("method", sort=False), strict=False):
-            table = part.pivot(index="n", columns="trial", values=name)
+        for color, method in zip(COLORS, stored["method"].unique(), strict=False):
+            table = stored[stored["method"] == method].pivot(index="n", columns="trial", values=name)
             if table.notna().to_numpy().all():
                 band(ax, table.index, table.to_numpy(), label=str(method), color=color)
-        sizes = np.unique(stored["n"])
-        ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=f"order {name[1]}")
-        ax.set_xticks(sizes, [f"{n:,}" for n in sizes], minor=False)
-        ax.minorticks_off()
-    anchor = float(stored[stored["method"] == "two-component mixture"].groupby("n")["S1"].median().iloc[0])
-    reference_slope(panels[0], np.unique(stored["n"]), anchor, -0.5, "$n^{-1/2}$")
+                part = live.loc[live["method"] == method].groupby("n")[name].median()
+                ax.plot(part.index, part, "x", color=color, markersize=6, markeredgewidth=1.6)
+        ax.set(yscale="log", title=f"order {name[1]}")
+        _sizes(ax, np.unique(stored["n"]))
+    panels[1].set_ylim(0.08, 3.0)
     panels[0].set_ylabel("relative error")
-    panels[0].legend(loc="lower left", fontsize=6.5)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
     return figure
