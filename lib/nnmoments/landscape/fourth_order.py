@@ -1,4 +1,4 @@
-r"""The loss L(A) of GM (19) on a fourth-order moment, G(A) of Ge, Lee and Ma, and the square loss.
+r"""The loss L(A) of GM (19) on a fourth-order moment, and G(A) of Ge, Lee and Ma.
 
 With :math:`T_4 = E[y\,S_4(x)] = \sum_i \kappa_i\, w_i^{\otimes 4}` and s the sign of kappa,
 
@@ -18,14 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments._validation import Array, check_array, check_choice, check_integer, check_number, check_samples
-from nnmoments.activations import Activation
 from nnmoments.linalg import symmetrize
 
 __all__ = [
     "FourthMoment",
     "FourthOrderLoss",
     "SampledMoment",
-    "SquareLoss",
     "TensorMoment",
     "orthogonal_closed_form",
     "parameter_error",
@@ -97,8 +95,8 @@ class SampledMoment:
         projected = self._S @ A.T  # (n, k)
         squares = projected**2
         weighted = self._y[:, None] * projected
-        total = (weighted * squares.sum(axis=1, keepdims=True)).T @ self._S
-        own = (weighted * squares).T @ self._S
+        both = np.hstack([weighted * squares.sum(axis=1, keepdims=True), weighted * squares])
+        total, own = np.split(both.T @ self._S, 2)
         norms, moved = np.sum(A**2, axis=1), A @ self._second
         energy = np.sum(A * moved, axis=1)
         gram, cross = A @ A.T, A @ moved.T
@@ -207,60 +205,6 @@ class FourthOrderLoss:
                 norm = math.sqrt(square[i])
                 blocks[i, i] += 2.0 * self.lam * ((1.0 - 1.0 / norm) * eye + np.outer(a, a) / norm**3)
         return blocks.transpose(0, 2, 1, 3).reshape(k * d, k * d)
-
-
-@dataclass(frozen=True)
-class SquareLoss:
-    r""":math:`\ell_2(A) = \hat E(\sum_i v_i\,\phi(\langle a_i, x\rangle) - y)^2`, GM (17), v known.
-
-    Parameters
-    ----------
-    X : (n, d) array
-    y : (n,) array
-    activation : Activation
-    output : (k,) array
-
-    Examples
-    --------
-    >>> from nnmoments.activations import relu
-    >>> SquareLoss(np.ones((4, 1)), np.ones(4), relu, np.ones(1)).value(np.array([[2.0]]))
-    1.0
-    """
-
-    X: Array = field(repr=False)
-    y: Array = field(repr=False)
-    activation: Activation
-    output: Array
-
-    def value(self, A: Array) -> float:
-        """Return the mean squared residual."""
-        return self.value_and_gradient(A)[0]
-
-    def gradient(self, A: Array) -> Array:
-        """Return the gradient, (k, d)."""
-        return self.value_and_gradient(A)[1]
-
-    def value_and_gradient(self, A: Array) -> tuple[float, Array]:
-        """Return both from one pass over the sample."""
-        hidden = self.X @ A.T
-        residual = self.activation(hidden) @ self.output - self.y
-        slopes = self.activation.derivative(1, hidden) * self.output
-        gradient = 2.0 / len(self.y) * (residual[:, None] * slopes).T @ self.X
-        return float(np.mean(residual**2)), gradient
-
-    def hessian(self, A: Array) -> Array:
-        """Return the Hessian as a (k d, k d) matrix, without what a kink would add."""
-        hidden = self.X @ A.T
-        residual = self.activation(hidden) @ self.output - self.y
-        slopes = self.activation.derivative(1, hidden) * self.output
-        bends = residual[:, None] * self.activation.derivative(2, hidden) * self.output
-        k, d = A.shape
-        features = (slopes[:, :, None] * self.X[:, None, :]).reshape(len(self.y), k * d)
-        total = features.T @ features
-        for i in range(k):
-            part = slice(i * d, (i + 1) * d)
-            total[part, part] += (self.X.T * bends[:, i]) @ self.X
-        return 2.0 / len(self.y) * total
 
 
 def orthogonal_closed_form(

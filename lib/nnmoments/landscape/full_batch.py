@@ -11,6 +11,9 @@ from nnmoments._validation import Array, check_integer, check_number
 
 __all__ = ["Descent", "EndPoint", "classify", "full_batch", "quasi_newton"]
 
+# A loss below minus this has no minimum: a quartic that some direction makes negative.
+_BOTTOMLESS = 1e30
+
 
 class Loss(Protocol):
     """A differentiable function of a matrix of weights."""
@@ -105,7 +108,11 @@ def quasi_newton(loss: Loss, start: Array, *, iterations: int = 2000, tolerance:
         "gtol": tolerance,
         "maxcor": 20,
     }
-    found = minimize(evaluate, start.reshape(-1), jac=True, method="L-BFGS-B", options=options)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = minimize(evaluate, start.reshape(-1), jac=True, method="L-BFGS-B", options=options)
+    if not -_BOTTOMLESS < found.fun < np.inf or not np.isfinite(found.jac).all():
+        message = "diverged: the loss is not bounded below, raise lam"
+        return Descent(start, float("inf"), float("inf"), int(found.nit), False, message, [])
     norm = float(np.linalg.norm(found.jac))
     converged = norm <= max(100.0 * tolerance, 1e-6 * (1.0 + abs(float(found.fun))))
     message = "stationary" if converged else f"gradient {norm:.1e} left: raise iterations ({found.message})"
