@@ -372,7 +372,9 @@ def test_passes_bring_the_network_to_explain_its_labels(activation):
     X = rng.standard_normal((40_000, 5))
     found = tensor_initialize(X, network(X), 2, activation, rng=1)
     assert found.passes > 2
-    assert found.unexplained < 1e-4
+    once = tensor_initialize(X, network(X), 2, activation, passes=1, rng=1)
+    assert once.passes == 1
+    assert found.unexplained < min(1e-6, 0.01 * once.unexplained)
     signed = activation is not sigmoid  # determined up to (v, w) -> (-v, -w) and a constant
     assert match_rows(found.weights, network.weights, signed=signed).worst < 0.02
 

@@ -19,8 +19,9 @@ from nnmoments.tensors.subspace import MomentOperator, Subspace, leading_subspac
 
 __all__ = ["TensorInitialization", "tensor_initialize"]
 
-# Passes stop when one gains less than this share of what is unexplained, or at this number.
-_GAIN, _PASSES = 0.1, 8
+# Passes stop when one gains less than this share of what is unexplained, or when less than this share
+# of the labels' variance is: from there any descent is at the truth in a step or two.
+_GAIN, _EXPLAINED = 0.1, 1e-8
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def tensor_initialize(
     activation: Activation,
     *,
     method: str = "controlled",
+    passes: int = 8,
     partition: bool = False,
     rng: Any = None,
 ) -> TensorInitialization:
@@ -83,6 +85,8 @@ def tensor_initialize(
         "controlled" has control variates, all slices of the tensor with a least-squares refinement,
         and for homogeneous activations a regression of the labels for magnitudes and signs. It costs
         O(n d^2), for a regression on all inputs.
+    passes : int
+        Most passes of the controlled method, see the notes.
     partition : bool
         Use a third of the sample for each of the three steps, as the analysis of the paper wants,
         instead of all of it for each. There are no further passes then.
@@ -136,15 +140,18 @@ def tensor_initialize(
     choice = choose_moments(activation)
     rng = np.random.default_rng(rng)
     controlled = method == "controlled"
+    passes = check_integer("passes", passes, 1)
     if partition:
         parts = [np.sort(part) for part in np.array_split(rng.permutation(len(X)), 3)]
         thirds = [_Labels(X[part], y[part], y[part]) for part in parts]
         return _estimate(thirds, k, activation, choice, controlled, rng)
     best = _estimate([_Labels(X, y, y)] * 3, k, activation, choice, controlled, rng)
-    for done in range(1, _PASSES if controlled else 1):
+    for done in range(1, passes if controlled else 1):
+        if best.unexplained < _EXPLAINED:
+            break
         labels = _split(X, y, best.weights, activation)
         found = _estimate([labels] * 3, k, activation, choice, controlled, rng)
-        gain = 1.0 - found.unexplained / best.unexplained if best.unexplained else 0.0
+        gain = 1.0 - found.unexplained / best.unexplained
         best = replace(found if gain > 0.0 else best, passes=done + 1)
         if gain < _GAIN:
             break
