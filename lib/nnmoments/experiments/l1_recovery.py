@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from nnmoments._validation import Array
-from nnmoments.activations import quadratic, relu, tanh
+from nnmoments.activations import Activation, quadratic, relu, tanh
 from nnmoments.densities import Gaussian, StandardNormal
 from nnmoments.learners.sparse_network import SparseNetworkClassifier, first_moment, train_network
 from nnmoments.linalg import match_rows
 from nnmoments.moments import MomentEstimate
 from nnmoments.networks import FeedForward, OneHiddenLayer, sparse_weights
-from nnmoments.sparse import expansion_margin, l1_programmes, recover_rows, row_basis
+from nnmoments.sparse import SparseRecovery, expansion_margin, l1_programmes, recover_rows, row_basis
 from nnmoments.sweep import Figure, grid
 
 __all__ = [
@@ -48,8 +48,11 @@ def _row_errors(rows: Array, A: Array) -> Array:
     return match_rows(np.vstack([rows, np.zeros((missing, A.shape[1]))]), A).errors
 
 
-def _exact(rows: Array, A: Array) -> bool:
-    return len(rows) == len(A) and bool(match_rows(rows, A).worst < _EXACT)
+def _exact(recovery: SparseRecovery, A: Array) -> bool:
+    if len(recovery.rows) < len(A):
+        return False
+    match = match_rows(recovery.rows, A)
+    return bool(match.worst < _EXACT and np.array_equal(recovery.support[match.permutation], A != 0))
 
 
 # --- exact recovery -------------------------------------------------------------------------------
@@ -60,7 +63,7 @@ def _phase(*, k: int, d: int, theta: float, trials: int, rng: np.random.Generato
     exact = 0
     for _ in range(trials):
         A, M = _planted(k, d, theta, rng)
-        exact += _exact(recover_rows(M, rng=rng).rows, A)
+        exact += _exact(recover_rows(M, rng=rng), A)
     return {"exact": exact}
 
 
@@ -86,15 +89,23 @@ phase_size = Figure(
 
 def _guarantee(*, columns: str, trials: int, rng: np.random.Generator) -> dict[str, Any]:
     """Exact recovery at k = 20, d = 500, theta = 0.15, and what stands behind it."""
-    exact, programmes, gap, proofs = 0, 0, 0.0, 0
+    exact, programmes, gap, proofs, missed = 0, 0, 0.0, 0, 0.0
     for _ in range(trials):
         A, M = _planted(20, 500, 0.15, rng)
         recovery = recover_rows(M, columns=columns, rng=rng)
-        exact += _exact(recovery.rows, A)
+        exact += _exact(recovery, A)
         programmes += recovery.n_programmes
         gap = max(gap, float(recovery.gap.max()))
         proofs += recovery.check.how == "expansion"
-    return {"exact": exact, "programmes": programmes / trials, "gap": gap, "proofs": proofs}
+        missed = max(missed, recovery.check.failure_probability)
+    return {
+        "exact": exact,
+        "trials": trials,
+        "programmes": programmes / trials,
+        "gap": gap,
+        "proofs": proofs,
+        "missed": missed,
+    }
 
 
 guarantee = Figure(
@@ -176,7 +187,7 @@ def _expansion(*, d: int, theta: float, trials: int, rng: np.random.Generator) -
         B = rng.standard_normal((k, k))
         margins.append(expansion_margin(A != 0))
         printed.append(expansion_margin((B != 0).T))
-        exact.append(_exact(recover_rows(B @ A, rng=rng).rows, A))
+        exact.append(_exact(recover_rows(B @ A, rng=rng), A))
     return {"margin": margins, "printed": printed, "exact": exact}
 
 
@@ -241,33 +252,39 @@ solvers = Figure(
 # --- noise ----------------------------------------------------------------------------------------
 
 
-def _noise(*, condition: float, trial: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Worst row error at 2 % noise, k = 20, d = 500, theta = 0.15, by how rows are chosen and fitted."""
+def _noise(*, factor: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Worst row error at 2 % noise, k = 20, d = 500, theta = 0.15, by how rows are chosen and fitted.
+
+    B is "gaussian", or has singular values from 1 to the number in `factor`, equally spaced.
+    """
     k, d = 20, 500
     A = sparse_weights(k, d, density=0.15, rng=rng)
-    left, right = (np.linalg.qr(rng.standard_normal((k, k)))[0] for _ in range(2))
-    M = (left * np.linspace(1.0, condition, k)) @ right.T @ (math.sqrt(d) * A)
+    if factor == "gaussian":
+        B = rng.standard_normal((k, k))
+    else:
+        left, right = (np.linalg.qr(rng.standard_normal((k, k)))[0] for _ in range(2))
+        B = (left * np.linspace(1.0, float(factor), k)) @ right.T
+    M = B @ A
     E = rng.standard_normal(M.shape)
     E *= 0.02 * np.linalg.norm(M) / np.linalg.norm(E)
     error = np.full(M.shape, E.std())
     options: dict[str, dict[str, Any]] = {
         "l0": {"ordering": "l0", "columns": "all"},
-        "ratio": {"standard_error": error, "refine": False},
-        "refined": {"standard_error": error},
+        "ratio": {"standard_error": error, "refine": False, "columns": "fast"},
+        "refined": {"standard_error": error, "columns": "fast"},
     }
-    return {
-        name: float(
-            _row_errors(recover_rows(M + E, k=k, rng=rng, **{"columns": "fast", **option}).rows, A).max()
-        )
-        for name, option in options.items()
-    }
+    result = {"condition": float(np.linalg.cond(B))}
+    for name, option in options.items():
+        errors = _row_errors(recover_rows(M + E, k=k, rng=rng, **option).rows, A)
+        result[name], result[f"{name}_median"] = float(errors.max()), float(np.median(errors))
+    return result
 
 
 noise = Figure(
     "02-noise",
     _noise,
-    quick=grid(condition=[3.0], trial=range(5)),
-    paper=grid(condition=[1.0, 3.0, 10.0, 30.0], trial=range(10)),
+    quick=grid(factor=["3"], trial=range(5)),
+    paper=grid(factor=["1", "3", "10", "30", "gaussian"], trial=range(20)),
 )
 
 
@@ -283,13 +300,13 @@ def _teacher(
     *,
     layers: int = 2,
     link: str = "softmax",
+    activation: Activation = tanh,
 ) -> FeedForward:
     """A teacher whose factor B is far from singular: orthonormal directions of equal strength."""
     A = sparse_weights(k, d, density=theta, rng=rng)
     middle = [1.5 * np.linalg.qr(rng.standard_normal((k, k)))[0] for _ in range(layers - 2)]
     top = np.linalg.qr(rng.standard_normal((n_y, k)))[0]
     scale = 6.0 if link == "softmax" else 1.0
-    activation = relu if layers == 2 else tanh
     return FeedForward([A, *middle, scale * top], activation, link=link)
 
 
@@ -336,7 +353,7 @@ samples = Figure(
 )
 
 
-def _scores(*, score: str, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+def _scores(*, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
     """Row error on correlated inputs: the true score, a fitted one, and x itself as if independent."""
     k, d = 3, 80
     teacher = _teacher(k, d, 6, 0.12, rng)
@@ -344,21 +361,21 @@ def _scores(*, score: str, sizes: str, trial: int, rng: np.random.Generator) -> 
     density = Gaussian(np.zeros(d), covariance)
     X = density.sample(_SIZES[sizes][-1], rng=rng)
     y = teacher.sample_labels(X, rng=rng)
-    errors = []
+    errors: dict[str, list[float]] = {"true": [], "fitted": [], "wrong": []}
     for n in _SIZES[sizes]:
         fitted = Gaussian(X[:n].mean(axis=0), np.cov(X[:n], rowvar=False))
-        model = {"true": density, "fitted": fitted, "wrong": StandardNormal(d)}[score]
-        control = "mean" if score == "wrong" else "linear"  # the linear part would repair a wrong score
-        rows = _recover(first_moment(X[:n], y[:n], model, control=control), k, _WAYS["learner"], rng)
-        errors.append(float(np.sqrt(np.mean(_row_errors(rows, teacher.weights[0]) ** 2))))
-    return {"n": _SIZES[sizes], "error": errors}
+        for name, model in (("true", density), ("fitted", fitted), ("wrong", StandardNormal(d))):
+            control = "mean" if name == "wrong" else "linear"  # the linear part would repair a wrong score
+            rows = _recover(first_moment(X[:n], y[:n], model, control=control), k, _WAYS["learner"], rng)
+            errors[name].append(float(np.sqrt(np.mean(_row_errors(rows, teacher.weights[0]) ** 2))))
+    return {"n": _SIZES[sizes], **errors}
 
 
 scores = Figure(
     "02-scores",
     _scores,
-    quick=grid(score=["true", "fitted", "wrong"], sizes=["quick"], trial=range(6)),
-    paper=grid(score=["true", "fitted", "wrong"], sizes=["paper"], trial=range(10)),
+    quick=grid(sizes=["quick"], trial=range(9)),
+    paper=grid(sizes=["paper"], trial=range(20)),
 )
 
 
@@ -368,19 +385,23 @@ scores = Figure(
 def _classifier(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
     """Test accuracy: teacher, SA's network, fine-tuned, and the same network from a random start."""
     k, d, n_y = 5, 60, 10
-    teacher = _teacher(k, d, n_y, 0.12, rng)
+    teacher = _teacher(k, d, n_y, 0.12, rng, activation=relu)
     X, fresh = rng.standard_normal((n, d)), rng.standard_normal((5_000, d))
     Y, truth = teacher.sample_labels(X, rng=rng), teacher.sample_labels(fresh, rng=rng).argmax(axis=1)
     labels = Y.argmax(axis=1)
-    options: dict[str, Any] = {"score_model": StandardNormal(d), "random_state": int(rng.integers(2**31))}
-    moment = SparseNetworkClassifier(k, fine_tune=False, **options).fit(X, labels)
-    tuned = SparseNetworkClassifier(k, max_iter=100, **options).fit(X, labels)
+    seed = int(rng.integers(2**31))
+    moment = SparseNetworkClassifier(
+        k, score_model=StandardNormal(d), fine_tune=False, random_state=seed
+    ).fit(X, labels)
+    learnt = moment.network_
+    support = moment.recovery_.support
+    tuned = train_network(X, Y, learnt.weights, learnt.biases, activation="relu", mask=support, max_iter=100)
     start = [rng.standard_normal((k, d)) / math.sqrt(d), rng.standard_normal((n_y, k)) / math.sqrt(k)]
     random = train_network(X, Y, start, [np.zeros(k), np.zeros(n_y)], activation="relu", max_iter=100)
     return {
         "teacher": float(np.mean(teacher(fresh).argmax(axis=1) == truth)),
         "moment": float(np.mean(moment.predict(fresh) == truth)),
-        "tuned": float(np.mean(tuned.predict(fresh) == truth)),
+        "tuned": float(np.mean(tuned.logits(fresh).argmax(axis=1) == truth)),
         "random": float(np.mean(random.logits(fresh).argmax(axis=1) == truth)),
         "error": float(_row_errors(moment.first_layer_, teacher.weights[0]).max()),
     }
@@ -395,7 +416,10 @@ classifier = Figure(
 
 
 def _depth(*, layers: int, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Row error of the first layer under one, two and three further layers."""
+    """Row error of the first layer under one, two and three further layers.
+
+    And whether the exact moment of a network inside the guarantee gives its first layer exactly.
+    """
     k, d = 3, 80
     teacher = _teacher(k, d, 6, 0.12, rng, layers=layers)
     density = StandardNormal(d)
@@ -405,22 +429,18 @@ def _depth(*, layers: int, sizes: str, trial: int, rng: np.random.Generator) -> 
     for n in _SIZES[sizes]:
         rows = _recover(first_moment(X[:n], y[:n], density), k, _WAYS["learner"], rng)
         errors.append(float(np.sqrt(np.mean(_row_errors(rows, teacher.weights[0]) ** 2))))
-    B = teacher.mean_factor(X[:20_000])
-    exact = recover_rows(B @ teacher.weights[0], k=k, columns="fast", rng=rng).rows
-    values = np.linalg.svd(B, compute_uv=False)
-    return {
-        "n": _SIZES[sizes],
-        "error": errors,
-        "exact": float(_row_errors(exact, teacher.weights[0]).max()),
-        "smallest": float(values[k - 1]),
-    }
+    wide = _teacher(10, 300, 20, 0.2, rng, layers=layers)
+    # Any sample serves: the moment of its inputs is B A_1 with the mean factor over them.
+    B = wide.mean_factor(rng.standard_normal((2_000, 300)))
+    exact = _exact(recover_rows(B @ wide.weights[0], rng=rng), wide.weights[0])
+    return {"n": _SIZES[sizes], "error": errors, "exact": exact}
 
 
 depth = Figure(
     "02-depth",
     _depth,
-    quick=grid(layers=[2, 3, 4], sizes=["quick"], trial=range(6)),
-    paper=grid(layers=[2, 3, 4], sizes=["paper"], trial=range(10)),
+    quick=grid(layers=[2, 3, 4], sizes=["quick"], trial=range(8)),
+    paper=grid(layers=[2, 3, 4], sizes=["paper"], trial=range(20)),
 )
 
 

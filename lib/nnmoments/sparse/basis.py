@@ -7,22 +7,26 @@ import numpy.typing as npt
 
 from nnmoments._validation import Array, check_array, check_integer
 
-__all__ = ["RowBasis", "row_basis"]
+__all__ = ["RowBasis", "feasible", "row_basis"]
 
+# A direction shorter than this share of the longest is zero up to rounding.
+_ZERO_DIRECTION = 1e-12
 # A gap between consecutive singular values below this is no gap; the rank is then not asserted.
 _CLEAR_GAP = 3.0
 
 
 @dataclass(frozen=True)
 class RowBasis:
-    r"""A k-dimensional row space of M: :math:`M \approx U \Sigma Q`.
+    r"""A k-dimensional part of the row space of M, with orthonormal rows: :math:`Q = F M`.
 
     Attributes
     ----------
     Q : (k, n) array
-        Orthonormal rows that span the row space.
-    left : (n_y, k) array
-        :math:`U`, orthonormal columns.
+        Orthonormal rows.
+    map : (k, n_y) array
+        :math:`F`. Since Q is F M and not a factor of the SVD, its short columns are as accurate,
+        relative to their lengths, as its long ones. The error is that of F: rounding times the
+        condition number of M on this space.
     singular_values : (min(n_y, n),) array
         All of them, so that a reader can judge the choice of k.
     k : int
@@ -33,19 +37,19 @@ class RowBasis:
     """
 
     Q: Array = field(repr=False)
-    left: Array = field(repr=False)
+    map: Array = field(repr=False)
     singular_values: Array = field(repr=False)
     k: int
     how: str
     gap: float
 
     def directions(self, R: Array) -> Array:
-        """Map directions r (C, n_y) to the coordinates of Q: Sigma^{-1} U^T r."""
-        return np.asarray((R @ self.left) / self.singular_values[: self.k])
+        """Map directions r (C, n_y) to the coordinates of Q: F r."""
+        return np.asarray(R @ self.map.T)
 
     def coefficients(self, W: Array) -> Array:
         """Map w in the coordinates of Q to the least w with w^T M = w_Q^T Q: (C, n_y)."""
-        return np.asarray((W / self.singular_values[: self.k]) @ self.left.T)
+        return np.asarray(W @ self.map)
 
 
 def row_basis(
@@ -84,10 +88,9 @@ def row_basis(
     scale = float(np.abs(M).max())
     if scale == 0.0:
         raise ValueError("M is zero: the labels do not depend on x to first order (an even activation?)")
-    left, values, right = np.linalg.svd(M / scale, full_matrices=False)
+    left, values, _ = np.linalg.svd(M / scale, full_matrices=False)
     rank = int(np.sum(values > max(M.shape) * np.finfo(np.float64).eps * values[0]))
     values = values * scale
-    right[:, ~M.any(axis=0)] = 0.0  # not rounding, which a small singular value would blow up
     if k is not None:
         k = check_integer("k", k, 1)
         if k > rank:
@@ -111,4 +114,20 @@ def row_basis(
     gap = float(values[k - 1] / following) if following > 0.0 else np.inf
     if gap < _CLEAR_GAP:
         how += f"; no clear gap ({values[k - 1]:.3g}, then {following:.3g})"
-    return RowBasis(right[:k], left[:, :k], values, k, how, gap)
+    F = left[:, :k].T / (values[:k, None] / scale)
+    Q = F @ (M / scale)
+    # Orthonormal up to rounding times the condition number; the second factor makes up for it.
+    lower = np.linalg.cholesky(Q @ Q.T)
+    return RowBasis(np.linalg.solve(lower, Q), np.linalg.solve(lower, F) / scale, values, k, how, gap)
+
+
+def feasible(R: Array) -> npt.NDArray[np.bool_]:
+    """Say for which directions r (C, k) some w has r.w = 1: those that do not vanish.
+
+    Examples
+    --------
+    >>> feasible(np.array([[1.0, 2.0], [0.0, 0.0]]))
+    array([ True, False])
+    """
+    lengths = np.linalg.norm(R, axis=1)
+    return np.asarray(lengths > _ZERO_DIRECTION * lengths.max())

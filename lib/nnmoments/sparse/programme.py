@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments._validation import Array, check_array, check_choice, check_integer, check_number
-from nnmoments.sparse.basis import RowBasis, row_basis
+from nnmoments.sparse.basis import RowBasis, feasible, row_basis
 from nnmoments.sparse.candidates import candidate_directions
 from nnmoments.sparse.interior_points import DualSolution, interior_point
 from nnmoments.sparse.reference import solve_cvxpy, solve_exactly, solve_highs
@@ -17,8 +17,6 @@ __all__ = ["METHODS", "L1Solution", "l1_programmes", "planted_candidates", "solv
 
 METHODS = ("batched", "highs", "cvxpy")
 
-# A column shorter than this share of the longest is zero up to rounding: r.w = 1 cannot be met.
-_ZERO_COLUMN = 1e-12
 # Screening needs this many directions to a row in hand before it saves more than it costs.
 _WORTH_SCREENING = 4
 
@@ -32,7 +30,9 @@ class L1Solution:
     coefficients : (C, n_y) array
         w, one row a programme; `rows(M)` gives s = w^T M.
     objective, bound : (C,) arrays
-        The value reached, and a lower bound on the optimum that holds whatever the solver did.
+        The value reached, and a lower bound on the optimum that holds whatever the solver did. Both
+        are of the row space as `basis.Q` holds it, which is that of M up to rounding times the
+        condition number of M.
     columns : (C,) int array
         Which of the requested programmes the rows are.
     skipped : int array
@@ -133,8 +133,7 @@ def l1_programmes(
         R = np.ascontiguousarray(basis.Q.T)
     else:
         R = basis.directions(check_array("directions", directions, shape=(None, M.shape[0])))
-    lengths = np.linalg.norm(R, axis=1)
-    used = lengths > _ZERO_COLUMN * lengths.max()
+    used = feasible(R)
     columns, skipped = np.flatnonzero(used), np.flatnonzero(~used)
     if not len(columns):
         raise ValueError("directions: all of them vanish in the row space of M; no programme is feasible")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments._validation import Array, check_array, check_choice, check_number
-from nnmoments.sparse.basis import RowBasis, row_basis
+from nnmoments.sparse.basis import RowBasis, feasible, row_basis
 from nnmoments.sparse.expansion import expansion_margin
 from nnmoments.sparse.interior_points import DualSolution
 from nnmoments.sparse.programme import METHODS, planted_candidates, polish, solve_directions
@@ -18,7 +18,6 @@ from nnmoments.sparse.swapping import fits, improve_rows
 
 __all__ = ["MissedRowCheck", "SparseRecovery", "recover_rows"]
 
-_ZERO_COLUMN = 1e-12
 # Failure probability that the check by random columns aims at.
 _FAILURE = 1e-3
 
@@ -184,7 +183,8 @@ def recover_rows(
             if error is None or not refine or len(search.W) < basis.k:
                 finished = _finish(M, error, basis, search.W, refine)
             else:
-                improved = improve_rows(M, error, finished[0], search.pool())
+                starts = [finished[0], *(_unit_rows(W, basis) for W in search.rivals)]
+                improved = improve_rows(M, error, starts, search.pool())
                 if improved is not finished[0]:
                     finished = (*refine_rows(M, error, improved), True)
     else:
@@ -209,11 +209,15 @@ def recover_rows(
     )
 
 
+def _unit_rows(W: Array, basis: RowBasis) -> Array:
+    rows = W @ basis.Q
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
 def _finish(
     M: Array, error: Array | None, basis: RowBasis, W: Array, refine: bool
 ) -> tuple[Array, npt.NDArray[np.bool_], bool]:
-    rows = W @ basis.Q
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = _unit_rows(W, basis)
     if error is None:
         mask = support(rows)
         rows = np.where(mask, rows, 0.0)
@@ -234,8 +238,7 @@ class _Search:
     ) -> None:
         self._Q, self._method, self._tol, self._rng = Q, method, tol, rng
         self._ordering, self._noisy = ordering, noisy
-        lengths = np.linalg.norm(Q, axis=0)
-        self.used = np.flatnonzero(lengths > _ZERO_COLUMN * lengths.max())
+        self.used = np.flatnonzero(feasible(Q.T))
         self._order = rng.permutation(self.used)
         self.W = np.empty((0, len(Q)))
         self._seen = self.W
@@ -243,6 +246,7 @@ class _Search:
         self.sources: list[object] = []
         self.n_programmes = 0
         self.uncertified = 0
+        self.rivals: list[Array] = []
 
     def pairs(self) -> npt.NDArray[np.intp]:
         """Pair the columns at random: (columns // 2, 2)."""
@@ -252,8 +256,7 @@ class _Search:
     def solve(self, chosen: npt.NDArray[np.intp]) -> None:
         """Add the solutions for columns (m,) or pairs of columns (m, 2)."""
         R = self._Q.T[chosen] if chosen.ndim == 1 else self._Q.T[chosen].sum(axis=1)
-        lengths = np.linalg.norm(R, axis=1)
-        keep = lengths > _ZERO_COLUMN * lengths.max()
+        keep = feasible(R)
         chosen, R = chosen[keep], R[keep]
         solution, _, _ = solve_directions(self._Q, R, method=self._method, tol=self._tol, rng=self._rng)
         names = [int(c) if chosen.ndim == 1 else tuple(map(int, c)) for c in chosen]
@@ -319,7 +322,9 @@ class _Search:
                 self.solve(part[~known])
                 self.choose()
                 if self._noisy and len(kept[0]) == k:
-                    self.W, self.gap, self.sources = kept  # whole sets are compared, not single rows
+                    # Whole sets are compared, not single rows.
+                    self.rivals = [self.W] if len(self.W) == k else []
+                    self.W, self.gap, self.sources = kept
         if wanted == len(order):
             return MissedRowCheck("all columns", wanted, 0.0, 0.0)
         return MissedRowCheck("random columns", wanted, share, k * (1.0 - share) ** wanted)

@@ -1,5 +1,7 @@
 """Sets of rows of an estimated moment, judged as a whole: does M = B A fit, with few weights?"""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nnmoments._validation import Array
@@ -26,7 +28,7 @@ def fits(M: Array, error: Array, rows: Array) -> bool:
     return _misfit(M, error, rows) <= M.size + 4.0 * np.sqrt(2.0 * M.size)
 
 
-def improve_rows(M: Array, error: Array, rows: Array, candidates: Array) -> Array:
+def improve_rows(M: Array, error: Array, starts: Sequence[Array], candidates: Array) -> Array:
     r"""Exchange rows for candidates while that lowers :math:`\chi^2 + \ln(n_y n) \|A\|_0` (BIC).
 
     Under noise a combination of two rows can look sparser than either, so that no order of single
@@ -34,26 +36,29 @@ def improve_rows(M: Array, error: Array, rows: Array, candidates: Array) -> Arra
 
     Parameters
     ----------
-    M, standard_error : (n_y, n) arrays
-    rows : (k, n) array
-        The set to improve, unit rows.
+    M, error : (n_y, n) arrays
+    starts : sequence of (k, n) arrays
+        Sets of unit rows; the best of them is improved.
     candidates : (m, n) array
         Unit rows.
 
     Returns
     -------
     (k, n) array
-        Unit rows; the given ones unless another set is clearly better and fits.
+        Unit rows; the first start unless another set is clearly better and fits.
     """
 
     def judged(set_of_rows: Array) -> float:
         fitted, mask = refine_rows(M, error, set_of_rows, rounds=_ROUNDS)
         return _misfit(M, error, fitted) + float(np.log(M.size) * mask.sum())
 
-    start = rows
-    best = judged(rows)
-    # Differences below the spread of chi-square itself say nothing.
-    step = 4.0 * float(np.sqrt(2.0 * M.size))
+    # The sets differ in one row and its column of B: by four standard deviations of a chi-square with
+    # so many degrees of freedom two good fits hardly differ.
+    step = 4.0 * float(np.sqrt(2.0 * sum(M.shape)))
+    rows, best = starts[0], judged(starts[0])
+    for other in starts[1:]:
+        if (value := judged(other)) < best - step:
+            rows, best = other, value
     different: list[Array] = []
     for row in candidates:
         if all(abs(row @ other) < _SAME for other in [*rows, *different]):
@@ -68,4 +73,4 @@ def improve_rows(M: Array, error: Array, rows: Array, candidates: Array) -> Arra
                 rows, best = changed, value
                 break
     # Where no set fits (weights below the noise), there is no ground to prefer another.
-    return rows if fits(M, error, refine_rows(M, error, rows)[0]) else start
+    return rows if fits(M, error, refine_rows(M, error, rows)[0]) else starts[0]
