@@ -275,11 +275,15 @@ def _sampled_tan_alpha(
     else:
         guess = near.tan_alpha / _NARROWER
         span = (near.middle - 12.0 * near.tan_alpha, near.middle + 12.0 * near.tan_alpha)
+    found: AngleEstimate | None = None
     for _ in range(30):
         width = epsilon or guess
         first, last = _band_places(heights, active, width, span)
         if not last > first:
-            return None
+            if epsilon or found is not None or near is not None or guess > 0.5:
+                return found  # the last width that still showed the angle bounds it
+            guess *= 2.0
+            continue
         found = AngleEstimate(
             _from_places(first, last),
             (first, last),
