@@ -28,35 +28,28 @@ def rates(
     live: pd.DataFrame, stored: pd.DataFrame, widths: tuple[float, ...], exponents: pd.DataFrame
 ) -> Figure:
     """Bias and spread against h for p = 4 and every order, with the lines that theory predicts."""
-    figure, panels = axes(1, 2, height=2.9)
-    size = stored["n"].max()
+    figure, panels = axes(1, 2, height=3.2)
+    largest = stored[stored["n"] == stored["n"].max()]
     rows = exponents[exponents["p"] == 4].set_index("m")
-    for ax, name, theory in zip(
-        panels, ("bias", "spread"), ("bias: symmetric", "spread: theory"), strict=True
-    ):
+    for ax, name in zip(panels, ("bias", "spread"), strict=True):
+        theory = rows["bias: symmetric" if name == "bias" else "spread: theory"]
         for color, m in zip(COLORS, rows.index, strict=False):
-            found = [
+            found, crosses = (
                 np.median(np.array(frame.loc[frame["degree"] == 4, name].tolist())[:, :, m - 1], axis=0)
-                for frame in (stored[stored["n"] == size], live)
-            ]
-            ax.plot(widths, found[0], marker="o", color=color, label=f"$m = {m}$: {rows[theory][m]:g}")
-            ax.plot(widths, found[1], "x", color=color, markersize=6)
-            anchor = (
-                found[0][0]
-                if name == "spread"
-                else found[0][-1] * (widths[0] / widths[-1]) ** rows[theory][m]
+                for frame in (largest, live)
             )
-            reference_slope(ax, widths, anchor, rows[theory][m], "")
-        ax.set(
-            xscale="log",
-            yscale="log",
-            xlabel="bandwidth $h$",
-            title=f"{name} of the derivatives of order $m$",
-        )
+            powers = (
+                f"bias $h^{{{rows['bias: symmetric'][m]:g}}}$, spread $h^{{{rows['spread: theory'][m]:g}}}$"
+            )
+            ax.plot(widths, found, marker="o", color=color, label=f"$m = {m}$: {powers}")
+            ax.plot(widths, crosses, "x", color=color, markersize=6)
+            # The bias has its exponent as h falls, the spread as samples abound: anchor each at that end.
+            start = found[0] if name == "bias" else found[-1] * (widths[0] / widths[-1]) ** theory[m]
+            reference_slope(ax, widths, start, theory[m], "")
+        ax.set(xscale="log", yscale="log", xlabel="bandwidth $h$", title=f"{name} of order $m$, $p = 4$")
         ax.set_xticks(widths, [f"{h:g}" for h in widths])
         ax.set_xticks([], minor=True)
-    panels[0].legend(loc="lower right", title="exponent in theory", ncols=2)
-    panels[1].legend(loc="upper right", title="exponent in theory", ncols=2)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -64,12 +57,13 @@ def error_percentiles(live: pd.DataFrame, stored: pd.DataFrame, density: str) ->
     """Percentiles of the errors of S_2 and S_4: Figure 1 (Gaussian) or 2 (mixture)."""
     figure, panels = axes(1, 2, height=2.8)
     for ax, name in zip(panels, ("S2", "S4"), strict=True):
-        for frame, style, marker in ((stored, "-", ""), (live, "", "o")):
+        for frame, style, marker in ((stored, "-", ""), (live, "none", "o")):
             part = frame[frame["density"] == density].sort_values("n")
             values = np.array(part[name].tolist())
             for column, (color, label) in enumerate(zip(COLORS, ("95", "75", "50", "25", "5"), strict=False)):
-                text = f"{label} %" if style else None
-                ax.plot(part["n"], values[:, column], style, color=color, marker=marker, label=text)
+                text = f"{label} %" if style == "-" else None
+                y = values[:, column]
+                ax.plot(part["n"], y, linestyle=style, color=color, marker=marker, label=text)
         ax.set(yscale="log", title=_NORMS[name])
         _sizes(ax, np.array([100, 10_000]))
         ax.set_xlim(150, 13_000)
@@ -79,7 +73,7 @@ def error_percentiles(live: pd.DataFrame, stored: pd.DataFrame, density: str) ->
 
 def bandwidth_rules(table: pd.DataFrame, printed: dict[str, tuple[float, float]]) -> Figure:
     """Slopes of the median errors under every rule, S_4 against S_2, with the printed pair."""
-    figure, panels = axes(1, 2, height=3.0)
+    figure, panels = axes(1, 2, height=3.6)
     families = {
         "fixed": ~table.index.str.contains(r"n\^|neighbour"),
         "$c\\, n^{-1/10}$": table.index.str.contains("1/10"),
@@ -100,16 +94,15 @@ def bandwidth_rules(table: pd.DataFrame, printed: dict[str, tuple[float, float]]
                 color=color,
                 label=label,
             )
-        ax.plot(*pair, marker="*", markersize=13, color="black", linestyle="", label="printed", zorder=3)
+        ax.plot(*pair, marker="*", markersize=10, color="black", linestyle="", label="printed", zorder=3)
         ax.add_patch(_square(pair))
         title = "Gaussian input" if density == "gaussian" else "mixture"
-        ax.set(
-            xlabel="slope of order 2",
-            ylabel="slope of order 4",
-            title=title,
-            xlim=(-0.62, 0.05),
-            ylim=(-0.62, 0.05),
+        edges: dict[str, tuple[float, float]] = (
+            {"xlim": (-0.56, -0.02), "ylim": (-0.56, -0.06)}
+            if density == "gaussian"
+            else {"xlim": (-0.44, 0.01), "ylim": (-0.34, 0.0)}
         )
+        ax.set(xlabel="slope of order 2", ylabel="slope of order 4", title=title, **edges)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -122,28 +115,41 @@ def _square(centre: tuple[float, float]) -> Rectangle:
 
 def limits(table: pd.DataFrame) -> Figure:
     """Relative errors that degree 2 keeps on the mixture however many samples, against h."""
-    figure, (ax,) = axes(height=2.4)
+    figure, (ax,) = axes(height=2.6)
     for name, color in (("S2", COLORS[0]), ("S4", COLORS[1])):
-        ax.plot(table["h"], table[name], marker="o", color=color, label=f"order {name[1]}")
+        ax.plot(table["h"], table[name], marker="o", color=color, label=f"order {name[1]}, all points")
+        central = table[f"{name} central"]
+        ax.plot(
+            table["h"],
+            central,
+            marker="s",
+            linestyle="--",
+            color=color,
+            label=f"order {name[1]}, central 95 %",
+        )
     ax.set(xlabel="bandwidth $h$", ylabel="relative error, $n = \\infty$", ylim=(0.0, None), xlim=(0.0, None))
-    ax.legend(loc="lower right")
+    figure.legend(loc="outside right center")
     return figure
 
 
 def degrees(live: pd.DataFrame, stored: pd.DataFrame, floor: float) -> Figure:
-    """Relative errors of S_2 and S_4 against n for degrees 2 and 4, with degree 2's least limit."""
+    """Relative errors of S_2 and S_4 at central points against n, with degree 2's least limit."""
     figure, panels = axes(1, 2, height=2.8)
     for ax, name in zip(panels, ("S2", "S4"), strict=True):
         for color, degree in zip(COLORS, (2, 4), strict=False):
-            table = stored[stored["degree"] == degree].pivot(index="n", columns="trial", values=name)
+            column = f"{name} central"
+            table = stored[stored["degree"] == degree].pivot(index="n", columns="trial", values=column)
             band(ax, table.index, table.to_numpy(), label=f"$p = {degree}$", color=color)
-            part = live[live["degree"] == degree].groupby("n")[name].median()
+            part = live[live["degree"] == degree].groupby("n")[column].median()
             ax.plot(part.index, part, "x", color=color, markersize=6, markeredgewidth=1.6)
         ax.set(yscale="log", title=f"order {name[1]}")
         _sizes(ax, np.unique(stored["n"]))
     panels[1].axhline(floor, color="black", linestyle=":", linewidth=1.2, label="least limit of $p = 2$")
+    ticks = (0.3, 0.4, 0.5, 0.6, 0.7)
+    panels[1].set_yticks(ticks, [f"{t:g}" for t in ticks])
+    panels[1].set_yticks([], minor=True)
     panels[0].set_ylabel("relative error")
-    panels[1].legend(loc="upper right")
+    panels[1].legend(loc="lower left")
     return figure
 
 
