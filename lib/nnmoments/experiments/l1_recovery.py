@@ -374,7 +374,7 @@ def _scores(*, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, An
 scores = Figure(
     "02-scores",
     _scores,
-    quick=grid(sizes=["quick"], trial=range(9)),
+    quick=grid(sizes=["quick"], trial=range(11)),
     paper=grid(sizes=["paper"], trial=range(20)),
 )
 

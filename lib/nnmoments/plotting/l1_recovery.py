@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib import patheffects as path_effects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from nnmoments._validation import Array
 from nnmoments.plotting.style import COLORS, axes, band, reference_slope
@@ -38,6 +39,9 @@ _WAYS = {
 }
 
 
+_Curves = dict[str, tuple[Array, Array]]
+
+
 def _curves(frame: pd.DataFrame, column: str) -> tuple[Array, Array]:
     """Return sizes (s,) and values (s, trials) of a column of lists."""
     return np.array(frame["n"].iloc[0]), np.array(frame[column].tolist()).T
@@ -48,6 +52,12 @@ def _sizes(ax: Axes, sizes: Array) -> None:
     shown = sizes[:: max(1, -(-len(sizes) // 5))]
     ax.set_xticks(shown, [f"{n:,.0f}".replace(",", "\u2009") for n in shown])
     ax.set_xticks([], minor=True)
+
+
+def _edge(ax: Axes, x: Array, k: Array, color: str, label: str) -> None:
+    """Draw a line over a heat map, outlined so that it shows on bright and on dark cells."""
+    outline = [path_effects.Stroke(linewidth=3.4, foreground="black"), path_effects.Normal()]
+    ax.plot(x, k, color=color, label=label, path_effects=outline)
 
 
 def _heat(ax: Axes, frame: pd.DataFrame, x: str, title: str) -> None:
@@ -71,8 +81,8 @@ def phase_theta(live: pd.DataFrame, stored: pd.DataFrame, alpha: float) -> Figur
         _heat(ax, frame, "theta", title)
         bottom, top = ax.get_ylim()
         k = np.linspace(bottom, top, 200)
-        ax.plot(2.0 / k, k, color="white", linestyle="--", label="$2/k$")
-        ax.plot(alpha / np.sqrt(k), k, color=COLORS[1], label=r"$\alpha/\sqrt{k}$")
+        _edge(ax, 2.0 / k, k, "white", "$2/k$")
+        _edge(ax, alpha / np.sqrt(k), k, COLORS[1], r"$\alpha/\sqrt{k}$")
         ax.set(xlabel=r"density $\theta$")
     panels[0].set_ylabel("hidden units $k$")
     panels[0].legend(loc="lower right", facecolor="#333333", frameon=True, labelcolor="white")
@@ -86,8 +96,8 @@ def phase_size(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ax.set_xscale("log")
         _heat(ax, frame, "d", title)
         k = np.linspace(max(2.0, ax.get_ylim()[0]), ax.get_ylim()[1], 200)
-        ax.plot(2.5 * k * np.log(k), k, color="white", linestyle="--", label=r"$2.5\,k \log k$")
-        ax.plot(k**2 * np.log(k) ** 2, k, color=COLORS[1], label=r"$k^2 \log^2 k$")
+        _edge(ax, 2.5 * k * np.log(k), k, "white", r"$2.5\,k \log k$")
+        _edge(ax, k**2 * np.log(k) ** 2, k, COLORS[1], r"$k^2 \log^2 k$")
         ax.set(xlabel="inputs $d$")
     panels[0].set_ylabel("hidden units $k$")
     panels[0].legend(loc="upper left", facecolor="#333333", frameon=True, labelcolor="white")
@@ -153,18 +163,24 @@ def solvers(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
 
 
 def noise(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
-    """Worst row error at 2 % noise against the condition number of B; crosses are the live run."""
+    """Worst row error at 2 % noise against the condition number of B; crosses are the live run.
+
+    Dots are trials with a Gaussian B, each at its own condition number.
+    """
     figure, (ax,) = axes(height=2.9)
     names = {"l0": "$\\ell_0$ order (paper)", "ratio": "$\\ell_1$ rows", "refined": "refined on the support"}
     for mark, color, (column, name) in zip(("s", "o", "^"), COLORS, names.items(), strict=False):
-        table = stored.pivot(index="condition", columns="trial", values=column)
+        drawn = stored["factor"] == "gaussian"
+        gaussian, spaced = stored[drawn], stored[~drawn].astype({"factor": float})
+        table = spaced.pivot(index="factor", columns="trial", values=column)
         middle = table.median(axis=1)
         spread = [middle - table.min(axis=1), table.max(axis=1) - middle]
         ax.errorbar(table.index, middle, yerr=spread, marker=mark, color=color, label=name, capsize=2.5)
         ax.plot(1.12 * live["condition"], live[column], marker="x", color=color, linestyle="none")
+        ax.plot(gaussian["condition"], gaussian[column], marker=".", alpha=0.6, color=color, linestyle="none")
     ax.axhline(0.034, color="black", linestyle=":", linewidth=1.2, label="best other package")
     ax.set(xscale="log", yscale="log", xlabel="condition number of $B$", ylabel="worst row error")
-    _sizes(ax, np.unique(stored["condition"].to_numpy()))
+    _sizes(ax, np.array([1.0, 3.0, 10.0, 30.0, 100.0]))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
@@ -186,33 +202,33 @@ def samples(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     return figure
 
 
-def _errors(live: pd.DataFrame, stored: pd.DataFrame, by: str, names: dict[object, str]) -> Figure:
+def _errors(live: _Curves, stored: _Curves) -> Figure:
+    """Row errors against n: live and stored curves, each a name with its sizes and errors."""
     figure, panels = axes(1, 2, sharey=True)
-    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
-        for value, name in names.items():
-            n, errors = _curves(frame[frame[by] == value], "error")
+    for ax, curves, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
+        for name, (n, errors) in curves.items():
             band(ax, n, errors, label=name)
-        reference_slope(ax, n, 0.3, -0.5, "$n^{-1/2}$")
+        reference_slope(ax, n, 0.06, -0.5, "$n^{-1/2}$")
         ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=title)
+        ax.yaxis.set_minor_formatter(NullFormatter())
         _sizes(ax, n)
     panels[0].set_ylabel("row error (r.m.s.)")
-    panels[0].legend(loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
 def scores(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """Row error on correlated inputs by the score that was used."""
-    names: dict[object, str] = {
-        "true": "true score",
-        "fitted": "fitted score",
-        "wrong": "wrong score",
-    }
-    return _errors(live, stored, "score", names)
+    names = {"true": "true score", "fitted": "fitted score", "wrong": "wrong score"}
+    return _errors(*({name: _curves(f, key) for key, name in names.items()} for f in (live, stored)))
 
 
 def depth(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """Row error of the first layer by the network's depth."""
-    return _errors(live, stored, "layers", {2: "2 layers", 3: "3 layers", 4: "4 layers"})
+    depths = (2, 3, 4)
+    return _errors(
+        *({f"{m} layers": _curves(f[f["layers"] == m], "error") for m in depths} for f in (live, stored))
+    )
 
 
 def classifier(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
