@@ -56,7 +56,7 @@ def main(n=1_000_000, d=1000, k=10, folder=None):
         path = Path(place) / "inputs.bin"
         generated, y = seconds(lambda: write(path, network, n))
         print(f"{n * d * 8 / 1e9:.1f} GB written in {generated:.0f} s")
-        X = np.memmap(path, mode="r", shape=(n, d))
+        X = np.memmap(path, dtype=np.float64, mode="r", shape=(n, d))
         block = np.linalg.qr(np.random.default_rng(2).standard_normal((d, 2 * k + 5)))[0]
         products(X, block)  # into the page cache, for both
         once, _ = seconds(lambda: products(X, block))

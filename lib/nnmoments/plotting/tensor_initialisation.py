@@ -18,13 +18,14 @@ __all__ = [
     "frontiers",
     "full_tensor",
     "initialization",
+    "passes",
     "rate",
     "recovery_map",
     "small_samples",
     "timing",
 ]
 
-_TITLES = {"algorithm1": "Algorithm 1", "controlled": "control variates, all samples"}
+_TITLES = {"algorithm1": "Algorithm 1", "controlled": "control variates"}
 _MISSING = LinearSegmentedColormap.from_list("grey", ["#202020", "#FFFFFF"])
 # Cells in which a trial had wrong signs, as in the paper.
 _WRONG = "#0B2A6F"
@@ -46,6 +47,13 @@ def _map(ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: Any) 
     ax.set(xlabel="dimension $d$")
     ax.grid(visible=False)
     return image
+
+
+def _sizes(ax: Axes, values: Any) -> None:
+    """Label a logarithmic axis at the sizes of the experiment only."""
+    marks = sorted({int(v) for v in values})
+    ax.set_xticks(marks, [f"{m}" for m in marks])
+    ax.set_xticks([], minor=True)
 
 
 def recovery_map(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
@@ -116,7 +124,7 @@ def descent(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                 values[values > 25.0] = np.nan
                 steps = 20 * np.arange(len(values))
                 ax.plot(steps, values, color=color, linewidth=0.9, alpha=0.8, label=None if i else name)
-        ax.set(xlabel="iteration", title=title, ylim=(-35, 20))
+        ax.set(xlabel="iteration", title=title, ylim=(-60, 20))
     panels[0].set_ylabel("log objective")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
@@ -147,8 +155,39 @@ def initialization(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         )
         ax.set(xscale="log", yscale="log")
         ax.set_xlabel("samples $n$ ($d = 10$)" if axis == "n" else "dimension $d$ ($n = 20\\,000$)")
+    _sizes(panels[1], stored.loc[stored["n"] == 20_000, "d"])
+    panels[1].set_yticks([0.05, 0.1, 0.2, 0.4], ["0.05", "0.1", "0.2", "0.4"])
+    panels[1].set_yticks([], minor=True)
+    panels[1].legend(handles=panels[1].get_lines()[-1:], loc="lower right")
     panels[0].set_ylabel(r"$\|W^{(0)} - W^*\|_F / \|W^*\|_F$")
     panels[0].legend(loc="lower left")
+    return figure
+
+
+def passes(live: pd.DataFrame, stored: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
+    """Error after each pass, and the factor of a pass against the number of samples."""
+    figure, panels = axes(1, 2)
+    for color, (n, group) in zip(COLORS, stored.groupby("n"), strict=False):
+        for frame, style in ((group, "-"), (live[live["n"] == n], ":")):
+            if len(frame):
+                errors = np.nanmedian(np.array(frame["error"].tolist(), dtype=float), axis=0)
+                steps = np.arange(1, len(errors) + 1)
+                label = f"$n = {n}$" if style == "-" else None
+                panels[0].plot(steps, errors, style, marker=".", color=color, label=label)
+    panels[0].set(yscale="log", xlabel="pass", ylabel="worst error of a weight (median)")
+    panels[0].legend(loc="lower left")
+    panels[1].plot(ratios["n"], ratios["ratio"], "o", color=COLORS[0])
+    last = ratios.iloc[-1]
+    reference_slope(
+        panels[1],
+        ratios["n"].to_numpy(),
+        last["ratio"] * np.sqrt(last["n"] / ratios["n"][0]),
+        -0.5,
+        "$n^{-1/2}$",
+    )
+    panels[1].set(xscale="log", xlabel="samples $n$", ylabel="factor of a pass (median)", ylim=(0, 1))
+    panels[1].legend(loc="upper right")
+    _sizes(panels[1], ratios["n"])
     return figure
 
 
@@ -220,6 +259,8 @@ def full_tensor(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                 band(ax, table.index, table.to_numpy(), label=label, color=color, linestyle=style)
     panels[0].set(xscale="log", xlabel="dimension $d$", ylabel="worst error of a direction")
     panels[1].set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel="processor seconds")
+    for ax in panels:
+        _sizes(ax, stored["d"])
     panels[0].legend(loc="upper left")
     return figure
 
@@ -235,6 +276,8 @@ def small_samples(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                 mean = group[column].mean()
                 ax.plot(mean.index, mean, style, marker="o", color=color, label=label)
     panels[0].set(xscale="log", xlabel="samples $n$", ylabel="recovery rate", ylim=(0, 1.05))
-    panels[1].set(xscale="log", yscale="log", xlabel="samples $n$", ylabel="processor seconds")
+    panels[1].set(xscale="log", xlabel="samples $n$", ylabel="processor seconds", ylim=(0, None))
+    for ax in panels:
+        _sizes(ax, stored["n"])
     panels[0].legend(loc="lower right")
     return figure
