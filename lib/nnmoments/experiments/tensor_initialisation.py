@@ -178,7 +178,18 @@ def _samples(coefficients: Array, d: Any, *, share: float = 0.9) -> Any:
 
 
 def recovery_curve(frame: pd.DataFrame, method: str) -> RecoveryCurve:
-    """Fit the logistic model to all trials of a method by maximum likelihood."""
+    """Fit the logistic model to all trials of a method by maximum likelihood.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> d, n = rng.choice([10, 50, 100], 20_000), rng.choice([1000, 3000, 9000], 20_000)
+    >>> recovered = rng.random(20_000) < expit(2.0 * np.log(n / (40.0 * d)))
+    >>> frame = pd.DataFrame({"method": "a", "d": d, "n": n, "recovered": recovered})
+    >>> value, low, high = recovery_curve(frame, "a").exponent()
+    >>> bool(low < 1.0 < high < 1.2)
+    True
+    """
     chosen = frame[frame["method"] == method]
     n, d = (chosen[name].to_numpy(dtype=float) for name in ("n", "d"))
     design = np.column_stack([np.ones(len(n)), np.log(n / 3000.0), np.log(d / 50.0)])
