@@ -41,6 +41,7 @@ from nnmoments.thresholds.correlations import delta_correlation
 from nnmoments.thresholds.refinement import refine_estimate, sampled_refine_estimate, tan_alpha
 
 __all__ = [
+    "acceptance",
     "activations",
     "bias",
     "closed_forms",
@@ -528,6 +529,20 @@ def _near(w: Array, angle: float, rng: np.random.Generator) -> Array:
     v = rng.standard_normal(len(w))
     v -= (v @ w) * w
     return np.asarray(math.cos(angle) * w + math.sin(angle) * v / np.linalg.norm(v))
+
+
+def acceptance(*, seed: int, d: int = 10, trials: int = 4000, printed: bool = False) -> float:
+    r"""Return the share of perturbations that pass: alpha' <= (1 - 1/(2d)) alpha, or as printed alpha/d.
+
+    With the true angles.  GP Algorithm 1, Lemma 7
+    """
+    rng = np.random.default_rng(seed)
+    w, alpha = np.eye(d)[0], 0.05
+    z = _near(w, alpha, rng)
+    steps = rng.normal(scale=alpha / d, size=(trials, d))
+    moved = z + steps - np.outer(steps @ z, z)
+    angles = np.arctan2(np.linalg.norm(moved[:, 1:], axis=1), moved[:, 0])
+    return float(np.mean(angles <= (alpha / d if printed else (1.0 - 0.5 / d) * alpha)))
 
 
 def _refinement(
