@@ -11,6 +11,7 @@ from nnmoments.learners import sparse_network
 from nnmoments.learners.sparse_network import SparseNetworkClassifier, first_moment, train_network
 from nnmoments.linalg import match_rows
 from nnmoments.networks import FeedForward, sparse_weights
+from nnmoments.sparse import recover_rows
 
 
 @parametrize_with_checks([SparseNetworkClassifier(max_iter=50, random_state=0)])
@@ -95,15 +96,21 @@ def test_recovers_and_predicts():
     assert np.mean(net(inside).argmax(axis=1) == net(fresh).argmax(axis=1)) > 0.95
 
 
-def test_depth_three():
+@pytest.mark.parametrize("depth", [3, 4])
+def test_deep_networks(depth):
     """SA Theorem 3: the moment sees the first layer through the others."""
-    net, rng = teacher(k=3, depth=3, activation=tanh, seed=3)
+    net, rng = teacher(k=3, depth=depth, activation=tanh, seed=3)
     X, y = labelled(net, 30_000, rng)
-    model = SparseNetworkClassifier(3, activation="tanh", upper_layers=(3,), random_state=0, max_iter=30).fit(
-        X, y
-    )
-    assert match_rows(model.first_layer_, net.weights[0]).worst < 0.2
-    assert [w.shape for w in model.network_.weights] == [(3, 60), (3, 3), (8, 3)]
+    model = SparseNetworkClassifier(
+        3, activation="tanh", upper_layers=(3,) * (depth - 2), random_state=0, max_iter=30
+    ).fit(X, y)
+    assert match_rows(model.first_layer_, net.weights[0]).worst < 0.15
+    assert [w.shape for w in model.network_.weights] == [(3, 60), *[(3, 3)] * (depth - 2), (8, 3)]
+    # The exact moment gives it exactly.
+    B = net.mean_factor(X[:2_000])
+    assert match_rows(recover_rows(B @ net.weights[0]).rows, net.weights[0]).worst < 1e-8
+    fresh, labels = labelled(net, 5_000, rng)
+    assert np.mean(model.predict(fresh) == labels) > np.mean(net(fresh).argmax(axis=1) == labels) - 0.03
 
 
 def test_too_few_classes_is_said():

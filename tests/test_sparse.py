@@ -123,6 +123,19 @@ def test_batched_agrees_with_general_solvers(name, method):
     assert np.all(ours.objective <= theirs.objective * (1 + 2e-9))
 
 
+def test_fewer_inequalities_are_another_programme():
+    """SA Remark 4 counts 2 (k - 1) inequalities; with k - 1 columns the optimum is zero."""
+    M = CASES["random"]
+    k = len(M)
+    few = np.flatnonzero(M.any(axis=0))[: k - 1]
+    others = np.setdiff1d(np.flatnonzero(M.any(axis=0)), few)
+    r = M[:, others[0]]
+    w = np.linalg.svd(M[:, few].T)[2][-1]
+    w = w / (r @ w)
+    assert np.abs(w @ M[:, few]).sum() < 1e-10
+    assert l1_programmes(M, r[None]).objective[0] > 1.0 - 1e-9
+
+
 def test_brute_force_over_vertices():
     """A vertex of the programme has k - 1 zeros; trying all sets of k - 1 columns finds the optimum."""
     Q = row_basis(np.random.default_rng(2).standard_normal((3, 9))).Q

@@ -329,6 +329,80 @@ MUTANTS = [
         "coefficients = coefficients / scales",
         "scale of the exact moment",
     ),
+    # --- l1 recovery
+    Mutant("sparse", "np.abs(Z).max(axis=1) + residual", "np.abs(Z).max(axis=1)", "residual outside a bound"),
+    Mutant("sparse", "np.abs(Z).max(axis=1) + residual", "1.0 + residual", "box outside a bound"),
+    Mutant(
+        "sparse",
+        "np.linalg.solve(lower, F) / scale",
+        "F / scale",
+        "map that does not give the basis",
+    ),
+    Mutant("sparse", "np.linalg.solve(lower, Q)", "np.linalg.svd(M / scale)[2][:k]", "basis by the SVD"),
+    Mutant(
+        "sparse",
+        "np.sqrt((error**2).sum(axis=1).max()) + np.sqrt((error**2).sum(axis=0).max())",
+        "np.sqrt((error**2).sum(axis=0).max())",
+        "half of the noise's norm",
+    ),
+    Mutant(
+        "sparse",
+        "- (1.0 - (G**2).mean(axis=1))[:, None] * U",
+        "+ (1.0 - (G**2).mean(axis=1))[:, None] * U",
+        "sign in FastICA",
+    ),
+    Mutant(
+        "sparse", ".any(axis=0).sum()) - size - largest", ".any(axis=0).sum()) - largest", "|S| in expansion"
+    ),
+    Mutant(
+        "sparse",
+        "t * (t - 1) // 2 * int(overlaps.max())",
+        "(t - 1) * int(overlaps.max())",
+        "overlaps of all pairs",
+    ),
+    Mutant(
+        "sparse",
+        "signs[:, None] * self._signs",
+        "np.ones_like(signs)[:, None] * self._signs",
+        "sign of a screened row",
+    ),
+    Mutant("sparse", "values[1] <= 1e-8 * values[-1]", "False", "vertices of more than one dimension"),
+    Mutant("sparse", "value <= objective[c] * (1.0 + 1e-12)", "True", "rounding that raises the objective"),
+    Mutant(
+        "sparse",
+        "solution.Z * (solution.bound / image)[:, None]",
+        "solution.Z",
+        "dual points outside the box",
+    ),
+    Mutant(
+        "sparse",
+        "np.log(rows.size / FALSE_ENTRY)",
+        "np.log(1.0 / FALSE_ENTRY)",
+        "threshold without union bound",
+    ),
+    Mutant("sparse", "if length <= new:", "if False:", "no rank test"),
+    Mutant("sparse", "_NEW_NOISY if noisy else _NEW", "_NEW", "rank test for exact rows only"),
+    Mutant(
+        "sparse",
+        "wanted, share, k * (1.0 - share) ** wanted",
+        "wanted, share, (1.0 - share) ** wanted",
+        "failure of one row instead of any",
+    ),
+    Mutant("sparse", "self._Q.T[chosen].sum(axis=1)", "self._Q.T[chosen][:, 0]", "pairs of one column"),
+    Mutant(
+        "sparse",
+        "np.sqrt(inverse**2 @ error**2)",
+        "np.sqrt(np.abs(inverse) @ error**2)",
+        "standard error of a combination",
+    ),
+    Mutant("sparse", "np.sqrt(2.0 * sum(M.shape))", "np.sqrt(2.0 * M.size)", "spread of all of chi-square"),
+    Mutant("sparse", "+ float(np.log(M.size) * mask.sum())", "", "fit without the number of weights"),
+    Mutant(
+        "sparse",
+        "target = ((aim / mu) ** 3 * mu",
+        "target = (aim / mu * mu",
+        "centring of the predictor",
+    ),
     # --- sweeps and the ledger
     Mutant(
         "sweep", "text = json.dumps([self.name, dict(", "text = json.dumps([dict(", "figures share streams"
