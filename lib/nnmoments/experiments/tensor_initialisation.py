@@ -281,7 +281,7 @@ def _restarts(X: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Arra
 small_samples = Figure(
     "03-small-samples",
     _small_samples,
-    quick=grid(finisher=["gradient", "levenberg-marquardt", "restarts"], n=[500, 1000], trial=range(10)),
+    quick=grid(finisher=["gradient", "levenberg-marquardt", "restarts"], n=[500, 1000], trial=range(5)),
     paper=grid(
         finisher=["gradient", "levenberg-marquardt", "restarts"], n=[250, 500, 1000, 2000], trial=range(40)
     ),
@@ -390,7 +390,7 @@ def _passes(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
 passes = Figure(
     "03-passes",
     _passes,
-    quick=grid(n=[1000, 2000, 4000, 8000], trial=range(4)),
+    quick=grid(n=[1000, 4000], trial=range(4)),
     paper=grid(n=[1000, 2000, 4000, 8000, 16_000], trial=range(20)),
     rtol=1e-3,  # each pass multiplies what rounding does to the last
 )
@@ -559,7 +559,7 @@ def _timing(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str
 timing = Figure(
     "03-timing",
     _timing,
-    quick=grid(d=[50, 100, 200], n=[10_000, 20_000], trial=range(1)),
+    quick=grid(d=[50, 100], n=[10_000, 20_000], trial=range(1)),
     paper=grid(d=[50, 100, 200, 400], n=[20_000, 40_000, 80_000], trial=range(3)),
     volatile=("initialization", "descent"),
 )
