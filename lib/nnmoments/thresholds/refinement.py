@@ -183,6 +183,8 @@ def _tan_alpha(
 
     def stop(width: Array, place: Array) -> bool:
         first, last = np.quantile(place, [_LOW, _HIGH], method="inverted_cdf")
+        if not (np.isfinite(first) and np.isfinite(last)):
+            return True  # looked at by the caller
         # The shares are those of a few thousand labels: finer places would be a false precision.
         return bool(width[0] <= max(3e-3 * (last - first), 4e-16 * high))
 
