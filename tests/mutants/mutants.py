@@ -588,4 +588,43 @@ MUTANTS = [
         "residuals[own] -= 0.5 * features[own] @ coefficients",
         "half the fitted units",
     ),
+    # --- score estimation
+    Mutant(
+        "score_estimation",
+        "[..., None, None] ** 2 - precision",
+        "[..., None, None] ** 2 + precision",
+        "sign in GM (15)",
+    ),
+    Mutant("score_estimation", "total = total - term", "total = total + term", "sign of central moments"),
+    Mutant(
+        "score_estimation",
+        "value = fourth[entry] - gaussian",
+        "value = fourth[entry]",
+        "kurtosis, not excess",
+    ),
+    Mutant(
+        "score_estimation",
+        "math.factorial(a) / math.factorial(a - c)",
+        "math.factorial(a - c) / math.factorial(a)",
+        "factor of a Hermite derivative",
+    ),
+    Mutant(
+        "score_estimation",
+        "0.5 * middle**2 - weights @ values",
+        "0.5 * middle**2 + weights @ values",
+        "sign in score matching",
+    ),
+    Mutant(
+        "score_estimation",
+        "(-1.0 / (2 * degree + 2 + d))",
+        "(-1.0 / (2 * degree + d))",
+        "exponent of Remark 1",
+    ),
+    Mutant(
+        "score_estimation",
+        "logs[mine, own[part][mine]] = -np.inf",
+        "logs[mine, own[part][mine]] = 0.0",
+        "own point",
+    ),
+    Mutant("score_estimation", "rest[1] / h2**3", "rest[1] / h2**2", "power of h in a cumulant"),
 ]
