@@ -164,9 +164,7 @@ def _beyond(*, method: str, theta: float, trial: int, rng: np.random.Generator) 
 beyond = Figure(
     "02-beyond",
     _beyond,
-    quick=grid(
-        method=["all", "pairs", "fast", "l4", "sphere"], theta=[0.15, 0.25, 0.35, 0.45], trial=range(2)
-    ),
+    quick=grid(method=["all", "pairs", "fast", "l4", "sphere"], theta=[0.15, 0.3, 0.45], trial=range(2)),
     paper=grid(
         method=["all", "pairs", "fast", "l4", "sphere"],
         theta=[round(0.1 + 0.05 * i, 3) for i in range(10)],
@@ -194,7 +192,7 @@ def _expansion(*, d: int, theta: float, trials: int, rng: np.random.Generator) -
 expansion = Figure(
     "02-expansion",
     _expansion,
-    quick=grid(d=[15, 30, 60, 120], theta=[0.2, 0.35, 0.5], trials=[16]),
+    quick=grid(d=[15, 30, 60, 120], theta=[0.2, 0.35, 0.5], trials=[12]),
     paper=grid(d=[15, 20, 30, 45, 60, 90, 120], theta=[0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5], trials=[40]),
 )
 
@@ -348,7 +346,7 @@ def _samples(*, link: str, sizes: str, trial: int, rng: np.random.Generator) -> 
 samples = Figure(
     "02-samples",
     _samples,
-    quick=grid(link=["softmax", "identity"], sizes=["quick"], trial=range(16)),
+    quick=grid(link=["softmax", "identity"], sizes=["quick"], trial=range(12)),
     paper=grid(link=["softmax", "identity"], sizes=["paper"], trial=range(20)),
 )
 
