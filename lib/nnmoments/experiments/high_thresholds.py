@@ -324,7 +324,7 @@ def _linear_minima(*, d: int, starts: int, trial: int, rng: np.random.Generator)
         "curvature": curvature,
         "reached": len(reached),
         "found": len(found.points),
-        "starts": found.starts,
+        "descents": found.starts,
         "angle": _worst(weights_from_minima(found.points), W),
     }
 
