@@ -85,7 +85,7 @@ def phase_theta(live: pd.DataFrame, stored: pd.DataFrame, alpha: float) -> Figur
         _edge(ax, alpha / np.sqrt(k), k, COLORS[1], r"$\alpha/\sqrt{k}$")
         ax.set(xlabel=r"density $\theta$")
     panels[0].set_ylabel("hidden units $k$")
-    panels[0].legend(loc="lower right", facecolor="#333333", frameon=True, labelcolor="white")
+    panels[0].legend(loc="lower left", facecolor="#333333", frameon=True, labelcolor="white")
     return figure
 
 
@@ -194,7 +194,7 @@ def samples(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
             for name, color in zip(_WAYS, (COLORS[6], *COLORS), strict=False):
                 n, errors = _curves(frame[frame["link"] == link], name)
                 band(ax, n, errors, label=_WAYS[name], color=color)
-            reference_slope(ax, n, 0.2, -0.5, "$n^{-1/2}$")
+            reference_slope(ax, n, 0.4, -0.5, "$n^{-1/2}$")
             ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=f"{title}, {which}")
             _sizes(ax, n)
         panels[2 * row].set_ylabel("row error (r.m.s.)")
