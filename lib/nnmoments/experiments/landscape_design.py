@@ -211,7 +211,7 @@ def _saddle(rng: np.random.Generator) -> dict[str, float]:
 end_points = Figure(
     "07-end-points",
     _end_points,
-    quick=[*grid(k=[6], d=[6], trial=range(40)), *grid(k=[3], d=[6], trial=range(30))],
+    quick=[*grid(k=[5], d=[5], trial=range(20)), *grid(k=[3], d=[5], trial=range(15))],
     paper=[*grid(k=[10], d=[10], trial=range(200)), *grid(k=[5], d=[10], trial=range(100))],
 )
 
@@ -236,7 +236,7 @@ def _empirical(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[
 empirical = Figure(
     "07-empirical",
     _empirical,
-    quick=grid(d=[4], n=[8_000, 16_000, 32_000, 64_000], trial=range(8)),
+    quick=grid(d=[4], n=[4_000, 8_000, 16_000, 32_000], trial=range(8)),
     paper=grid(d=[4], n=[16_000, 48_000, 144_000, 432_000], trial=range(20)),
     rtol=1e-3,
 )
@@ -565,7 +565,7 @@ _INITIALISERS = ("tensor", "L", "orthogonal", "Glorot", "He")
 initialisers = Figure(
     "07-real-data",
     _initialisers,
-    quick=grid(data=["digits, odd"], initialiser=_INITIALISERS, k=[5], iterations=[100], trial=range(4)),
+    quick=grid(data=["digits, odd"], initialiser=_INITIALISERS, k=[5], iterations=[100], trial=range(3)),
     paper=grid(data=list(_DATA), initialiser=_INITIALISERS, k=[5], iterations=[400], trial=range(20)),
     rtol=1e-3,
 )

@@ -42,7 +42,7 @@ def end_points(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     left.set(xscale="log", xlabel="$e(A)$ at the end point", xlim=(3e-17, 3.0))
     left.plot([], [], "o", color=COLORS[0], label="stored")
     left.plot([], [], "o", color=COLORS[1], mfc="white", label="live")
-    left.legend(loc="center")
+    left.legend(loc="lower right")
     for frame, color, label in ((stored, COLORS[0], "stored"), (live, COLORS[1], "live")):
         depths = np.sort(-frame[frame["saddle"] > 0]["curvature"])
         share = np.arange(1, len(depths) + 1) / len(depths)
@@ -114,7 +114,7 @@ def figure_3(
     names = list(dict.fromkeys(smooth_stored["method"]))
     sizes = sorted(smooth_stored["n"].unique())
     for i, name in enumerate(names):
-        for n, shift, color in zip(sizes, (0.0, -0.28), COLORS, strict=True):
+        for n, shift, color in zip(sizes, (0.0, -0.28), COLORS, strict=False):
             chosen = smooth_stored[(smooth_stored["method"] == name) & (smooth_stored["n"] == n)]
             _strip(ax, i + shift, chosen["error"], color)
         _strip(ax, i + 0.28, smooth[smooth["method"] == name]["error"], COLORS[0], filled=False)
@@ -182,7 +182,7 @@ def control_variates(live: pd.DataFrame, stored: pd.DataFrame, earlier: dict[str
     ax.plot([], [], "o", color=COLORS[6], label="chapters 1 and 2")
     ax.plot([], [], "o", color=COLORS[0], label="stored")
     ax.plot([], [], "o", color=COLORS[1], mfc="white", label="live")
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return figure
 
 
