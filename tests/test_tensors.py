@@ -183,6 +183,20 @@ def test_least_squares_fit_is_stationary():
         assert found.status == "converged"
 
 
+@pytest.mark.parametrize("order", [3, 4])
+def test_least_squares_fit_converges_quadratically(order, monkeypatch):
+    """With the exact normal matrix six damped Gauss-Newton steps are enough."""
+    monkeypatch.setattr("nnmoments.tensors.decomposition._STEPS", 6)
+    rng = np.random.default_rng(order)
+    for _ in range(5):
+        factors = conditioned_weights(5, 5, condition=2.0, rng=rng)
+        factors /= np.linalg.norm(factors, axis=1, keepdims=True)
+        tensor = np.tensordot([1.0, -1.0, 2.0, 1.0, -0.5], outer_power(factors, order), 1)
+        noise = outer_power(rng.standard_normal((30, 5)), order).mean(axis=0)
+        noise *= 0.01 * np.linalg.norm(tensor) / np.linalg.norm(noise)
+        assert decompose_symmetric(tensor + noise, rng=0).status == "converged"
+
+
 def test_asymmetric_tensors_are_refused():
     with pytest.raises(ValueError, match="symmetric"):
         decompose_symmetric(np.arange(27.0).reshape(3, 3, 3))
