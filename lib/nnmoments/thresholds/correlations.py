@@ -94,7 +94,8 @@ def delta_correlation(
 
     Notes
     -----
-    :math:`\int \delta' h = -h'`, so :math:`C_2 = -2\epsilon\,E[f\,\delta'(z \cdot x - s)]` to first order.
+    :math:`\int \delta' h = -h'`, so :math:`C_2 = -2\epsilon\,E[f\,\delta'(z \cdot x - s)]` to first
+    order, and :math:`C_3` here is minus GP's.
 
     References
     ----------

@@ -103,6 +103,11 @@ def support_cliques(weights: CorrelationGraph, size: int, *, confidence: float =
     SupportCliques
         Without supports, and a status that says so, if no cut qualifies.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than three inputs, of which nothing can be told apart.
+
     Examples
     --------
     >>> value = np.kron(np.eye(2), np.ones((2, 2)) - np.eye(2))
@@ -111,6 +116,8 @@ def support_cliques(weights: CorrelationGraph, size: int, *, confidence: float =
     """
     size = check_integer("size", size, 2)
     confidence = check_number("confidence", confidence, above=0.0)
+    if len(weights.value) < 3:
+        raise ValueError(f"weights must join at least 3 inputs, got {len(weights.value)}")
     rows, columns = np.triu_indices(len(weights.value), 1)
     value, error = weights.value[rows, columns], weights.standard_error[rows, columns]
     order = np.argsort(-value)

@@ -1,0 +1,94 @@
+r"""Even activations: the correlation with :math:`h_4(z \cdot x)` on the sphere, threshold or none."""
+
+import math
+
+import numpy as np
+
+from nnmoments._validation import Array
+from nnmoments.networks import HiddenPolynomial
+from nnmoments.thresholds.coefficients import shifted_coefficient
+
+__all__ = ["EvenForm", "even_form"]
+
+
+class EvenForm:
+    r"""The form :math:`F(z) = \sum_i a_i z_i^4 + \sum_{i<j} g_{ij} z_i^2 z_j^2`, :math:`\|z\| = 1`.
+
+    Parameters
+    ----------
+    quartic : (k,) array
+        :math:`a_i = u_4\,C(\{i\})`.
+    mixed : (k, k) array
+        :math:`g_{ij} = \sqrt6\,u_2^2\,C(\{i, j\})`, symmetric with a zero diagonal.
+
+    Attributes
+    ----------
+    sign : float
+        +1 if the weights are maxima of F, -1 if of -F: the sign of the :math:`a_i`.
+    """
+
+    def __init__(self, quartic: Array, mixed: Array) -> None:
+        self.quartic, self.mixed = quartic, mixed
+        self.sign = math.copysign(1.0, float(quartic.sum()))
+
+    def __call__(self, coordinates: Array) -> Array:
+        r"""Return F at coordinates :math:`z_i = w_i \cdot z`, (q, k)."""
+        squares = np.atleast_2d(coordinates) ** 2
+        return squares**2 @ self.quartic + 0.5 * np.einsum("qi,ij,qj->q", squares, self.mixed, squares)
+
+    @property
+    def margin(self) -> float:
+        r"""The least :math:`\pm(a_i + a_j - g_{ij})` over pairs: the weights are the only maxima if positive.
+
+        Moving mass between two coordinates, :math:`z_i^2 \pm s`, changes F by
+        :math:`(a_i + a_j - g_{ij}) s^2` in the mean.
+        """
+        i, j = np.triu_indices(len(self.quartic), 1)
+        return float(np.min(self.sign * (self.quartic[i] + self.quartic[j] - self.mixed[i, j])))
+
+
+def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
+    r"""Return the form of :math:`E[f\,h_4(z \cdot x)]` for an even activation and orthonormal weights.
+
+    .. math:: E[f h_4(z \cdot x)] = u_4 \sum_i C(\{i\})\,z_i^4
+              + \sqrt6\,u_2^2 \sum_{i<j} C(\{i, j\})\,z_i^2 z_j^2, \qquad
+              C(S) = \sum_{S' \supseteq S} c_{S'} u_0^{|S'| - |S|}
+
+    Parameters
+    ----------
+    network : HiddenPolynomial
+        With orthonormal weights, an even activation, and each unit at most once a term.
+    printed : bool
+        Take 6 for the root of 6, as the paper does.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not orthonormal, or the activation is not even.
+
+    References
+    ----------
+    GP Theorem 9 and Appendix D.3. The proof has 6 for :math:`\sqrt6`, and a term
+    :math:`3 u_2 z_i^2 (2\|z\|^2 - 1)` which by Lemma 9 must vanish at :math:`\|z\| = 1`.
+
+    Examples
+    --------
+    >>> from nnmoments.activations import cosine
+    >>> network = HiddenPolynomial(np.eye(2), cosine, {(0,): 1.0, (1,): 1.0, (0, 1): 0.5})
+    >>> z = np.array([0.6, 0.8])
+    >>> bool(np.isclose(even_form(network)(z)[0], network.hermite_moment(4, z)[0]))
+    True
+    """
+    if not np.allclose(network.weights @ network.weights.T, np.eye(network.k), atol=1e-9):
+        raise ValueError("network must have orthonormal weights")
+    if network.activation.parity != 1:
+        raise ValueError(f"network must have an even activation, got {network.activation.name}")
+    u0, u2, u4 = (network.activation.hermite_coefficient(m) for m in (0, 2, 4))
+    k = network.k
+    quartic = np.array([u4 * shifted_coefficient(network.terms, [i], u0, reduced=True) for i in range(k)])
+    mixed = np.zeros((k, k))
+    for i in range(k):
+        for j in range(i):
+            seen = shifted_coefficient(network.terms, [i, j], u0, reduced=True)
+            mixed[i, j] = mixed[j, i] = (6.0 if printed else math.sqrt(6.0)) * u2**2 * seen
+    return EvenForm(quartic, mixed)
