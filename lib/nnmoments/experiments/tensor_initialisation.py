@@ -283,7 +283,7 @@ small_samples = Figure(
     _small_samples,
     quick=grid(finisher=["gradient", "levenberg-marquardt", "restarts"], n=[500, 1000], trial=range(5)),
     paper=grid(
-        finisher=["gradient", "levenberg-marquardt", "restarts"], n=[250, 500, 1000, 2000], trial=range(40)
+        finisher=["gradient", "levenberg-marquardt", "restarts"], n=[250, 500, 1000, 2000], trial=range(20)
     ),
     volatile=("seconds",),
 )
