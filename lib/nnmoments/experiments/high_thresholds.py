@@ -377,7 +377,7 @@ def _recover(
 recovery_thresholds = Figure(
     "04-recovery-thresholds",
     _recover,
-    quick=grid(activation=["ReLU"], t=[1.25, 1.5, 2.0, 2.5, 3.0, 3.5], d=[4], n=[100_000], trial=range(2)),
+    quick=grid(activation=["ReLU"], t=[1.5, 2.0, 2.5, 3.0, 3.5], d=[4], n=[100_000], trial=range(2)),
     paper=grid(
         activation=["ReLU"],
         t=[1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5],
@@ -391,7 +391,7 @@ recovery_thresholds = Figure(
 recovery_samples = Figure(
     "04-recovery-samples",
     _recover,
-    quick=grid(activation=["ReLU"], t=[2.0], d=[4], n=[25_000, 50_000, 100_000, 200_000], trial=range(3)),
+    quick=grid(activation=["ReLU"], t=[2.0], d=[4], n=[25_000, 50_000, 100_000, 200_000], trial=range(2)),
     paper=[
         {"activation": "ReLU", "t": 2.0, "d": 10, "n": n, "trial": trial}
         for n, trials in ((100_000, 5), (300_000, 5), (1_000_000, 20), (3_000_000, 2))
@@ -430,7 +430,7 @@ def _bias(*, t: float, d: int, trial: int, rng: np.random.Generator) -> dict[str
 bias = Figure(
     "04-bias",
     _bias,
-    quick=grid(t=[1.25, 1.5, 2.0, 2.5, 3.0], d=[4], trial=[0]),
+    quick=grid(t=[1.5, 2.0, 2.5, 3.0], d=[4], trial=[0]),
     paper=grid(t=[1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5], d=[10], trial=range(3)),
     rtol=1e-3,
 )
