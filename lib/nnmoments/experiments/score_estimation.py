@@ -492,5 +492,5 @@ estimators = Figure(
     "06-estimators",
     _estimators,
     quick=grid(method=METHODS, n=[1000], trial=range(6)),
-    paper=grid(method=METHODS, n=[1000, 3000, 10_000], trial=range(12)),
+    paper=grid(method=METHODS, n=[1000, 3000], trial=range(5)),
 )

@@ -24,6 +24,12 @@ def _sizes(ax: Axes, sizes: Array) -> None:
     ax.set_xlabel("samples $n$")
 
 
+def _decimals(ax: Axes, ticks: tuple[float, ...]) -> None:
+    """Label a logarithmic axis of errors at a few plain numbers."""
+    ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    ax.set_yticks([], minor=True)
+
+
 def rates(
     live: pd.DataFrame, stored: pd.DataFrame, widths: tuple[float, ...], exponents: pd.DataFrame
 ) -> Figure:
@@ -145,9 +151,8 @@ def degrees(live: pd.DataFrame, stored: pd.DataFrame, floor: float) -> Figure:
         ax.set(yscale="log", title=f"order {name[1]}")
         _sizes(ax, np.unique(stored["n"]))
     panels[1].axhline(floor, color="black", linestyle=":", linewidth=1.2, label="least limit of $p = 2$")
-    ticks = (0.3, 0.4, 0.5, 0.6, 0.7)
-    panels[1].set_yticks(ticks, [f"{t:g}" for t in ticks])
-    panels[1].set_yticks([], minor=True)
+    for ax, ticks in zip(panels, ((0.1, 0.2, 0.3, 0.4), (0.3, 0.4, 0.5, 0.6, 0.7)), strict=True):
+        _decimals(ax, ticks)
     panels[0].set_ylabel("relative error")
     panels[1].legend(loc="lower left")
     return figure
@@ -166,6 +171,8 @@ def estimators(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ax.set(yscale="log", title=f"order {name[1]}")
         _sizes(ax, np.unique(stored["n"]))
     panels[1].set_ylim(0.08, 3.0)
+    for ax, ticks in zip(panels, ((0.03, 0.05, 0.1, 0.2, 0.3, 0.5), (0.1, 0.2, 0.5, 1.0, 2.0)), strict=True):
+        _decimals(ax, ticks)
     panels[0].set_ylabel("relative error")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
     return figure
