@@ -172,7 +172,9 @@ def simultaneous(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
             values = np.maximum(frame[frame["psi"] == psi]["angle"].to_numpy(dtype=float), 1e-9)
             ax.plot(values, place + np.linspace(-0.15, 0.15, len(values)), _MARKS[place], color=color)
         ax.set_yticks([0, 1], ["printed $\\psi$", "corrected $\\psi$"])
-        ax.set(xscale="log", xlabel="worst angle (degrees)", ylim=(1.5, -0.5))
+        ax.set(xscale="log", xlabel="worst angle (degrees)", ylim=(1.5, -0.5), xlim=(1e-7, 1e3))
+        ax.set_xticks([1e-6, 1e-4, 1e-2, 1.0, 1e2])
+        ax.set_xticks([], minor=True)
         ax.set_title(f"{title}: $d = {frame['d'].iloc[0]}$")
     return figure
 
@@ -180,13 +182,17 @@ def simultaneous(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
 def tangent(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """The ratio of EstimateTanAlpha to the truth over six decades of angles."""
     figure, panels = axes(1, 2, sharey=True)
+    looks = dict(zip(sorted(stored["t"].unique()), zip(COLORS, (*_MARKS, "v"), strict=False), strict=False))
     for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
-        for (t, part), color, mark in zip(frame.groupby("t"), COLORS, (*_MARKS, "v"), strict=False):
-            ax.plot(part["angle"], part["ratio"], marker=mark, color=color, label=f"$t = {t:g}$")
+        for t, part in frame.groupby("t"):
+            color, mark = looks[t]
+            ax.plot(part["angle"], part["ratio"], marker=mark, color=color)
         ax.axhline(1.0, color="black", linewidth=0.8)
         ax.set(xscale="log", xlabel=r"angle $\alpha$", title=f"{title}: $d = {frame['d'].iloc[0]}$")
+    for t, (color, mark) in looks.items():
+        panels[0].plot([], [], marker=mark, color=color, label=f"$t = {t:g}$")
     panels[0].set_ylabel(r"estimate of $\tan\alpha$ / truth")
-    panels[1].legend(loc="upper left", ncols=2)
+    panels[0].legend(loc="upper left", ncols=2)
     return figure
 
 
