@@ -117,6 +117,8 @@ class SimultaneousLoss:
         At most a small constant; GP suggest 0.01.
     printed : bool
         Take psi as printed, to see what it does.
+    mean : float
+        E[f], of which only the printed psi wants to know.
 
     Examples
     --------
@@ -161,7 +163,6 @@ class SimultaneousLoss:
         value = np.sum(data * W) + self.lam * np.sum(excess**2)
         gradient = 4.0 * data + self.lam * 4.0 / _H2 * excess[:, None] * moved
         if self.printed:
-            # psi as printed less psi: with S_4 = He_2 He_2 - 4 .. + 2 .. for the products of squares.
             extra, slope = self._misprint(W, moved)
             value, gradient = value + sign * extra, gradient + sign * slope
         return float(value), gradient
