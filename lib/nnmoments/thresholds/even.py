@@ -1,14 +1,16 @@
 r"""Even activations: the correlation with :math:`h_4(z \cdot x)` on the sphere, threshold or none."""
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from nnmoments._validation import Array
+from nnmoments._validation import Array, check_array, check_choice, check_integer
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.thresholds.coefficients import shifted_coefficient
 
-__all__ = ["EvenForm", "even_form"]
+__all__ = ["EvenForm", "even_form", "sphere_maxima"]
 
 
 class EvenForm:
@@ -92,3 +94,68 @@ def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
             seen = shifted_coefficient(network.terms, [i, j], u0, reduced=True)
             mixed[i, j] = mixed[j, i] = (6.0 if printed else math.sqrt(6.0)) * u2**2 * seen
     return EvenForm(quartic, mixed)
+
+
+def sphere_maxima(fourth: npt.ArrayLike, count: int, *, sign: float = 1.0, rng: Any = None) -> Array:
+    r"""Find `count` maxima of :math:`\pm T_4(z, z, z, z)` on the unit sphere, one of each pair z, -z.
+
+    The best of a few shifted power iterations, each followed by one in the complement of what was
+    found; every maximum is polished on the whole sphere.
+
+    Parameters
+    ----------
+    fourth : (d, d, d, d) array_like
+        T_4, symmetric.
+    count : int
+        At most d.
+    sign : {1.0, -1.0}
+    rng : optional
+        Seed or generator.
+
+    Returns
+    -------
+    (count, d) array
+
+    Examples
+    --------
+    >>> from nnmoments.linalg import outer_power
+    >>> T = outer_power(np.eye(2), 4).sum(axis=0)
+    >>> np.abs(sphere_maxima(T, 2, rng=0)).sum(axis=0).round(6)
+    array([1., 1.])
+    """
+    check_choice("sign", sign, (1.0, -1.0))
+    T = sign * check_array("fourth", fourth, ndim=4)
+    d = len(T)
+    count = check_integer("count", count, 1, d)
+    rng = np.random.default_rng(rng)
+    left, found = np.eye(d), []
+    for _ in range(count):
+        inner = np.einsum("abcd,ia,jb,kc,ld->ijkl", T, left, left, left, left, optimize=True)
+        ends = [_climb(inner, rng.standard_normal(len(left))) for _ in range(5)]
+        z = max(ends, key=lambda z, inner=inner: _quartic(inner, z))  # type: ignore[misc]
+        found.append(_climb(T, z @ left))
+        left = np.linalg.svd(z[None])[2][1:] @ left
+    return np.array(found)
+
+
+def _quartic(T: Array, z: Array) -> float:
+    return float(np.einsum("abcd,a,b,c,d->", T, z, z, z, z, optimize=True))
+
+
+def _climb(T: Array, start: Array) -> Array:
+    """Maximise T(z, z, z, z) on the sphere by steps that never go down."""
+    d = len(T)
+    z = start / np.linalg.norm(start)
+    matrix = T.reshape(d * d, d * d)
+    # Kolda and Mayo (2011): with a shift that makes T(z, z, z, z) + a |z|^4 convex every step is an ascent;
+    # T(z, z, ., .) has no eigenvalue below the least one of the flattened tensor.
+    shift = max(0.0, -float(np.linalg.eigvalsh(matrix)[0]))
+    for _ in range(1000):
+        held = (matrix @ np.outer(z, z).reshape(-1)).reshape(d, d)
+        new = held @ z + shift * z
+        new /= np.linalg.norm(new)
+        moved = float(np.abs(new - z).max())
+        z = new
+        if moved < 1e-9:
+            break
+    return np.asarray(z)

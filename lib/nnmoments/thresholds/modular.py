@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments._validation import Array, check_array, check_integer, check_samples
+from nnmoments.thresholds.even import sphere_maxima
 
 __all__ = ["CutNetwork", "SubspaceCut", "learn_cut", "subspaces_from_moment"]
 
@@ -122,32 +123,11 @@ def subspaces_from_moment(
     frames = []
     for _ in range(count):
         inner = np.einsum("abcd,ia,jb,kc,ld->ijkl", T, left, left, left, left, optimize=True)
-        z = max((_climb(inner, rng) for _ in range(5)), key=lambda z: _quartic(inner, z))
+        z = sphere_maxima(inner, 1, rng=rng)[0]
         vectors = np.linalg.eigh(np.einsum("abcd,a,b->cd", inner, z, z))[1]
         frames.append(vectors[:, -rank:].T @ left)
         left = vectors[:, :-rank].T @ left
     return np.array(frames)
-
-
-def _quartic(T: Array, z: Array) -> float:
-    return float(np.einsum("abcd,a,b,c,d->", T, z, z, z, z, optimize=True))
-
-
-def _climb(T: Array, rng: np.random.Generator) -> Array:
-    """Maximise T(z, z, z, z) on the sphere; the shift makes every step an ascent."""
-    z = rng.standard_normal(len(T))
-    z /= np.linalg.norm(z)
-    matrix = T.reshape(len(T) ** 2, -1)
-    # Kofidis and Regalia: monotone once the shift makes T(z, z, ., .) + shift positive.
-    shift = float(np.abs(np.linalg.eigvalsh(matrix)).max())
-    for _ in range(300):
-        held = (matrix @ np.outer(z, z).reshape(-1)).reshape(len(T), len(T))
-        new = held @ z + 0.5 * shift * z
-        new /= np.linalg.norm(new)
-        if np.abs(new - z).max() < 1e-10:
-            break
-        z = new
-    return z
 
 
 def learn_cut(
