@@ -159,6 +159,8 @@ def test_bound_holds_for_arbitrary_dual_points():
     Z = rng.standard_normal((50, 30)) * rng.uniform(0.1, 10, (50, 1)) + 3 * (R @ Q)
     objective, bound = certified_gap(Q, R, W, Z)
     assert np.all(bound <= optimum * (1 + 1e-12))
+    # The signs of w = r lie in the box and reach its objective, but do not meet Q z = t r.
+    assert np.all(certified_gap(Q, R, W, np.sign(R @ Q))[1] <= optimum * (1 + 1e-12))
     assert np.all(objective >= optimum * (1 - 1e-12))
 
 
@@ -287,6 +289,10 @@ def test_select_keeps_independent_sparse_rows():
     W = np.array([[1.0, 1.0, 0], [1, 0, 0], [2, 0, 0], [0, 1, 0], [0, 0, 1]])
     assert list(select_rows(W, np.array([5.0, 1, 0.5, 2, 9]), 3, noisy=False)) == [2, 3, 4]
     assert list(select_rows(W[:3], np.zeros(3), 3, noisy=False)) == [0, 1]
+    # A noisy copy of a row is no new row.
+    copies = np.array([[1.0, 0.0], [0.98, 0.2], [0.1, 1.0]])
+    assert list(select_rows(copies, np.arange(3.0), 2, noisy=True)) == [0, 2]
+    assert list(select_rows(copies, np.arange(3.0), 2, noisy=False)) == [0, 1]
 
 
 def test_support_threshold_has_its_false_alarm_rate():
@@ -317,6 +323,14 @@ def test_expansion_condition():
             padded[6 + i, 30 + 40 * i : 70 + 40 * i] = True
         assert expansion_margin(padded) <= exact + S.sum(axis=1).max() - 40
     assert expansion_margin(np.ones((1, 4))) == 0
+    # Above k = 12 it is a lower bound also where supports overlap much.
+    S = rng.random((13, 12)) < 0.7  # few columns, so that large sets decide
+    exact = min(
+        S[list(rows)].any(axis=0).sum() - size
+        for size in range(2, 14)
+        for rows in itertools.combinations(range(13), size)
+    )
+    assert expansion_margin(S) <= exact - S.sum(axis=1).max()
 
 
 def test_expansion_as_printed_fails_for_every_dense_B():
@@ -438,9 +452,9 @@ def test_two_percent_noise(seed):
 def test_a_wrong_row_is_exchanged(wrong):
     """A combination of two rows fits M as well as either; only the number of weights gives it away.
 
-    The difference is some fifty weights: below the spread of chi-square over all of M.
+    The difference is some forty weights: below the spread of chi-square over all of M.
     """
-    A, M, error = noisy(3)
+    A, M, error = noisy(3, theta=0.08)
     truth = A / np.linalg.norm(A, axis=1, keepdims=True)
     mixed = truth.copy()
     mixed[4] += 0.7 * truth[9]
