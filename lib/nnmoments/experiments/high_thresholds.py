@@ -439,7 +439,7 @@ bias = Figure(
     "04-bias",
     _bias,
     quick=grid(t=[1.5, 2.0, 2.5, 3.0], d=[4], trial=[0]),
-    paper=grid(t=[1.5, 2.0, 2.5, 3.0, 3.5], d=[10], trial=range(2)),
+    paper=grid(t=[1.5, 2.0, 2.5, 3.5], d=[10], trial=[0]),
     rtol=1e-3,
 )
 
@@ -463,7 +463,7 @@ control = Figure(
     "04-control",
     _control,
     quick=grid(t=[1.0, 2.0], d=[6], n=[100_000], trial=range(3)),
-    paper=grid(t=[1.0, 2.0], d=[10], n=[1_000_000], trial=range(4)),
+    paper=grid(t=[1.0, 2.0], d=[10], n=[300_000], trial=range(3)),
     rtol=1e-2,
 )
 
