@@ -391,7 +391,10 @@ def test_sources_name_the_programmes():
         assert_allclose(
             np.abs(again.coefficients @ M), np.abs(row @ M)[None] / abs(row @ M[:, column]), atol=1e-7
         )
-    assert all(len(source) == 2 for source in pair.sources)
+    for row, (i, j) in zip(pair.coefficients, pair.sources, strict=True):
+        r = M[:, i] + M[:, j]
+        again = l1_programmes(M, r[None])
+        assert_allclose(np.abs(row @ M).sum() / abs(row @ r), again.objective[0], rtol=1e-8)
 
 
 def test_methods_agree():

@@ -332,12 +332,6 @@ MUTANTS = [
     # --- l1 recovery
     Mutant("sparse", "np.abs(Z).max(axis=1) + residual", "np.abs(Z).max(axis=1)", "residual outside a bound"),
     Mutant("sparse", "np.abs(Z).max(axis=1) + residual", "1.0 + residual", "box outside a bound"),
-    Mutant(
-        "sparse",
-        "np.linalg.solve(lower, F) / scale",
-        "F / scale",
-        "map that does not give the basis",
-    ),
     Mutant("sparse", "np.linalg.solve(lower, Q)", "np.linalg.svd(M / scale)[2][:k]", "basis by the SVD"),
     Mutant(
         "sparse",
@@ -367,7 +361,6 @@ MUTANTS = [
         "sign of a screened row",
     ),
     Mutant("sparse", "values[1] <= 1e-8 * values[-1]", "False", "vertices of more than one dimension"),
-    Mutant("sparse", "value <= objective[c] * (1.0 + 1e-12)", "True", "rounding that raises the objective"),
     Mutant(
         "sparse",
         "solution.Z * (solution.bound / image)[:, None]",
