@@ -18,16 +18,16 @@ from nnmoments.activations import (
     sign_threshold,
 )
 from nnmoments.hermite import normal_density
-from nnmoments.landscape.hermite_landscape import weights_from_minima
-from nnmoments.landscape.hermite_moments import HermiteMoments, active_moments, controlled_moments
-from nnmoments.learners.high_threshold import decode_moments, fit_high_threshold
+from nnmoments.landscape.hermite_moments import active_moments, controlled_moments
+from nnmoments.learners.halfspaces import fit_union
+from nnmoments.learners.high_threshold import decode_moments
 from nnmoments.linalg import principal_angles
 from nnmoments.networks import HiddenPolynomial, conditioned_weights
 from nnmoments.sweep import Figure, grid
 from nnmoments.thresholds.biased import tilted_sample
 from nnmoments.thresholds.coefficients import shifted_coefficient, univariate_coefficients, univariate_part
 from nnmoments.thresholds.correlations import delta_correlation, sampled_delta_correlation
-from nnmoments.thresholds.even import EvenForm, even_form, sphere_maxima
+from nnmoments.thresholds.even import EvenForm, ellipsoid_rows, even_form, sphere_maxima
 from nnmoments.thresholds.exponential import ExactMean, OracleMean, disjoint_supports
 from nnmoments.thresholds.graph import correlation_graph, support_cliques
 from nnmoments.thresholds.modular import CutNetwork, learn_cut
@@ -129,8 +129,8 @@ peaks = Figure(
         *grid(unit=["sign"], source=["sample"], points=[200_000]),
     ],
     paper=[
-        *grid(unit=list(_EDGES), source=["oracle"], points=[200_000]),
-        *grid(unit=["sign"], source=["sample"], points=[2_000_000]),
+        *grid(unit=list(_EDGES), source=["oracle"], points=[50_000]),
+        *grid(unit=["sign"], source=["sample"], points=[1_000_000]),
     ],
 )
 
@@ -233,8 +233,8 @@ graph = Figure(
         *grid(terms=["products"], n=[100_000], trial=range(5)),
     ],
     paper=[
-        *grid(terms=["linear"], n=[3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000], trial=range(20)),
-        *grid(terms=["products"], n=[200_000], trial=range(20)),
+        *grid(terms=["linear"], n=[3_000, 6_000, 12_000, 25_000, 50_000, 100_000], trial=range(10)),
+        *grid(terms=["products"], n=[100_000], trial=range(10)),
     ],
 )
 
@@ -280,7 +280,7 @@ disjoint = Figure(
     ],
     paper=[
         *grid(terms=["separated"], n=[0], trial=range(50)),
-        *grid(terms=["separated"], n=[100, 300, 1_000, 3_000, 10_000, 30_000], trial=range(20)),
+        *grid(terms=["separated"], n=[300, 1_000, 3_000, 10_000], trial=range(8)),
         *grid(terms=["together"], n=[0], trial=range(10)),
     ],
     rtol=1e-3,
@@ -366,8 +366,8 @@ even = Figure(
         *grid(activation=["absolute"], c=[0.5], n=[40_000], trial=range(4)),
     ],
     paper=[
-        *grid(activation=["cosine"], c=_COEFFICIENTS, n=[300_000], trial=range(6)),
-        *grid(activation=["absolute"], c=[0.5], n=[300_000], trial=range(6)),
+        *grid(activation=["cosine"], c=_COEFFICIENTS, n=[200_000], trial=range(4)),
+        *grid(activation=["absolute"], c=[0.5], n=[200_000], trial=range(4)),
     ],
     rtol=1e-3,
 )
@@ -406,29 +406,17 @@ def even_identity(*, seed: int) -> tuple[float, float]:
 # --- unions of halfspaces (Theorem 12) ------------------------------------------------------------------
 
 
-def _on(y: Array) -> Any:
-    return y > 0.0
-
-
 def _unions(*, t: float, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
     """Ten halfspaces in twenty dimensions from samples, then with the oracle: worst angles in radians."""
     W = _unit_rows(10, 20, rng)
     f = UnionOfHalfspaces(W, t)
-    X = rng.standard_normal((n, 20))
-    y = f(X)
-    options: dict[str, Any] = {"k": 10, "f": f, "control": "none", "active": _on, "rng": rng}
-    try:
-        fit = fit_high_threshold(X, y, activation=sign_threshold(t), **options)
-    except ValueError:  # T_2 is not positive on ten directions
-        nothing = math.pi / 2.0
-        return {"coarse": nothing, "refined": nothing, "active": float(y.mean()), "labels": 0, "closest": 0.0}
-    labels = sum(r.n_labels for r in fit.refinements if r)
+    fit = fit_union(rng.standard_normal((n, 20)), f, 10, threshold=t, rng=rng)
     return {
         "coarse": math.radians(_worst_angle(fit.coarse, W)),
         "refined": math.radians(_worst_angle(fit.weights, W)),
-        "active": float(y.mean()),
-        "labels": labels,
-        "closest": math.acos(float(np.abs(W @ W.T - np.eye(10)).max())),
+        "found": len(fit.weights),
+        "rounds": fit.rounds,
+        "labels": fit.n_labels,
     }
 
 
@@ -437,7 +425,7 @@ unions = Figure(
     _unions,
     quick=[*grid(t=[2.5], n=[400_000], trial=range(3)), *grid(t=[0.5], n=[50_000], trial=range(2))],
     paper=[
-        *grid(t=[2.25, 2.5, 2.75], n=[100_000, 200_000, 400_000, 800_000], trial=range(5)),
+        *grid(t=[2.25, 2.5, 2.75], n=[100_000, 200_000, 400_000], trial=range(6)),
         *grid(t=[0.5], n=[400_000], trial=range(4)),
     ],
     volatile=("labels", "refined"),
@@ -446,20 +434,6 @@ unions = Figure(
 
 
 # --- the biased oracle (Theorem 13) ---------------------------------------------------------------------
-
-
-def _constrained(moments: HermiteMoments, k: int, rng: np.random.Generator) -> Array:
-    """Unit rows from the maxima of T_4 on the ellipsoid z^T T_2 z = 1, GP's landscape at large lambda."""
-    values, vectors = np.linalg.eigh(moments.second)
-    if values[-k] <= 0.0:
-        return np.zeros((0, len(values)))
-    white = vectors[:, -k:] / np.sqrt(values[-k:])
-    fourth = moments.fourth.tensor  # type: ignore[attr-defined]
-    inner = np.einsum("abcd,ai,bj,ck,dl->ijkl", fourth, white, white, white, white, optimize=True)
-    try:
-        return weights_from_minima(sphere_maxima(inner, k, rng=rng) @ white.T)
-    except ValueError:  # two of them are the same
-        return np.zeros((0, len(values)))
 
 
 def _biased(*, labels: str, t: float, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -482,7 +456,8 @@ def _biased(*, labels: str, t: float, n: int, trial: int, rng: np.random.Generat
             y = (rng.random(n) < y).astype(np.float64)
     if y.sum() < 30:
         return {"angle": 90.0, "kept": kept}
-    rows = _constrained(active_moments(X, y / y.mean(), form="tensor"), 4, rng)
+    moments = active_moments(X, y / y.mean(), form="tensor")
+    rows = ellipsoid_rows(moments.second, moments.fourth.tensor, 4, rng=rng)  # type: ignore[attr-defined]
     return {"angle": _worst_angle(rows, W), "kept": kept}
 
 
@@ -490,13 +465,13 @@ biased = Figure(
     "05-biased",
     _biased,
     quick=[
-        *grid(labels=["kept", "values", "bits"], t=[8.0], n=[30_000, 100_000, 300_000], trial=range(3)),
+        *grid(labels=["kept", "values", "bits"], t=[8.0], n=[100_000, 300_000], trial=range(3)),
     ],
     paper=grid(
         labels=["kept", "values", "bits"],
         t=[4.0, 8.0],
-        n=[10_000, 30_000, 100_000, 300_000, 1_000_000],
-        trial=range(8),
+        n=[30_000, 100_000, 300_000, 1_000_000],
+        trial=range(4),
     ),
     rtol=1e-3,
 )
@@ -548,7 +523,7 @@ powers = Figure(
         *grid(kind=["negative"], t=[2.0], n=[100_000], trial=range(4)),
     ],
     paper=[
-        *grid(kind=["positive"], t=[1.5, 2.0, 2.5], n=[10_000, 30_000, 100_000, 300_000], trial=range(6)),
+        *grid(kind=["positive"], t=[1.5, 2.0, 2.5], n=[10_000, 30_000, 100_000, 300_000], trial=range(3)),
         *grid(kind=["negative"], t=[2.0], n=[300_000], trial=range(4)),
     ],
     rtol=1e-3,
@@ -568,7 +543,7 @@ products = Figure(
     "05-products",
     _products,
     quick=grid(t=[0.5, 1.0, 1.5, 2.0, 2.5], n=[50_000], trial=range(4)),
-    paper=grid(t=[0.5, 1.0, 1.5, 2.0, 2.5, 3.0], n=[1_000_000], trial=range(10)),
+    paper=grid(t=[0.5, 1.0, 1.5, 2.0, 2.5, 3.0], n=[300_000], trial=range(5)),
 )
 
 
@@ -606,8 +581,8 @@ cut = Figure(
         *grid(tau=[4.0], n=[100_000], trial=range(3)),
     ],
     paper=[
-        *grid(tau=[6.0], n=[30_000, 100_000, 300_000, 1_000_000], trial=range(5)),
-        *grid(tau=[4.0], n=[300_000], trial=range(5)),
+        *grid(tau=[6.0], n=[30_000, 100_000, 300_000], trial=range(4)),
+        *grid(tau=[4.0], n=[100_000], trial=range(4)),
     ],
     rtol=1e-3,
 )

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments._validation import Array, check_array, check_choice, check_integer
+from nnmoments.landscape.hermite_landscape import weights_from_minima
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.thresholds.coefficients import shifted_coefficient
 
-__all__ = ["EvenForm", "even_form", "sphere_maxima"]
+__all__ = ["EvenForm", "ellipsoid_rows", "even_form", "sphere_maxima"]
 
 
 class EvenForm:
@@ -128,14 +129,59 @@ def sphere_maxima(fourth: npt.ArrayLike, count: int, *, sign: float = 1.0, rng: 
     d = len(T)
     count = check_integer("count", count, 1, d)
     rng = np.random.default_rng(rng)
-    left, found = np.eye(d), []
+    left = np.eye(d)
+    found: list[Array] = []
     for _ in range(count):
         inner = np.einsum("abcd,ia,jb,kc,ld->ijkl", T, left, left, left, left, optimize=True)
         ends = [_climb(inner, rng.standard_normal(len(left))) for _ in range(5)]
         z = max(ends, key=lambda z, inner=inner: _quartic(inner, z))  # type: ignore[misc]
-        found.append(_climb(T, z @ left))
+        polished = _climb(T, z @ left)
+        # Noise can let one maximum vanish into the slope of another: then the restricted one stands.
+        taken = bool(found) and float(np.abs(np.array(found) @ polished).max()) > 0.7
+        found.append(z @ left if taken else polished)
         left = np.linalg.svd(z[None])[2][1:] @ left
     return np.array(found)
+
+
+def ellipsoid_rows(
+    second: npt.ArrayLike, fourth: npt.ArrayLike, k: int, *, sign: float = 1.0, rng: Any = None
+) -> Array:
+    r"""Return unit rows from the maxima of :math:`\pm T_4(z, z, z, z)` on :math:`z^\top T_2 z = 1`.
+
+    GP's landscape G(z) at :math:`\lambda \to \infty`, on the k leading eigenvectors of :math:`T_2`. Faster
+    than descents on G where there are many weights, and it has no lambda.
+
+    Parameters
+    ----------
+    second, fourth : (d, d), (d, d, d, d) array_like
+    k : int
+    sign : {1.0, -1.0}
+    rng : optional
+
+    Returns
+    -------
+    (k, d) array
+        Up to sign; (0, d) if :math:`T_2` is not positive on k directions, or two maxima are the same.
+
+    Examples
+    --------
+    >>> from nnmoments.linalg import outer_power
+    >>> W = np.array([[1.0, 0.0], [0.6, 0.8]])
+    >>> rows = ellipsoid_rows(W.T @ W, outer_power(W, 4).sum(axis=0), 2, rng=0)
+    >>> np.abs(rows @ W.T).max(axis=0).round(6)
+    array([1., 1.])
+    """
+    second = check_array("second", second, ndim=2)
+    k = check_integer("k", k, 1, len(second))
+    values, vectors = np.linalg.eigh(second)
+    if values[-k] <= 0.0:
+        return np.zeros((0, len(values)))
+    white = vectors[:, -k:] / np.sqrt(values[-k:])
+    inner = np.einsum("abcd,ai,bj,ck,dl->ijkl", np.asarray(fourth), white, white, white, white, optimize=True)
+    try:
+        return weights_from_minima(sphere_maxima(inner, k, sign=sign, rng=rng) @ white.T)
+    except ValueError:  # two of them are the same
+        return np.zeros((0, len(values)))
 
 
 def _quartic(T: Array, z: Array) -> float:
@@ -149,11 +195,16 @@ def _climb(T: Array, start: Array) -> Array:
     matrix = T.reshape(d * d, d * d)
     # Kolda and Mayo (2011): with a shift that makes T(z, z, z, z) + a |z|^4 convex every step is an ascent;
     # T(z, z, ., .) has no eigenvalue below the least one of the flattened tensor.
-    shift = max(0.0, -float(np.linalg.eigvalsh(matrix)[0]))
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    # A little more, so that no step ends at zero.
+    shift = max(0.0, -float(eigenvalues[0])) + 1e-3 * float(np.abs(eigenvalues).max())
     for _ in range(1000):
         held = (matrix @ np.outer(z, z).reshape(-1)).reshape(d, d)
         new = held @ z + shift * z
-        new /= np.linalg.norm(new)
+        norm = float(np.linalg.norm(new))
+        if norm == 0.0:  # T is zero
+            break
+        new /= norm
         moved = float(np.abs(new - z).max())
         z = new
         if moved < 1e-9:
