@@ -184,7 +184,7 @@ def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
     return [
         f"* - {name} ({claim.locus}): {claim.statement} <br> {links}",
-        f"  - {escape(claim.paper_value)}",
+        f"  - {escape(str(claim.paper_value))}",
         f"  - {claim.measure}: **{value}**; rule: {claim.rule}",
         f"  - {verdict}{reason}",
     ]
