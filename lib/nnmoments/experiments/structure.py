@@ -280,7 +280,7 @@ disjoint = Figure(
     ],
     paper=[
         *grid(terms=["separated"], n=[0], trial=range(50)),
-        *grid(terms=["separated"], n=[300, 1_000, 3_000, 10_000], trial=range(8)),
+        *grid(terms=["separated"], n=[300, 1_000, 3_000, 10_000], trial=range(6)),
         *grid(terms=["together"], n=[0], trial=range(10)),
     ],
     rtol=1e-3,
@@ -366,8 +366,8 @@ even = Figure(
         *grid(activation=["absolute"], c=[0.5], n=[40_000], trial=range(4)),
     ],
     paper=[
-        *grid(activation=["cosine"], c=_COEFFICIENTS, n=[200_000], trial=range(4)),
-        *grid(activation=["absolute"], c=[0.5], n=[200_000], trial=range(4)),
+        *grid(activation=["cosine"], c=_COEFFICIENTS, n=[100_000], trial=range(4)),
+        *grid(activation=["absolute"], c=[0.5], n=[100_000], trial=range(4)),
     ],
     rtol=1e-3,
 )
@@ -425,8 +425,8 @@ unions = Figure(
     _unions,
     quick=[*grid(t=[2.5], n=[400_000], trial=range(3)), *grid(t=[0.5], n=[50_000], trial=range(2))],
     paper=[
-        *grid(t=[2.25, 2.5, 2.75], n=[100_000, 200_000, 400_000], trial=range(6)),
-        *grid(t=[0.5], n=[400_000], trial=range(4)),
+        *grid(t=[2.5], n=[100_000, 200_000, 400_000], trial=range(6)),
+        *grid(t=[0.5], n=[100_000], trial=range(3)),
     ],
     volatile=("labels", "refined"),
     rtol=1e-3,
@@ -470,7 +470,7 @@ biased = Figure(
     paper=grid(
         labels=["kept", "values", "bits"],
         t=[4.0, 8.0],
-        n=[30_000, 100_000, 300_000, 1_000_000],
+        n=[30_000, 100_000, 300_000],
         trial=range(4),
     ),
     rtol=1e-3,
@@ -523,8 +523,8 @@ powers = Figure(
         *grid(kind=["negative"], t=[2.0], n=[100_000], trial=range(4)),
     ],
     paper=[
-        *grid(kind=["positive"], t=[1.5, 2.0, 2.5], n=[10_000, 30_000, 100_000, 300_000], trial=range(3)),
-        *grid(kind=["negative"], t=[2.0], n=[300_000], trial=range(4)),
+        *grid(kind=["positive"], t=[1.5, 2.0, 2.5], n=[10_000, 30_000, 100_000], trial=range(4)),
+        *grid(kind=["negative"], t=[2.0], n=[100_000], trial=range(4)),
     ],
     rtol=1e-3,
 )
@@ -581,8 +581,8 @@ cut = Figure(
         *grid(tau=[4.0], n=[100_000], trial=range(3)),
     ],
     paper=[
-        *grid(tau=[6.0], n=[30_000, 100_000, 300_000], trial=range(4)),
-        *grid(tau=[4.0], n=[100_000], trial=range(4)),
+        *grid(tau=[6.0], n=[30_000, 100_000, 300_000], trial=range(3)),
+        *grid(tau=[4.0], n=[100_000], trial=range(3)),
     ],
     rtol=1e-3,
 )

@@ -87,19 +87,18 @@ def fit_union(
     array([[0. , 0.6, 0.8],
            [1. , 0. , 0. ]])
     """
-    X = check_array("X", X, ndim=2)
-    d = X.shape[1]
+    points = check_array("X", X, ndim=2)
+    d = points.shape[1]
     k = check_integer("k", k, 1, d)
     threshold = check_number("threshold", threshold, above=0.0)
     rng = np.random.default_rng(rng)
-    on = np.asarray(f(X)) > 0.0
-    n, X = len(X), X[on]
+    left: Array = points[np.asarray(f(points)) > 0.0]
     weights: Array = np.zeros((0, d))
     coarse: Array = np.zeros((0, d))
     labels = rounds = 0
-    while len(weights) < k and rounds < max_rounds and len(X):
+    while len(weights) < k and rounds < max_rounds and len(left):
         rounds, before = rounds + 1, len(weights)
-        rows = _landscape(X, n, k - len(weights), rng)
+        rows = _landscape(left, len(points), k - len(weights), rng)
         for row in rows:
             try:
                 # Two rounds do; a row that needs more is near no halfspace.
@@ -114,7 +113,7 @@ def fit_union(
                 weights, coarse = np.vstack([weights, found.direction]), np.vstack([coarse, row])
         if len(weights) == before:
             break
-        X = X[np.max(X @ weights.T, axis=1, initial=-np.inf) <= threshold]
+        left = left[np.max(left @ weights.T, axis=1, initial=-np.inf) <= threshold]
     status = f"{len(weights)} of {k} halfspaces after {rounds} landscapes and {labels} labels"
     if len(weights) < k:
         status += ": pass more samples or raise the threshold"
