@@ -460,7 +460,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--restamp", action="store_true", help="check: accept a stale hash if a sample agrees"
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     known = figures()
     names = options.names or list(known)
     chosen = [figure for name, figure in known.items() if any(name.startswith(wanted) for wanted in names)]
