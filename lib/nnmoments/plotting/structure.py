@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from nnmoments.plotting.style import COLORS, axes, band, reference_slope
@@ -23,6 +25,13 @@ def _live(ax: Axes, frame: pd.DataFrame, column: str, *, x: str = "n", color: st
     """Mark the medians of the live run by crosses."""
     medians = frame.groupby(x)[column].median()
     ax.plot(medians.index, medians, "x", color=color, markersize=6, markeredgewidth=1.4)
+
+
+def _ticks(axis: Axis, values: npt.ArrayLike) -> None:
+    """Label a logarithmic axis at given values only."""
+    shown = np.unique(np.asarray(values, dtype=float))
+    axis.set_ticks(shown, [f"{v:,g}".replace(",", "\u2009") for v in shown])
+    axis.set_ticks([], minor=True)
 
 
 def peaks(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
@@ -132,7 +141,7 @@ def even(live: pd.DataFrame, stored: pd.DataFrame, circles: Mapping[float, Mappi
         ylabel="degrees",
         ylim=(0, 62),
     )
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right")
     return figure
 
 
@@ -144,6 +153,8 @@ def unions(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         _by_size(ax, rows, "coarse", color=color, label=f"t = {t:g}")
     _live(ax, live[live["t"] == 2.5], "coarse", color=COLORS[1])
     ax.set(title="from samples", xlabel="samples", ylabel="worst angle (rad)", xscale="log", yscale="log")
+    _ticks(ax.xaxis, stored[stored["t"] > 1]["n"])
+    _ticks(ax.yaxis, [0.2, 0.3, 0.4, 0.6])
     ax.legend(loc="upper right")
     ax = panels[1]
     for frame, marker, color, name in ((stored, "o", COLORS[0], "stored"), (live, "x", COLORS[1], "live")):
@@ -155,6 +166,7 @@ def unions(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         title="after the oracle", xlabel="before (rad)", ylabel="after (rad)", xscale="log", yscale="log",
         ylim=(5e-10, 10),
     )  # fmt: skip
+    _ticks(ax.xaxis, [0.15, 0.3, 0.6])
     ax.legend(loc="upper left")
     return figure
 
@@ -172,6 +184,7 @@ def biased(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
             if len(now):
                 _live(ax, now, "angle", color=color)
         ax.set(title=f"t = {t:g}", xlabel="inputs", xscale="log", yscale="log", ylim=(0.8, 400))
+        _ticks(ax.xaxis, stored["n"])
     panels[0].set_ylabel("worst angle (degrees)")
     panels[0].legend(loc="upper right")
     return figure
@@ -195,6 +208,8 @@ def powers(live: pd.DataFrame, stored: pd.DataFrame, products: pd.DataFrame) -> 
         _by_size(ax, rows, "angle", color=color, label=f"t = {t_value:g}")
     _live(ax, live[live["kind"] == "positive"], "angle", color=COLORS[1])
     ax.set(title="worst angle", xlabel="samples", ylabel="degrees", xscale="log", yscale="log")
+    _ticks(ax.xaxis, stored["n"])
+    _ticks(ax.yaxis, [3, 10, 30, 90])
     ax.legend(loc="lower left")
     return figure
 
@@ -212,6 +227,7 @@ def cut(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     reference_slope(ax, sizes, middle, -0.5, "$n^{-1/2}$")
     ax.set(title="planes below the cut", xlabel="samples", ylabel="worst angle (degrees)")
     ax.set(xscale="log", yscale="log", ylim=(1, 400))
+    _ticks(ax.xaxis, sizes)
     ax.legend(loc="upper right")
     ax = panels[1]
     for column, color, name in (("whole", COLORS[0], "both sides"), ("additive", COLORS[1], "linear top")):
@@ -219,5 +235,7 @@ def cut(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         _live(ax, live[live["tau"] > 4], column, color=color)
     ax.set(title="test error of the whole", xlabel="samples", ylabel="share of the variance")
     ax.set(xscale="log", yscale="log")
+    _ticks(ax.xaxis, sizes)
+    _ticks(ax.yaxis, [0.1, 0.2, 0.4])
     ax.legend(loc="lower left")
     return figure
