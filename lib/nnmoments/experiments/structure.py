@@ -428,8 +428,9 @@ unions = Figure(
         *grid(t=[2.5], n=[100_000, 200_000, 400_000], trial=range(6)),
         *grid(t=[0.5], n=[100_000], trial=range(3)),
     ],
-    volatile=("labels", "refined"),
-    rtol=1e-3,
+    # Coarse directions are ends of iterations that noise slows down.
+    volatile=("labels", "refined", "rounds"),
+    rtol=0.05,
 )
 
 

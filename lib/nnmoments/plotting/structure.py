@@ -129,8 +129,8 @@ def even(live: pd.DataFrame, stored: pd.DataFrame, circles: Mapping[float, Mappi
     _by_size(ax, cosine, "angle", x="c", color=COLORS[0])
     _live(ax, live[live["activation"] == "cosine"], "angle", x="c", color=COLORS[0])
     for column, style, name in (
-        ("printed", "--", "printed condition ends"),
-        ("margin", ":", "condition ends"),
+        ("printed", "--", "printed"),
+        ("margin", ":", "corrected"),
     ):
         margin = cosine.groupby("c")[column].first()
         edge = float(np.interp(0.0, -margin.to_numpy(), margin.index.to_numpy()))
@@ -141,7 +141,7 @@ def even(live: pd.DataFrame, stored: pd.DataFrame, circles: Mapping[float, Mappi
         ylabel="degrees",
         ylim=(0, 62),
     )
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower right", title="condition ends")
     return figure
 
 
