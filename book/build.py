@@ -8,8 +8,10 @@ execution is used again as long as nothing that it depends on has changed.
 import argparse
 import hashlib
 import importlib
+import inspect
 import json
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -21,7 +23,9 @@ from typing import Any
 
 import nbformat
 
+import nnmoments
 from nnmoments import ledger
+from nnmoments.plotting.stein_moments import one_identity
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
@@ -201,6 +205,35 @@ def module_path(module: str) -> str:
     raise BuildError(f"no module {module}")
 
 
+# --- the library's index ---------------------------------------------------------------------------
+
+
+def write_library(folder: Path) -> None:
+    """Write one list a module: its public names and the first sentence of their docstrings."""
+    lines: list[str] = []
+    for info in pkgutil.walk_packages(nnmoments.__path__, "nnmoments."):
+        module = importlib.import_module(info.name)
+        public = {name: getattr(module, name) for name in module.__all__}
+        own = {
+            name: value
+            for name, value in public.items()
+            if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == info.name
+        }
+        if not own or info.name.split(".")[1] in ("_validation", "experiments", "plotting"):
+            continue
+        source = SOURCE + module_path(info.name)
+        lines += [f"### [{info.name.removeprefix('nnmoments.')}]({source})", "", summary(module), ""]
+        for name, value in own.items():
+            lines += [f"`{name}`", f": {summary(value)}", ""]
+    (folder / "library.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def summary(documented: object) -> str:
+    """Return the first sentence of a docstring, from reStructuredText to Markdown."""
+    first = " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
+    return re.sub(r"``?([^`]+)``?", r"`\1`", re.sub(r":math:`([^`]+)`", r"$\1$", first))
+
+
 # --- rendering ------------------------------------------------------------------------------------
 
 
@@ -262,6 +295,8 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     shutil.copy(ROOT / "_config.yml", STAGE)
     write_ledger(STAGE / "book" / "_generated", outcomes)
+    write_library(STAGE / "book" / "_generated")
+    one_identity().savefig(STAGE / "book" / "_generated" / "one-identity.png")
 
 
 def render() -> None:
