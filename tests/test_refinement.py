@@ -171,3 +171,16 @@ def test_bad_input_is_named():
         sampled_tan_alpha(X[:500], X[:500, 0] > 1, np.eye(3)[0])
     with pytest.raises(ValueError, match="method must be one of"):
         refine_estimate(lambda X: X[:, 0] > 1, np.eye(3)[0], method="newton")
+
+
+def test_a_search_from_nowhere_ends():
+    """Far from every weight the border leaves each bracket; bisection stops at what floats tell apart."""
+    weights = np.linalg.qr(np.random.default_rng(1).standard_normal((20, 20)))[0][:10]
+    for seed in range(20):
+        start = np.random.default_rng(seed).standard_normal(20)
+        found = refine_estimate(
+            lambda X: (X @ weights.T > 2.5).any(axis=1).astype(float), start, max_rounds=20, rng=seed
+        )
+        assert found.rounds <= 20
+        nearest = np.max(weights @ found.direction)
+        assert not found.converged or nearest > np.cos(1e-5)

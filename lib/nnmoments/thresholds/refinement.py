@@ -508,8 +508,8 @@ def _by_crossings(
     middle, spread = start.middle, start.tan_alpha
     for _ in range(max_rounds):
         inside = _in_plane(z, points, rng)
-        finest = max(1e-3 * tolerance, 4e-16 * middle)
         margin = 12.0 * spread
+        finest = max(1e-3 * tolerance, 4e-16 * (abs(middle) + margin))  # what floats can tell apart
         below, above, more = _cross(
             f,
             active,
