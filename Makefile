@@ -52,7 +52,7 @@ notebooks-test: $(READY) ## Compare the committed notebooks with a fresh run, an
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-kernel-name python3 notebooks
 
 site-test: $(READY) ## Read the rendered book in a headless browser
-	$(BIN)/python -m pytest -q -rs tests/book
+	$(BIN)/python -m pytest -q -rs -n 2 tests/book
 
 chapter: $(READY) ## Execute one chapter: make chapter N=01 PRESET=paper SEED=0
 	@test -n "$(N)" || { echo "which chapter? make chapter N=01"; exit 2; }

@@ -501,7 +501,7 @@ _DATA: dict[str, Callable[[], tuple[Array, Array]]] = {
 
 
 def _binary(data: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Take the parity of the class for a label: odd digits, malignant tumours."""
+    """Take the parity of the class for a label: odd digits, benign tumours."""
     return data[0], data[1] % 2.0
 
 

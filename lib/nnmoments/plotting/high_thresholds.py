@@ -35,13 +35,12 @@ def coefficients(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     for ax, (activation, part) in zip(panels, stored.groupby("activation", sort=False), strict=True):
         ours = live[live["activation"] == activation]
         for k, color in ((2, COLORS[0]), (4, COLORS[1])):
-            # A gap where the sign changes, so that the curve dips to the zero and does not cross it.
             ax.plot(part["t"], np.maximum(np.abs(part[f"u{k}"]), 1e-12), color=color, label=f"$|u_{k}|$")
             ax.plot(ours["t"], np.maximum(np.abs(ours[f"u{k}"]), 1e-12), "x", color=color)
-        sign = np.sign(part["u4"].to_numpy())
-        place = np.flatnonzero((sign[1:] > 0) & (sign[:-1] <= 0) & (part["t"].to_numpy()[1:] > 0.5))
-        for i in place:
-            ax.axvline(part["t"].iloc[i + 1] - 0.05, color="black", linestyle=":", linewidth=1.2)
+        t, u4 = part["t"].to_numpy(), part["u4"].to_numpy()
+        for i in np.flatnonzero((u4[1:] > 0) & (u4[:-1] <= 0) & (t[1:] > 0.5)):
+            zero = np.interp(0.0, u4[i : i + 2], t[i : i + 2])
+            ax.axvline(zero, color="black", linestyle=":", linewidth=1.2)
         ax.set(yscale="log", ylim=(1e-8, 1.0), xlabel="threshold $t$", title=activation)
     panels[0].set_ylabel("coefficient")
     panels[2].legend(loc="lower left")

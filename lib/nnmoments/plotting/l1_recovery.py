@@ -178,7 +178,6 @@ def noise(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ax.errorbar(table.index, middle, yerr=spread, marker=mark, color=color, label=name, capsize=2.5)
         ax.plot(1.12 * live["condition"], live[column], marker="x", color=color, linestyle="none")
         ax.plot(gaussian["condition"], gaussian[column], marker=".", alpha=0.6, color=color, linestyle="none")
-    ax.axhline(0.034, color="black", linestyle=":", linewidth=1.2, label="best other package")
     ax.set(xscale="log", yscale="log", xlabel="condition number of $B$", ylabel="worst row error")
     _sizes(ax, np.array([1.0, 3.0, 10.0, 30.0, 100.0]))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
