@@ -94,15 +94,29 @@ def test_tracked_files_name_no_machine():
             assert not pattern.search(path.read_bytes()), name
 
 
+def resolve(dotted: str) -> object:
+    owner: object = nnmoments
+    for part in dotted.removeprefix("nnmoments.").split("."):
+        try:
+            owner = getattr(owner, part)
+        except AttributeError:
+            owner = importlib.import_module(f"{owner.__name__}.{part}")  # type: ignore[attr-defined]
+    return owner
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/library.md"])
+def test_entry_points_in_prose_exist(page):
+    packages = "learners|sparse|tensors|landscape|thresholds|score_estimation|moments"
+    named = re.findall(rf"`(?:nnmoments\.)?((?:{packages})\.[\w.]+)`", (ROOT / page).read_text())
+    assert len(named) > 4
+    for name in named:
+        resolve(name)
+
+
 def test_claims_name_what_exists():
     """Each row's function and test exist, so the ledger page's links lead somewhere."""
     for claim in ledger.load(ROOT).values():
-        owner: object = nnmoments
-        for part in claim.function.split(".")[1:]:
-            try:
-                owner = getattr(owner, part)
-            except AttributeError:
-                owner = importlib.import_module(f"{owner.__name__}.{part}")  # type: ignore[attr-defined]
+        resolve(claim.function)
         path, _, name = claim.test.partition("::")
         text = (ROOT / path).read_text()
         assert name, claim.id
