@@ -48,7 +48,7 @@ unit: $(READY) ## Run the library's tests and doctests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/notebooks
 
 notebooks-test: $(READY) ## Compare the committed notebooks with a fresh run, and run them at another seed
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests/notebooks
+	$(BIN)/python -m pytest -q -n 2 tests/notebooks
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-kernel-name python3 notebooks
 
 site-test: $(READY) ## Read the rendered book in a headless browser
