@@ -15,7 +15,9 @@ from bs4 import BeautifulSoup
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 # Sphinx's own pages and the search, which is empty without a query.
+FRONT = "index.html"  # only sends the browser on to the book's first page
 PAGES = sorted(str(p.relative_to(SITE)) for p in SITE.rglob("*.html") if "_static" not in p.parts)
+PAGES = [page for page in PAGES if page != FRONT]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needs_browser = pytest.mark.skipif(
@@ -29,7 +31,7 @@ def soup(page: str) -> BeautifulSoup:
 
 
 def test_the_book_is_built():
-    assert "index.html" in PAGES, "run `make book` first"
+    assert (SITE / FRONT).is_file(), "run `make book` first"
     assert any(page.startswith("notebooks/01") for page in PAGES)
 
 
@@ -98,6 +100,15 @@ def browser() -> Iterator[object]:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
         yield browser
         browser.close()
+
+
+@needs_browser
+def test_the_front_page_leads_to_the_book(browser, address):
+    view = browser.new_page()
+    view.goto(address)
+    view.wait_for_url("**/book/index.html")
+    assert "moments" in view.title()
+    view.close()
 
 
 @needs_browser
