@@ -52,21 +52,21 @@ notebooks-test: $(READY) ## Compare the committed notebooks with a fresh run, an
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-kernel-name python3 notebooks
 
 site-test: $(READY) ## Read the rendered book in a headless browser
-	$(BIN)/python -m pytest -q -rs -n 2 tests/book
+	$(BIN)/python -m pytest -q -rs -n 2 tests/site
 
 chapter: $(READY) ## Execute one chapter: make chapter N=01 PRESET=paper SEED=0
 	@test -n "$(N)" || { echo "which chapter? make chapter N=01"; exit 2; }
 	$(BIN)/python book/build.py --chapter $(N) --preset $(PRESET) --seed $(SEED)
 
 paper: $(READY) ## Recompute all stored paper-size results, then the book
-	$(BIN)/python -m nnmoments.sweep store
+	$(BIN)/python -m companion.sweep store
 	$(MAKE) book
 
 refresh: $(READY) ## Re-execute the committed notebooks in place (quick preset, seed 0)
 	$(BIN)/python book/build.py --refresh
 
 check-results: $(READY) ## Recompute a random sample of the stored results
-	$(BIN)/python -m nnmoments.sweep check
+	$(BIN)/python -m companion.sweep check
 
 bench: $(READY) ## Run the benchmarks; ratios to the bare BLAS calls and to peers are printed
 	$(BIN)/python -m pytest -q --override-ini=addopts= benchmarks/bench_*.py --benchmark-columns=median,iqr,rounds

@@ -8,7 +8,7 @@ import pytest
 from sklearn.neighbors import KernelDensity
 
 from nnmoments.densities import GaussianMixture
-from nnmoments.score_estimation import LocalLikelihood, NearestNeighbor, rate_bandwidth
+from nnmoments.scores import LocalLikelihood, NearestNeighbor, rate_bandwidth
 
 MIXTURE = GaussianMixture([0.5, 0.5], [[1.0, 1.0], [-1.0, -1.0]])
 N = 10_000

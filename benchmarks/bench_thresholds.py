@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nnmoments.activations import relu_threshold
-from nnmoments.landscape.fourth_order import SampledMoment
-from nnmoments.landscape.hermite_landscape import HermiteLoss
-from nnmoments.landscape.hermite_moments import active_moments, controlled_moments
+from nnmoments.borders.refinement import refine_estimate, sampled_refine_estimate
+from nnmoments.landscapes.hermite import HermiteLoss
 from nnmoments.moments import ControlVariate, control_residuals
-from nnmoments.thresholds.refinement import refine_estimate, sampled_refine_estimate
+from nnmoments.moments.forms import SampledMoment
+from nnmoments.moments.gaussian import active_moments, controlled_moments
 
 N, D, T = 400_000, 10, 2.5
 

@@ -24,8 +24,8 @@ from typing import Any
 import nbformat
 
 import nnmoments
-from nnmoments import ledger
-from nnmoments.plotting.stein_moments import one_identity
+from companion import ledger
+from companion.figures.stein_moments import one_identity
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
@@ -219,7 +219,7 @@ def write_library(folder: Path) -> None:
             for name, value in public.items()
             if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == info.name
         }
-        if not own or info.name.split(".")[1] in ("_validation", "experiments", "plotting"):
+        if not own or info.name == "nnmoments.validation":
             continue
         source = SOURCE + module_path(info.name)
         lines += [f"### [{info.name.removeprefix('nnmoments.')}]({source})", "", summary(module), ""]
@@ -240,9 +240,9 @@ def summary(documented: object) -> str:
 def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """Put a link to the stored data under each figure that is drawn from them."""
     source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    module = re.search(r"^from (nnmoments\.experiments) import (\w+) as experiment$", source, re.MULTILINE)
+    module = re.search(r"^from (companion\.experiments) import (\w+) as experiment$", source, re.MULTILINE)
     if module is None:
-        raise BuildError("a chapter imports its module of nnmoments.experiments `as experiment`")
+        raise BuildError("a chapter imports its module of companion.experiments `as experiment`")
     experiment = importlib.import_module(".".join(module.groups()))
     stored = {
         variable: getattr(experiment, figure).name

@@ -13,6 +13,6 @@ _spec.loader.exec_module(_module)
 
 @pytest.mark.parametrize("mutant", _module.MUTANTS, ids=lambda m: f"{m.module}: {m.slip}")
 def test_mutant_applies(mutant):
-    path, text = mutant.plant(HERE.parent / "lib" / "nnmoments")
+    path, text = mutant.plant(HERE.parent / "lib")
     compile(text, str(path), "exec")
     assert (HERE.parent / mutant.tests).is_file()

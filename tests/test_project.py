@@ -12,13 +12,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+import companion
 import nnmoments
-from nnmoments import ledger
-from nnmoments.sweep import figures
+from companion import ledger
+from companion.sweep import figures
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-MODULES = [info.name for info in pkgutil.walk_packages(nnmoments.__path__, "nnmoments.")]
+MODULES = [
+    info.name
+    for package in (nnmoments, companion)
+    for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
 
 
 def name_of(requirement: str) -> str:
@@ -95,8 +100,9 @@ def test_tracked_files_name_no_machine():
 
 
 def resolve(dotted: str) -> object:
-    owner: object = nnmoments
-    for part in dotted.removeprefix("nnmoments.").split("."):
+    first, _, rest = dotted.partition(".")
+    owner: object = companion if first == "companion" else nnmoments
+    for part in (rest if first in ("companion", "nnmoments") else dotted).split("."):
         try:
             owner = getattr(owner, part)
         except AttributeError:
@@ -106,7 +112,7 @@ def resolve(dotted: str) -> object:
 
 @pytest.mark.parametrize("page", ["README.md", "book/library.md"])
 def test_entry_points_in_prose_exist(page):
-    packages = "learners|sparse|tensors|landscape|thresholds|score_estimation|moments"
+    packages = "learners|sparse|tensors|landscapes|borders|structured|scores|moments"
     named = re.findall(rf"`(?:nnmoments\.)?((?:{packages})\.[\w.]+)`", (ROOT / page).read_text())
     assert len(named) > 4
     for name in named:

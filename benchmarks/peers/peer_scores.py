@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.neighbors import KernelDensity
 
 from nnmoments.densities import GaussianMixture
-from nnmoments.score_estimation import LocalLikelihood, NearestNeighbor, ScoreMatching
+from nnmoments.scores import LocalLikelihood, NearestNeighbor, ScoreMatching
 
 MIXTURE = GaussianMixture([0.5, 0.5], [[1.0, 1.0], [-1.0, -1.0]])
 N, TRIALS = 1000, 6

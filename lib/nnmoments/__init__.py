@@ -2,7 +2,7 @@
 
 Every algorithm here decodes a cross-moment E[y S_m(x)] between a label and a score tensor of its
 input; the modules follow that sentence: `densities` -> `moments` -> decoders (`sparse`, `tensors`,
-`landscape`, `thresholds`) -> `learners`.
+`landscapes`, `borders`, `structured`) -> `learners`.
 """
 
 __all__ = ["__version__"]

@@ -16,7 +16,6 @@ from numpy.polynomial.polynomial import polyval
 from scipy.special import erf as _erf
 from scipy.special import expit
 
-from nnmoments._validation import Array, check_integer, check_number
 from nnmoments.hermite import (
     gaussian_expectation,
     hermite,
@@ -24,6 +23,7 @@ from nnmoments.hermite import (
     hermite_moments,
     normal_density,
 )
+from nnmoments.validation import Array, check_integer, check_number
 
 __all__ = [
     "SLIDES",

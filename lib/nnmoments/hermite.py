@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = [
     "gaussian_expectation",

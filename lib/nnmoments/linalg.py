@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.linalg import subspace_angles
 from scipy.optimize import linear_sum_assignment
 
-from nnmoments._validation import Array, check_array, check_integer
+from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = [
     "RowMatch",

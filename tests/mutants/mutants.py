@@ -1,7 +1,7 @@
 """Deliberate errors, one at a time: each must turn the unit tests of its module red.
 
-An entry names a module or package under `lib/nnmoments`, the code it replaces (which must occur
-exactly once), what it puts there, and what kind of slip it stands for.
+An entry names a module or package under `lib/nnmoments` (or `lib`, for the companion's), the code
+it replaces (which must occur exactly once), what it puts there, and what kind of slip it stands for.
 """
 
 from pathlib import Path
@@ -17,11 +17,17 @@ class Mutant(NamedTuple):
     @property
     def tests(self) -> str:
         """The test file that is to notice: that of the module or package."""
-        return f"tests/test_{self.module.split('/')[0].lstrip('_')}.py"
+        package, _, rest = self.module.partition("/")
+        return (
+            f"tests/companion/test_{rest}.py"
+            if package == "companion"
+            else f"tests/library/test_{package}.py"
+        )
 
     def plant(self, library: Path) -> tuple[Path, str]:
         """Return the file that is to change and its new text."""
-        files = sorted((library / self.module).glob("*.py")) or [library / f"{self.module}.py"]
+        place = library / ("" if self.module.startswith("companion/") else "nnmoments") / self.module
+        files = sorted(place.glob("*.py")) or [place.with_name(f"{place.name}.py")]
         sources = {path: path.read_text(encoding="utf-8") for path in files}
         found = [path for path, source in sources.items() for _ in range(source.count(self.old))]
         assert len(found) == 1, f"{self.module}: {self.old!r} occurs {len(found)} times"
@@ -398,55 +404,58 @@ MUTANTS = [
     ),
     # --- sweeps and the ledger
     Mutant(
-        "sweep", "text = json.dumps([self.name, dict(", "text = json.dumps([dict(", "figures share streams"
+        "companion/sweep",
+        "text = json.dumps([self.name, dict(",
+        "text = json.dumps([dict(",
+        "figures share streams",
     ),
     Mutant(
-        "sweep",
+        "companion/sweep",
         "np.random.SeedSequence(seed, spawn_key=tuple(map(int, words)))",
         "np.random.SeedSequence(seed, spawn_key=(int(words[0]) % 97,))",
         "cells share streams",
     ),
     Mutant(
-        "sweep",
+        "companion/sweep",
         "np.random.SeedSequence(seed, spawn_key",
         "np.random.SeedSequence(0, spawn_key",
         "seeds share streams",
     ),
-    Mutant("sweep", 'self._file.write("\\n")', "pass", "torn line swallows the next"),
-    Mutant("sweep", "if stale and not restamp:", "if False:", "stale results pass"),
-    Mutant("sweep", "if stale and not problems:", "if stale:", "restamped although cells differ"),
-    Mutant("sweep", "len(values) ** 0.5", "1.0", "standard deviation instead of error"),
-    Mutant("sweep", "(1.0 - level) / 2.0", "1.0 - level", "one-sided interval"),
+    Mutant("companion/sweep", 'self._file.write("\\n")', "pass", "torn line swallows the next"),
+    Mutant("companion/sweep", "if stale and not restamp:", "if False:", "stale results pass"),
+    Mutant("companion/sweep", "if stale and not problems:", "if stale:", "restamped although cells differ"),
+    Mutant("companion/sweep", "len(values) ** 0.5", "1.0", "standard deviation instead of error"),
+    Mutant("companion/sweep", "(1.0 - level) / 2.0", "1.0 - level", "one-sided interval"),
     Mutant(
-        "sweep",
+        "companion/sweep",
         "x @ np.log(values) / (x @ x)",
         "x @ np.log(values) / len(x)",
         "least-squares slope",
     ),
     Mutant(
-        "ledger",
+        "companion/ledger",
         "return bottom <= low and high <= top",
         "return bottom <= value <= top",
         "only the centre",
     ),
     Mutant(
-        "ledger",
+        "companion/ledger",
         "return low <= target <= high and max(high - value, value - low) <= width",
         "return low <= target <= high",
         "ignorance counts as agreement",
     ),
     Mutant(
-        "ledger",
+        "companion/ledger",
         "if not (holds if claim.expects else fails):",
         "if holds != claim.expects:",
         "ignorance counts as refutation",
     ),
-    Mutant("ledger", "if claim.id in claims:", "if False:", "claims stand twice"),
+    Mutant("companion/ledger", "if claim.id in claims:", "if False:", "claims stand twice"),
     # --- validation
-    Mutant("_validation", "or int(value) < low", "or int(value) < low - 1", "order 0 passes"),
-    Mutant("_validation", "if len(y) != len(X):", "if len(y) > len(X):", "fewer labels than inputs pass"),
+    Mutant("validation", "or int(value) < low", "or int(value) < low - 1", "order 0 passes"),
+    Mutant("validation", "if len(y) != len(X):", "if len(y) > len(X):", "fewer labels than inputs pass"),
     Mutant(
-        "_validation",
+        "validation",
         "if not np.isfinite(total) and not np.isfinite(array).all():",
         "if np.isnan(total):",
         "infinity passes",
@@ -583,41 +592,41 @@ MUTANTS = [
     ),
     # --- score estimation
     Mutant(
-        "score_estimation",
+        "scores",
         "[..., None, None] ** 2 - precision",
         "[..., None, None] ** 2 + precision",
         "sign in GM (15)",
     ),
-    Mutant("score_estimation", "total = total - term", "total = total + term", "sign of central moments"),
+    Mutant("scores", "total = total - term", "total = total + term", "sign of central moments"),
     Mutant(
-        "score_estimation",
+        "scores",
         "value = fourth[entry] - gaussian",
         "value = fourth[entry]",
         "kurtosis, not excess",
     ),
     Mutant(
-        "score_estimation",
+        "scores",
         "math.factorial(a) / math.factorial(a - c)",
         "math.factorial(a - c) / math.factorial(a)",
         "factor of a Hermite derivative",
     ),
     Mutant(
-        "score_estimation",
+        "scores",
         "0.5 * middle**2 - weights @ values",
         "0.5 * middle**2 + weights @ values",
         "sign in score matching",
     ),
     Mutant(
-        "score_estimation",
+        "scores",
         "(-1.0 / (2 * degree + 2 + d))",
         "(-1.0 / (2 * degree + d))",
         "exponent of Remark 1",
     ),
     Mutant(
-        "score_estimation",
+        "scores",
         "logs[mine, own[part][mine]] = -np.inf",
         "logs[mine, own[part][mine]] = 0.0",
         "own point",
     ),
-    Mutant("score_estimation", "rest[1] / h2**3", "rest[1] / h2**2", "power of h in a cumulant"),
+    Mutant("scores", "rest[1] / h2**3", "rest[1] / h2**2", "power of h in a cumulant"),
 ]

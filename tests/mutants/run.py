@@ -59,7 +59,7 @@ def killed(mutant: Mutant) -> tuple[bool, float]:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         project = copy_project(Path(folder).resolve())
-        path, text = mutant.plant(project / "lib" / "nnmoments")
+        path, text = mutant.plant(project / "lib")
         path.write_text(text, encoding="utf-8")
         survived = green(project, [mutant.tests])
     return not survived, time.perf_counter() - start

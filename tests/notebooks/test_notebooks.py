@@ -8,7 +8,7 @@ import nbformat
 import papermill
 import pytest
 
-from nnmoments import ledger
+from companion import ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))

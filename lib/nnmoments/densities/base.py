@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_integer
 from nnmoments.linalg import khatri_rao, set_partitions
+from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = [
     "MAX_ORDER",

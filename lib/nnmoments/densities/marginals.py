@@ -10,9 +10,9 @@ from numpy.polynomial import Polynomial
 from scipy import stats
 from scipy.special import log_ndtr
 
-from nnmoments._validation import Array, check_integer, check_number
 from nnmoments.densities.base import MAX_ORDER
 from nnmoments.hermite import hermite
+from nnmoments.validation import Array, check_integer, check_number
 
 __all__ = [
     "Laplace",

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import softmax
 
-from nnmoments._validation import Array, check_array, check_integer
 from nnmoments.densities.base import (
     MAX_ORDER,
     Constant,
@@ -20,6 +19,7 @@ from nnmoments.densities.base import (
     scores_to_log_derivatives,
 )
 from nnmoments.densities.marginals import Marginal
+from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = ["Density", "Gaussian", "GaussianMixture", "Product", "StandardNormal", "UserDensity", "iid"]
 

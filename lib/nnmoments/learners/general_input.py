@@ -9,14 +9,15 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nnmoments._validation import Array, check_choice, check_integer, check_number
 from nnmoments.activations import Activation, relu, sigmoid, softplus, squared_relu, tanh
 from nnmoments.densities.base import ScoreModel
-from nnmoments.landscape.fourth_order import FourthOrderLoss, TensorMoment, random_rows
-from nnmoments.landscape.full_batch import quasi_newton
+from nnmoments.landscapes.fourth_order import FourthOrderLoss, random_rows
 from nnmoments.moments import ControlVariate, cross_moment
+from nnmoments.moments.forms import TensorMoment
 from nnmoments.networks import OneHiddenLayer
-from nnmoments.score_estimation import LocalLikelihood, NearestNeighbor
+from nnmoments.optimize.full_batch import quasi_newton
+from nnmoments.scores import LocalLikelihood, NearestNeighbor
+from nnmoments.validation import Array, check_choice, check_integer, check_number
 
 __all__ = ["GeneralInputNetwork"]
 

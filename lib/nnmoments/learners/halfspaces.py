@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_integer, check_number
-from nnmoments.landscape.hermite_moments import active_moments
-from nnmoments.thresholds.even import ellipsoid_rows
-from nnmoments.thresholds.refinement import refine_estimate
+from nnmoments.borders.refinement import refine_estimate
+from nnmoments.moments.gaussian import active_moments
+from nnmoments.structured.even import ellipsoid_rows
+from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = ["UnionFit", "fit_union"]
 
@@ -80,7 +80,7 @@ def fit_union(
 
     Examples
     --------
-    >>> from nnmoments.thresholds.unions import UnionOfHalfspaces
+    >>> from nnmoments.networks.halfspaces import UnionOfHalfspaces
     >>> f = UnionOfHalfspaces([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]], 2.0)
     >>> fit = fit_union(np.random.default_rng(0).standard_normal((50_000, 3)), f, 2, threshold=2.0, rng=0)
     >>> fit.weights[np.argsort(fit.weights[:, 0])].round(5) + 0.0

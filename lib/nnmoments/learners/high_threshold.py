@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_choice, check_integer, check_samples
 from nnmoments.activations import Activation
-from nnmoments.landscape.fourth_order import TensorMoment
-from nnmoments.landscape.hermite_landscape import HermiteLoss, Minima, find_minima, weights_from_minima
-from nnmoments.landscape.hermite_moments import HermiteMoments, active_moments, controlled_moments
+from nnmoments.borders.refinement import Refinement, refine_estimate, sampled_refine_estimate
+from nnmoments.landscapes.hermite import HermiteLoss, Minima, find_minima, weights_from_minima
 from nnmoments.linalg import outer_power
-from nnmoments.thresholds.refinement import Refinement, refine_estimate, sampled_refine_estimate
+from nnmoments.moments.forms import TensorMoment
+from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
+from nnmoments.validation import Array, check_array, check_choice, check_integer, check_samples
 
 __all__ = ["HighThresholdFit", "decode_moments", "fit_high_threshold"]
 

@@ -17,12 +17,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nnmoments._validation import Array, check_array, check_choice, check_integer
 from nnmoments.activations import Activation, relu, sigmoid, softplus, tanh
 from nnmoments.densities import Gaussian
 from nnmoments.densities.base import ScoreModel
 from nnmoments.moments import MomentEstimate, cross_moment
 from nnmoments.sparse import SparseRecovery, recover_rows, row_basis
+from nnmoments.validation import Array, check_array, check_choice, check_integer
 
 __all__ = ["SparseNetworkClassifier", "TrainedNetwork", "first_moment", "train_network"]
 

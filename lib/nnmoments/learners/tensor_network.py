@@ -8,11 +8,11 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nnmoments._validation import Array, check_choice, check_integer
 from nnmoments.activations import SLIDES, Activation
-from nnmoments.landscape.square_loss import Descent, SquareLoss, gradient_descent, levenberg_marquardt
+from nnmoments.landscapes.square_loss import Descent, SquareLoss, gradient_descent, levenberg_marquardt
 from nnmoments.networks import OneHiddenLayer
 from nnmoments.tensors import TensorInitialization, tensor_initialize
+from nnmoments.validation import Array, check_choice, check_integer
 
 __all__ = ["TensorNetwork"]
 

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import PolynomialFeatures
 
-from nnmoments._validation import Array, check_array, check_integer
 from nnmoments.moments.samples import CHUNK_DOUBLES, MAX_MOMENT_ORDER, as_samples
+from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = ["ControlVariate", "control_residuals"]
 

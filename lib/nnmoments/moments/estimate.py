@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_integer, check_samples
 from nnmoments.densities.base import ScoreModel, Slot, check_slots, squeeze_slots
 from nnmoments.moments.control import ControlVariate, control_residuals
 from nnmoments.moments.samples import (
@@ -19,6 +18,7 @@ from nnmoments.moments.samples import (
     check_varying,
 )
 from nnmoments.moments.sums import block_sums
+from nnmoments.validation import Array, check_integer, check_samples
 
 __all__ = ["CrossMoment", "MomentEstimate", "cross_moment"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array
+from nnmoments.validation import Array
 
 __all__ = ["CHUNK_DOUBLES", "CONSTANT", "MAX_MOMENT_ORDER", "as_samples", "check_varying"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array
 from nnmoments.densities.base import Constant, Derivative, ScoreModel, Slot
 from nnmoments.linalg import set_partitions
+from nnmoments.validation import Array
 
 __all__ = ["block_sums"]
 

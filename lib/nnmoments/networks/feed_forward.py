@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
-from nnmoments._validation import Array, check_array, check_choice
 from nnmoments.activations import Activation
 from nnmoments.networks.weights import with_noise
+from nnmoments.validation import Array, check_array, check_choice
 
 __all__ = ["FeedForward"]
 

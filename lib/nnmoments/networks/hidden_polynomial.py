@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_integer, check_number
 from nnmoments.activations import Activation
 from nnmoments.hermite import hermite_moments, paired_hermite_moments
 from nnmoments.linalg import symmetrize
 from nnmoments.networks.weights import checked_weights, with_noise
+from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = ["HiddenPolynomial"]
 

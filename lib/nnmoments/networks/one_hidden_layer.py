@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_integer
 from nnmoments.activations import Activation
 from nnmoments.linalg import outer_power
 from nnmoments.networks.weights import checked_weights, with_noise
+from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = ["OneHiddenLayer"]
 

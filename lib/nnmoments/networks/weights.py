@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = ["conditioned_weights", "sparse_weights"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_integer
+from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = ["RowBasis", "feasible", "row_basis"]
 

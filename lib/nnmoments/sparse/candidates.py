@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nnmoments._validation import Array
+from nnmoments.validation import Array
 
 __all__ = ["candidate_directions"]
 

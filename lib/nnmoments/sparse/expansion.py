@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import check_array
+from nnmoments.validation import check_array
 
 __all__ = ["expansion_margin"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array
+from nnmoments.validation import Array
 
 __all__ = ["DualSolution", "certified_gap", "interior_point"]
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_choice, check_integer, check_number
 from nnmoments.sparse.basis import RowBasis, feasible, row_basis
 from nnmoments.sparse.candidates import candidate_directions
 from nnmoments.sparse.interior_points import DualSolution, interior_point
 from nnmoments.sparse.reference import solve_cvxpy, solve_exactly, solve_highs
 from nnmoments.sparse.screening import screen
 from nnmoments.sparse.vertex import round_to_vertex
+from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
 
 __all__ = ["METHODS", "L1Solution", "l1_programmes", "planted_candidates", "solve_directions"]
 

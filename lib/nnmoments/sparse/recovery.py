@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_array, check_choice, check_number
 from nnmoments.sparse.basis import RowBasis, feasible, row_basis
 from nnmoments.sparse.expansion import expansion_margin
 from nnmoments.sparse.interior_points import DualSolution
@@ -15,6 +14,7 @@ from nnmoments.sparse.refinement import refine_rows
 from nnmoments.sparse.screening import screen
 from nnmoments.sparse.selection import FALSE_ENTRY, select_rows, sparsity, support
 from nnmoments.sparse.swapping import fits, improve_rows
+from nnmoments.validation import Array, check_array, check_choice, check_number
 
 __all__ = ["MissedRowCheck", "SparseRecovery", "recover_rows"]
 

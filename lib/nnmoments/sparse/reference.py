@@ -6,8 +6,8 @@ All take Q (k, n) with orthonormal rows and directions R (C, k), one programme a
 import numpy as np
 from scipy import optimize, sparse
 
-from nnmoments._validation import Array
 from nnmoments.sparse.interior_points import DualSolution, certified_gap
+from nnmoments.validation import Array
 
 __all__ = ["solve_cvxpy", "solve_exactly", "solve_highs"]
 

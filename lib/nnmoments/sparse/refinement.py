@@ -8,8 +8,8 @@ averages the noise over them.
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array
 from nnmoments.sparse.selection import support
+from nnmoments.validation import Array
 
 __all__ = ["refine_rows"]
 

@@ -9,8 +9,8 @@ a box, and the affine space has the same projector for all columns that share th
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array
 from nnmoments.sparse.interior_points import certified_gap
+from nnmoments.validation import Array
 
 __all__ = ["screen"]
 

@@ -9,7 +9,7 @@ estimated moment every candidate is dense and the order by l0 says nothing. The 
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array
+from nnmoments.validation import Array
 
 __all__ = ["FALSE_ENTRY", "select_rows", "sparsity", "support"]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnmoments._validation import Array
 from nnmoments.sparse.refinement import refine_rows
+from nnmoments.validation import Array
 
 __all__ = ["fits", "improve_rows"]
 

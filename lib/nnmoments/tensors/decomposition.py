@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from nnmoments._validation import Array, check_array, check_integer
 from nnmoments.linalg import outer_power, symmetrize
 from nnmoments.tensors.joint_diagonalization import joint_diagonalize
+from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = ["SymmetricDecomposition", "decompose_symmetric", "kcl"]
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments._validation import Array, check_choice, check_integer, check_samples
 from nnmoments.activations import Activation
 from nnmoments.densities import StandardNormal
 from nnmoments.linalg import outer_power
@@ -16,6 +15,7 @@ from nnmoments.tensors.decomposition import decompose_symmetric, kcl
 from nnmoments.tensors.reconstruction import Reconstruction, fit_magnitudes, recover_magnitudes
 from nnmoments.tensors.selection import MomentChoice, choose_moments
 from nnmoments.tensors.subspace import MomentOperator, Subspace, leading_subspace
+from nnmoments.validation import Array, check_choice, check_integer, check_samples
 
 __all__ = ["TensorInitialization", "tensor_initialize"]
 

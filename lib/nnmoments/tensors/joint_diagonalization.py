@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from nnmoments._validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = ["JointDiagonalization", "joint_diagonalize"]
 

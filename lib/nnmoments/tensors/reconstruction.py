@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import brentq
 
-from nnmoments._validation import Array, check_array
 from nnmoments.activations import Activation
 from nnmoments.tensors.selection import choose_moments
+from nnmoments.validation import Array, check_array
 
 __all__ = ["Reconstruction", "fit_magnitudes", "recover_magnitudes"]
 

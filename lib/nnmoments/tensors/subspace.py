@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnmoments._validation import Array, check_array, check_choice, check_integer
+from nnmoments.validation import Array, check_array, check_choice, check_integer
 
 __all__ = ["MomentOperator", "Subspace", "leading_subspace"]
 

@@ -1,0 +1,493 @@
+"""Chapter 2: a sparse first layer from its moment by l1 programmes (SA)."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from companion.sweep import Figure, grid
+from nnmoments.activations import Activation, quadratic, relu, tanh
+from nnmoments.densities import Gaussian, StandardNormal
+from nnmoments.learners.sparse_network import SparseNetworkClassifier, first_moment, train_network
+from nnmoments.linalg import match_rows
+from nnmoments.moments import MomentEstimate
+from nnmoments.networks import FeedForward, OneHiddenLayer, sparse_weights
+from nnmoments.sparse import SparseRecovery, expansion_margin, l1_programmes, recover_rows, row_basis
+from nnmoments.validation import Array
+
+__all__ = [
+    "beyond",
+    "classifier",
+    "controls",
+    "depth",
+    "expansion",
+    "guarantee",
+    "noise",
+    "phase_size",
+    "phase_theta",
+    "samples",
+    "scores",
+    "solvers",
+]
+
+# A row counts as recovered exactly at this relative error, and only with its support.
+_EXACT = 1e-8
+
+
+def _planted(k: int, d: int, theta: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Bernoulli(theta)-Gaussian A (SA A.5) with unit rows, and M = B A with a Gaussian B."""
+    A = sparse_weights(k, d, density=theta, rng=rng)
+    return A, rng.standard_normal((k, k)) @ A
+
+
+def _row_errors(rows: Array, A: Array) -> Array:
+    """Relative error of each row of A; rows that were not found count as 1."""
+    missing = len(A) - len(rows)
+    # A zero row is at relative distance 1 from every unit row.
+    return match_rows(np.vstack([rows, np.zeros((missing, A.shape[1]))]), A).errors
+
+
+def _exact(recovery: SparseRecovery, A: Array) -> bool:
+    if len(recovery.rows) < len(A):
+        return False
+    match = match_rows(recovery.rows, A)
+    return bool(match.worst < _EXACT and np.array_equal(recovery.support[match.permutation], A != 0))
+
+
+# --- exact recovery -------------------------------------------------------------------------------
+
+
+def _phase(*, k: int, d: int, theta: float, trials: int, rng: np.random.Generator) -> dict[str, Any]:
+    """In how many of the trials Algorithm 1 recovers all rows and supports exactly."""
+    exact = 0
+    for _ in range(trials):
+        A, M = _planted(k, d, theta, rng)
+        exact += _exact(recover_rows(M, rng=rng), A)
+    return {"exact": exact}
+
+
+def _phase_in_roots(*, k: int, d: int, trials: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The same at theta = 1 / (2 sqrt(k)), so that only the number of inputs decides."""
+    return _phase(k=k, d=d, theta=0.5 / math.sqrt(k), trials=trials, rng=rng)
+
+
+phase_theta = Figure(
+    "02-phase-theta",
+    _phase,
+    quick=grid(k=[4, 8, 12, 16], d=[200], theta=[0.05, 0.15, 0.25, 0.35, 0.5], trials=[4]),
+    paper=grid(k=range(3, 23), d=[200], theta=[round(0.03 + 0.03 * i, 2) for i in range(20)], trials=[20]),
+)
+
+phase_size = Figure(
+    "02-phase-size",
+    _phase_in_roots,
+    quick=grid(k=[4, 8, 12, 16], d=[20, 40, 80, 160], trials=[6]),
+    paper=grid(k=range(3, 23), d=[round(10 * 40 ** (i / 19)) for i in range(20)], trials=[20]),
+)
+
+
+def _guarantee(*, columns: str, trials: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Exact recovery at k = 20, d = 500, theta = 0.15, and what stands behind it."""
+    exact, programmes, gap, proofs, missed = 0, 0, 0.0, 0, 0.0
+    for _ in range(trials):
+        A, M = _planted(20, 500, 0.15, rng)
+        recovery = recover_rows(M, columns=columns, rng=rng)
+        exact += _exact(recovery, A)
+        programmes += recovery.n_programmes
+        gap = max(gap, float(recovery.gap.max()))
+        proofs += recovery.check.how == "expansion"
+        missed = max(missed, recovery.check.failure_probability)
+    return {
+        "exact": exact,
+        "trials": trials,
+        "programmes": programmes / trials,
+        "gap": gap,
+        "proofs": proofs,
+        "missed": missed,
+    }
+
+
+guarantee = Figure(
+    "02-guarantee",
+    _guarantee,
+    quick=grid(columns=["all", "pairs", "fast"], trials=[20]),
+    paper=grid(columns=["all", "pairs", "fast"], trials=[100]),
+)
+
+
+# --- past the guarantee ---------------------------------------------------------------------------
+
+
+def _l4_directions(Q: Array, rng: np.random.Generator) -> Array:
+    """Maximise the sum of fourth powers over rotations: matching, stretching, projection.
+
+    Zhai, Yang, Liao, Wright, Ma (JMLR 2020).
+    """
+    U = np.linalg.qr(rng.standard_normal((len(Q), len(Q))))[0]
+    for _ in range(100):
+        left, _, right = np.linalg.svd((U @ Q) ** 3 @ Q.T)
+        U = left @ right
+    return np.asarray(U)
+
+
+def _sphere_directions(Q: Array, rng: np.random.Generator) -> Array:
+    """Alternate soft thresholding and normalising from random columns: Qu, Sun, Wright (2014)."""
+    d = Q.shape[1]
+    lengths = np.linalg.norm(Q, axis=0)
+    starts = rng.choice(np.flatnonzero(lengths > 0), size=min(4 * len(Q), d))
+    U = (Q[:, starts] / lengths[starts]).T
+    threshold = 1.0 / math.sqrt(d)
+    for _ in range(100):
+        S = U @ Q
+        U = np.sign(S) * np.maximum(np.abs(S) - threshold, 0.0) @ Q.T
+        U /= np.maximum(np.linalg.norm(U, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return U[np.linalg.norm(U, axis=1) > 0.5]
+
+
+def _beyond(*, method: str, theta: float, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Share of the rows of A found exactly by columns, pairs, or directions rounded by programmes."""
+    k, d = 16, 300
+    A, M = _planted(k, d, theta, rng)
+    if method in ("all", "pairs", "fast"):
+        rows = recover_rows(M, columns=method, rng=rng).rows
+    else:
+        Q = row_basis(M).Q
+        U = _l4_directions(Q, rng) if method == "l4" else _sphere_directions(Q, rng)
+        rows = l1_programmes(Q, U).coefficients @ Q
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    nearest = np.sqrt(np.maximum(0.0, 2.0 - 2.0 * np.abs(A @ rows.T).max(axis=1)))
+    # Rows of a programme stopped at a gap of 1e-9 are known to the root of that.
+    return {"found": float(np.mean(nearest < 1e-4))}
+
+
+beyond = Figure(
+    "02-beyond",
+    _beyond,
+    quick=grid(method=["all", "pairs", "fast", "l4", "sphere"], theta=[0.15, 0.3, 0.45], trial=range(2)),
+    paper=grid(
+        method=["all", "pairs", "fast", "l4", "sphere"],
+        theta=[round(0.1 + 0.05 * i, 3) for i in range(10)],
+        trial=range(10),
+    ),
+)
+
+
+# --- the deterministic condition ------------------------------------------------------------------
+
+
+def _expansion(*, d: int, theta: float, trials: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Margins of SA's condition on A_1 and on B, and whether Algorithm 1 was exact."""
+    k = 6
+    margins, printed, exact = [], [], []
+    for _ in range(trials):
+        A = sparse_weights(k, d, density=theta, rng=rng)
+        B = rng.standard_normal((k, k))
+        margins.append(expansion_margin(A != 0))
+        printed.append(expansion_margin((B != 0).T))
+        exact.append(_exact(recover_rows(B @ A, rng=rng), A))
+    return {"margin": margins, "printed": printed, "exact": exact}
+
+
+expansion = Figure(
+    "02-expansion",
+    _expansion,
+    quick=grid(d=[15, 30, 60, 120], theta=[0.2, 0.35, 0.5], trials=[12]),
+    paper=grid(d=[15, 20, 30, 45, 60, 90, 120], theta=[0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5], trials=[40]),
+)
+
+
+# --- the solver against the linear programme ------------------------------------------------------
+
+
+def _solvers(*, k: int, d: int, theta: float, columns: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Milliseconds a column, and the worst relative difference of the objectives from HiGHS's."""
+    _, M = _planted(k, d, theta, rng)
+    used = np.flatnonzero(M.any(axis=0))
+    few = M[:, rng.choice(used, size=min(columns, len(used)), replace=False)].T
+    result: dict[str, Any] = {}
+    start = time.perf_counter()
+    everything = l1_programmes(M)
+    result["batched_ms"] = 1e3 * (time.perf_counter() - start) / len(everything.columns)
+    start = time.perf_counter()
+    recover_rows(M, columns="fast")
+    result["fast_ms"] = 1e3 * (time.perf_counter() - start)
+    values = {}
+    for method in ("batched", "highs", "cvxpy"):
+        start = time.perf_counter()
+        values[method] = l1_programmes(M, few, method=method, tol=1e-9).objective
+        if method != "batched":
+            result[f"{method}_ms"] = 1e3 * (time.perf_counter() - start) / len(few)
+    difference = values["batched"] / values["highs"] - 1.0
+    result["error"] = float(np.abs(difference).max())
+    result["cvxpy_error"] = float(np.abs(values["cvxpy"] / values["highs"] - 1.0).max())
+    result["gap"] = float(everything.gap.max())
+    result["screened"] = everything.n_screened / len(everything.columns)
+    return result
+
+
+solvers = Figure(
+    "02-solvers",
+    _solvers,
+    quick=[
+        {"k": k, "d": d, "theta": theta, "columns": 20}
+        for k, d, theta in [(10, 200, 0.2), (20, 500, 0.15), (30, 900, 0.12)]
+    ],
+    paper=[
+        {"k": k, "d": d, "theta": theta, "columns": 20}
+        for k, d, theta in [
+            (10, 200, 0.2),
+            (20, 500, 0.15),
+            (30, 900, 0.12),
+            (50, 2000, 0.1),
+            (100, 4000, 0.06),
+        ]
+    ],
+    volatile=("batched_ms", "fast_ms", "highs_ms", "cvxpy_ms", "error", "cvxpy_error", "gap", "screened"),
+)
+
+
+# --- noise ----------------------------------------------------------------------------------------
+
+
+def _noise(*, factor: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Worst row error at 2 % noise, k = 20, d = 500, theta = 0.15, by how rows are chosen and fitted.
+
+    B is "gaussian", or has singular values from 1 to the number in `factor`, equally spaced.
+    """
+    k, d = 20, 500
+    A = sparse_weights(k, d, density=0.15, rng=rng)
+    if factor == "gaussian":
+        B = rng.standard_normal((k, k))
+    else:
+        left, right = (np.linalg.qr(rng.standard_normal((k, k)))[0] for _ in range(2))
+        B = (left * np.linspace(1.0, float(factor), k)) @ right.T
+    M = B @ A
+    E = rng.standard_normal(M.shape)
+    E *= 0.02 * np.linalg.norm(M) / np.linalg.norm(E)
+    error = np.full(M.shape, E.std())
+    options: dict[str, dict[str, Any]] = {
+        "l0": {"ordering": "l0", "columns": "all"},
+        "ratio": {"standard_error": error, "refine": False, "columns": "fast"},
+        "refined": {"standard_error": error, "columns": "fast"},
+    }
+    result = {"condition": float(np.linalg.cond(B))}
+    for name, option in options.items():
+        errors = _row_errors(recover_rows(M + E, k=k, rng=rng, **option).rows, A)
+        result[name], result[f"{name}_median"] = float(errors.max()), float(np.median(errors))
+    return result
+
+
+noise = Figure(
+    "02-noise",
+    _noise,
+    quick=grid(factor=["3"], trial=range(5)),
+    paper=grid(factor=["1", "3", "10", "30", "gaussian"], trial=range(20)),
+)
+
+
+# --- from samples ---------------------------------------------------------------------------------
+
+
+def _teacher(
+    k: int,
+    d: int,
+    n_y: int,
+    theta: float,
+    rng: np.random.Generator,
+    *,
+    layers: int = 2,
+    link: str = "softmax",
+    activation: Activation = tanh,
+) -> FeedForward:
+    """A teacher whose factor B is far from singular: orthonormal directions of equal strength."""
+    A = sparse_weights(k, d, density=theta, rng=rng)
+    middle = [1.5 * np.linalg.qr(rng.standard_normal((k, k)))[0] for _ in range(layers - 2)]
+    top = np.linalg.qr(rng.standard_normal((n_y, k)))[0]
+    scale = 6.0 if link == "softmax" else 1.0
+    return FeedForward([A, *middle, scale * top], activation, link=link)
+
+
+#: What the moment and the rows are made with: the paper's way first.
+_WAYS: dict[str, dict[str, Any]] = {
+    "paper": {"control": "none", "ordering": "l0", "columns": "all"},
+    "plain": {"control": "none", "ordering": "ratio", "refine": False},
+    "control": {"control": "linear", "ordering": "ratio", "refine": False},
+    "refined": {"control": "none", "ordering": "ratio"},
+    "learner": {"control": "linear", "ordering": "ratio"},
+}
+
+_SIZES = {"quick": [4_000, 8_000, 16_000], "paper": [4_000, 8_000, 16_000, 32_000, 64_000]}
+
+
+def _recover(moment: MomentEstimate, k: int, way: dict[str, Any], rng: np.random.Generator) -> Array:
+    options = {name: value for name, value in way.items() if name != "control"}
+    if options["ordering"] != "l0":
+        options["standard_error"] = moment.standard_error
+    return recover_rows(moment.value, k=k, rng=rng, **{"columns": "fast", **options}).rows
+
+
+def _samples(*, link: str, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Root mean square row error against the sample size, for each way to make moment and rows."""
+    k, d = 4, 80
+    teacher = _teacher(k, d, 8, 0.12, rng, link=link)
+    density = StandardNormal(d)
+    X = density.sample(_SIZES[sizes][-1], rng=rng)
+    y = teacher.sample_labels(X, rng=rng, **({"noise": 0.2} if link == "identity" else {}))
+    errors: dict[str, list[float]] = {name: [] for name in _WAYS}
+    for n in _SIZES[sizes]:
+        moments = {c: first_moment(X[:n], y[:n], density, control=c) for c in ("none", "linear")}
+        for name, way in _WAYS.items():
+            rows = _recover(moments[way["control"]], k, way, rng)
+            errors[name].append(float(np.sqrt(np.mean(_row_errors(rows, teacher.weights[0]) ** 2))))
+    return {"n": _SIZES[sizes], **errors}
+
+
+samples = Figure(
+    "02-samples",
+    _samples,
+    quick=grid(link=["softmax", "identity"], sizes=["quick"], trial=range(12)),
+    paper=grid(link=["softmax", "identity"], sizes=["paper"], trial=range(20)),
+)
+
+
+def _scores(*, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Row error on correlated inputs: the true score, a fitted one, and x itself as if independent."""
+    k, d = 3, 80
+    teacher = _teacher(k, d, 6, 0.12, rng)
+    covariance = 0.4 ** np.abs(np.subtract.outer(np.arange(d), np.arange(d)))
+    density = Gaussian(np.zeros(d), covariance)
+    X = density.sample(_SIZES[sizes][-1], rng=rng)
+    y = teacher.sample_labels(X, rng=rng)
+    errors: dict[str, list[float]] = {"true": [], "fitted": [], "wrong": []}
+    for n in _SIZES[sizes]:
+        fitted = Gaussian(X[:n].mean(axis=0), np.cov(X[:n], rowvar=False))
+        for name, model in (("true", density), ("fitted", fitted), ("wrong", StandardNormal(d))):
+            control = "mean" if name == "wrong" else "linear"  # the linear part would repair a wrong score
+            rows = _recover(first_moment(X[:n], y[:n], model, control=control), k, _WAYS["learner"], rng)
+            errors[name].append(float(np.sqrt(np.mean(_row_errors(rows, teacher.weights[0]) ** 2))))
+    return {"n": _SIZES[sizes], **errors}
+
+
+scores = Figure(
+    "02-scores",
+    _scores,
+    quick=grid(sizes=["quick"], trial=range(11)),
+    paper=grid(sizes=["paper"], trial=range(20)),
+)
+
+
+# --- the whole network ----------------------------------------------------------------------------
+
+
+def _classifier(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Test accuracy: teacher, SA's network, fine-tuned, and the same network from a random start."""
+    k, d, n_y = 5, 60, 10
+    teacher = _teacher(k, d, n_y, 0.12, rng, activation=relu)
+    X, fresh = rng.standard_normal((n, d)), rng.standard_normal((5_000, d))
+    Y, truth = teacher.sample_labels(X, rng=rng), teacher.sample_labels(fresh, rng=rng).argmax(axis=1)
+    labels = Y.argmax(axis=1)
+    seed = int(rng.integers(2**31))
+    moment = SparseNetworkClassifier(
+        k, score_model=StandardNormal(d), fine_tune=False, random_state=seed
+    ).fit(X, labels)
+    learnt = moment.network_
+    support = moment.recovery_.support
+    tuned = train_network(X, Y, learnt.weights, learnt.biases, activation="relu", mask=support, max_iter=100)
+    start = [rng.standard_normal((k, d)) / math.sqrt(d), rng.standard_normal((n_y, k)) / math.sqrt(k)]
+    random = train_network(X, Y, start, [np.zeros(k), np.zeros(n_y)], activation="relu", max_iter=100)
+    return {
+        "teacher": float(np.mean(teacher(fresh).argmax(axis=1) == truth)),
+        "moment": float(np.mean(moment.predict(fresh) == truth)),
+        "tuned": float(np.mean(tuned.logits(fresh).argmax(axis=1) == truth)),
+        "random": float(np.mean(random.logits(fresh).argmax(axis=1) == truth)),
+        "error": float(_row_errors(moment.first_layer_, teacher.weights[0]).max()),
+    }
+
+
+classifier = Figure(
+    "02-classifier",
+    _classifier,
+    quick=grid(n=[1_000, 4_000], trial=range(3)),
+    paper=grid(n=[1_000, 2_000, 4_000, 8_000, 16_000], trial=range(10)),
+)
+
+
+def _depth(*, layers: int, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Row error of the first layer under one, two and three further layers.
+
+    And whether the exact moment of a network inside the guarantee gives its first layer exactly.
+    """
+    k, d = 3, 80
+    teacher = _teacher(k, d, 6, 0.12, rng, layers=layers)
+    density = StandardNormal(d)
+    X = density.sample(_SIZES[sizes][-1], rng=rng)
+    y = teacher.sample_labels(X, rng=rng)
+    errors = []
+    for n in _SIZES[sizes]:
+        rows = _recover(first_moment(X[:n], y[:n], density), k, _WAYS["learner"], rng)
+        errors.append(float(np.sqrt(np.mean(_row_errors(rows, teacher.weights[0]) ** 2))))
+    wide = _teacher(10, 300, 20, 0.2, rng, layers=layers)
+    # Any sample serves: the moment of its inputs is B A_1 with the mean factor over them.
+    B = wide.mean_factor(rng.standard_normal((2_000, 300)))
+    exact = _exact(recover_rows(B @ wide.weights[0], rng=rng), wide.weights[0])
+    return {"n": _SIZES[sizes], "error": errors, "exact": exact}
+
+
+depth = Figure(
+    "02-depth",
+    _depth,
+    quick=grid(layers=[2, 3, 4], sizes=["quick"], trial=range(8)),
+    paper=grid(layers=[2, 3, 4], sizes=["paper"], trial=range(20)),
+)
+
+
+# --- what must fail -------------------------------------------------------------------------------
+
+
+def _third_moment_rows(teacher: OneHiddenLayer) -> Array:
+    """Decode k rows from one label's exact third moment: Jennrich's two contractions on its span."""
+    T = teacher.moment(3)
+    k = len(teacher.weights)
+    span = np.linalg.eigh(np.einsum("abc,ebc->ae", T, T, optimize=True))[1][:, -k:]
+    core = np.einsum("abc,ai,bj,ck->ijk", T, span, span, span, optimize=True)
+    weights = np.random.default_rng(0).standard_normal((2, k))
+    first, second = (core @ w for w in weights)
+    vectors = np.linalg.eig(first @ np.linalg.inv(second))[1].real
+    rows = (span @ vectors).T
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _controls(*, control: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Worst row error on exact moments when an assumption is broken on purpose."""
+    k, d = 6, 120
+    A = sparse_weights(k, d, density=1.0 if control == "dense" else 0.15, rng=rng)
+    match control:
+        case "dense" | "none":
+            rows = recover_rows(rng.standard_normal((k, k)) @ A, rng=rng).rows
+        case "few labels":
+            rows = recover_rows(rng.standard_normal((k - 2, k)) @ A, rng=rng).rows
+        case "few labels, third moment":
+            rows = _third_moment_rows(OneHiddenLayer(A, tanh, rng.standard_normal(k)))
+        case "even activation":
+            net = FeedForward([A, rng.standard_normal((2 * k, k))], quadratic)
+            X = rng.standard_normal((20_000, d))
+            moment = first_moment(X, net(X), StandardNormal(d))
+            rows = recover_rows(moment.value, k=k, standard_error=moment.standard_error, rng=rng).rows
+        case _:
+            raise ValueError(f"control must be a known control, got {control!r}")
+    return {"error": float(_row_errors(rows, A).max()), "median": float(np.median(_row_errors(rows, A)))}
+
+
+controls = Figure(
+    "02-controls",
+    _controls,
+    quick=grid(
+        control=["none", "dense", "few labels", "few labels, third moment", "even activation"],
+        trial=range(3),
+    ),
+    paper=grid(
+        control=["none", "dense", "few labels", "few labels, third moment", "even activation"],
+        trial=range(20),
+    ),
+)

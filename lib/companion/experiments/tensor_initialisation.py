@@ -1,0 +1,649 @@
+"""Chapter 3: tensor initialisation and local convexity - the experiments of ZS, and their repair."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.optimize import isotonic_regression
+from scipy.special import expit, logit
+
+from companion.ledger import LEVEL
+from companion.sweep import Figure, grid, mean_interval
+from nnmoments.activations import SLIDES, Activation, squared_relu
+from nnmoments.densities import StandardNormal
+from nnmoments.landscapes.square_loss import (
+    SquareLoss,
+    convexity_constants,
+    gradient_descent,
+    levenberg_marquardt,
+    population_hessian,
+)
+from nnmoments.learners.tensor_network import TensorNetwork
+from nnmoments.linalg import match_rows, principal_angles
+from nnmoments.moments import cross_moment
+from nnmoments.networks import OneHiddenLayer, conditioned_weights
+from nnmoments.tensors import kcl, leading_subspace, tensor_initialize
+from nnmoments.validation import Array
+
+__all__ = [
+    "RecoveryCurve",
+    "activations",
+    "convexity",
+    "descent",
+    "error_exponent",
+    "frontier",
+    "full_tensor",
+    "hessian_table",
+    "initialization",
+    "linear_fit",
+    "pass_ratios",
+    "passes",
+    "rate",
+    "rate_slopes",
+    "recovery",
+    "recovery_curve",
+    "refusals",
+    "saved",
+    "signs_control",
+    "small_samples",
+    "timing",
+]
+
+_SUCCESS = 0.01  # worst relative error of a weight, ZS Section 7
+
+
+def _teacher(
+    d: int, rng: np.random.Generator, *, k: int = 5, condition: float = 2.0, phi: Activation = squared_relu
+) -> OneHiddenLayer:
+    """Return the network of ZS Section 7: W = U S V^T, random signs."""
+    weights = conditioned_weights(k, d, condition=condition, rng=rng)
+    return OneHiddenLayer(weights, phi, rng.choice([-1.0, 1.0], size=k))
+
+
+def _error(teacher: OneHiddenLayer, weights: Array, output: Array) -> tuple[float, bool]:
+    """Return max_j |w_j - w_pi(j)| / |w_j|, and whether the matched signs are right."""
+    match = match_rows(weights, teacher.weights, signed=True)
+    return match.worst, bool(np.all(np.sign(output[match.permutation]) == teacher.output))
+
+
+# --- Figures 1(a) and 1(b): recovery and initialisation error over (d, n) -------------------------------
+
+
+def _recovery(*, method: str, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """One trial of Figure 1: initialise, then 1000 steps of gradient descent, eta = 0.02.
+
+    The descent ends early once all weights are within one percent: labels have no noise, so from
+    there it goes on to the truth.
+    """
+    teacher = _teacher(d, rng)
+    X = rng.standard_normal((n, d))
+    y = teacher(X)
+    start = tensor_initialize(X, y, 5, squared_relu, method=method, rng=rng)
+    error, _ = _error(teacher, start.weights, start.output)
+    signs = bool(start.output.sum() == teacher.output.sum())
+    final, matched = error, False
+    if signs:  # gradient descent keeps v, so wrong signs cannot be mended
+        end = gradient_descent(
+            SquareLoss(X, y, squared_relu, start.output),
+            start.weights,
+            step=0.02,
+            iterations=1000,
+            stop=lambda weights: _error(teacher, weights, start.output)[0] <= _SUCCESS,
+        )
+        if np.isfinite(end.weights).all():
+            final, matched = _error(teacher, end.weights, start.output)
+    return {"error": error, "signs": int(signs), "recovered": int(matched and final <= _SUCCESS)}
+
+
+recovery = Figure(
+    "03-recovery",
+    _recovery,
+    quick=[
+        *grid(method=["algorithm1"], d=[10, 20, 40], n=[1000, 3000, 9000], trial=range(4)),
+        *grid(method=["controlled"], d=[10, 20, 40], n=[500, 1500, 4500], trial=range(4)),
+    ],
+    paper=[
+        *grid(method=["algorithm1"], d=range(10, 101, 10), n=range(1000, 10001, 1000), trial=range(10)),
+        *grid(method=["controlled"], d=range(10, 101, 10), n=range(500, 5001, 500), trial=range(10)),
+    ],
+)
+
+
+def frontier(frame: pd.DataFrame, method: str, *, share: float = 0.9) -> pd.DataFrame:
+    """Return, for each d, the n at which the recovery rate reaches a share: columns d and n.
+
+    The rate is first made monotone in n (isotonic regression), since ten trials a cell leave the
+    printed criterion, the least n with no failure, to chance; then it is interpolated.
+    """
+    rows = []
+    for d, group in frame[frame["method"] == method].groupby("d"):
+        rates = group.groupby("n")["recovered"].mean()
+        sizes, smooth = rates.index.to_numpy(dtype=float), isotonic_regression(rates.to_numpy()).x
+        reached = np.flatnonzero(smooth >= share)
+        if len(reached):
+            i = int(reached[0])
+            low, n = (sizes[0], smooth[0]) if i == 0 else (sizes[i - 1], smooth[i - 1])
+            part = 0.0 if i == 0 else (share - n) / (smooth[i] - n)
+            rows.append({"d": d, "n": low + part * (sizes[i] - low)})
+    return pd.DataFrame(rows, columns=["d", "n"])
+
+
+@dataclass(frozen=True)
+class RecoveryCurve:
+    r"""Logistic model of recovery, :math:`\mathrm{logit}\,p = a + b\log(n/3000) + c\log(d/50)`.
+
+    All trials of a method share it, so that it knows the frontier far better than one cell's ten
+    trials do.
+
+    Attributes
+    ----------
+    coefficients : (3,) array
+        a, b, c.
+    covariance : (3, 3) array
+        Inverse of the information matrix.
+    """
+
+    coefficients: Array
+    covariance: Array
+
+    def interval(self, function: Callable[[Array], float]) -> tuple[float, float, float]:
+        """Return a function of (a, b, c) with its interval, by the delta method."""
+        steps = 1e-4 * np.eye(3)
+        slope = np.array([function(self.coefficients + h) - function(self.coefficients - h) for h in steps])
+        error = float(np.sqrt(slope @ self.covariance @ slope)) / 2e-4
+        value, half = float(function(self.coefficients)), float(stats.norm.isf((1.0 - LEVEL) / 2.0)) * error
+        return value, value - half, value + half
+
+    def exponent(self) -> tuple[float, float, float]:
+        """Return the exponent of d in the n of a given rate, with its interval."""
+        return self.interval(lambda c: -c[2] / c[1])
+
+    def slope(self) -> tuple[float, float, float]:
+        """Return the samples a dimension that nine in ten recoveries take from d = 10 to 100."""
+        return self.interval(lambda c: (_samples(c, 100.0) - _samples(c, 10.0)) / 90.0)
+
+    def samples(self, d: Any) -> Array:
+        """Return the n at which nine in ten recover."""
+        return np.asarray(_samples(self.coefficients, np.asarray(d, dtype=float)))
+
+
+def _samples(coefficients: Array, d: Any, *, share: float = 0.9) -> Any:
+    a, b, c = coefficients
+    return 3000.0 * np.exp((logit(share) - a - c * np.log(d / 50.0)) / b)
+
+
+def recovery_curve(frame: pd.DataFrame, method: str) -> RecoveryCurve:
+    """Fit the logistic model to all trials of a method by maximum likelihood.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> d, n = rng.choice([10, 50, 100], 20_000), rng.choice([1000, 3000, 9000], 20_000)
+    >>> recovered = rng.random(20_000) < expit(2.0 * np.log(n / (40.0 * d)))
+    >>> frame = pd.DataFrame({"method": "a", "d": d, "n": n, "recovered": recovered})
+    >>> value, low, high = recovery_curve(frame, "a").exponent()
+    >>> bool(low < 1.0 < high < 1.2)
+    True
+    """
+    chosen = frame[frame["method"] == method]
+    n, d = (chosen[name].to_numpy(dtype=float) for name in ("n", "d"))
+    design = np.column_stack([np.ones(len(n)), np.log(n / 3000.0), np.log(d / 50.0)])
+    y = chosen["recovered"].to_numpy(dtype=float)
+    coefficients = np.zeros(3)
+    for _ in range(50):  # Newton's method; the likelihood is concave
+        rates = expit(design @ coefficients)
+        information = (design * (rates * (1.0 - rates))[:, None]).T @ design
+        move = np.linalg.solve(information, design.T @ (y - rates))
+        coefficients = coefficients + move / max(1.0, float(np.abs(move).max()))
+    return RecoveryCurve(coefficients, np.linalg.inv(information))
+
+
+def saved(curve: RecoveryCurve, other: RecoveryCurve) -> tuple[float, float, float]:
+    """Return the ratio of the samples that two methods need, with its interval.
+
+    Geometric mean over d = 10, 20, ..., 100.
+    """
+    dims = np.arange(10.0, 101.0, 10.0)
+    logs = [c.interval(lambda b: float(np.mean(np.log(_samples(b, dims))))) for c in (curve, other)]
+    value = logs[0][0] - logs[1][0]
+    half = float(np.linalg.norm([high - middle for middle, _, high in logs]))
+    return float(np.exp(value)), float(np.exp(value - half)), float(np.exp(value + half))
+
+
+def error_exponent(frame: pd.DataFrame, method: str) -> tuple[float, float, float]:
+    r"""Return the exponent of d in the n of a given initialisation error, with its interval.
+
+    From :math:`\log\mathrm{error} = p\log d - q\log n` fitted to each trial of the grid: p / q.
+    """
+    exponents = []
+    for _, group in frame[frame["method"] == method].groupby("trial"):
+        logs = [np.log(group[name].to_numpy(dtype=float)) for name in ("d", "n")]
+        design = np.column_stack([*logs, np.ones(len(group))])
+        p, q, _ = np.linalg.lstsq(design, np.log(group["error"].to_numpy()), rcond=None)[0]
+        exponents.append(-p / q)
+    return mean_interval(exponents)
+
+
+def linear_fit(x: Any, y: Any, *, level: float = LEVEL) -> tuple[float, float, float, float]:
+    """Return slope, its Student-t interval, and the intercept of the least-squares line."""
+    fit = stats.linregress(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+    half = float(stats.t.isf((1.0 - level) / 2.0, len(x) - 2)) * float(fit.stderr)
+    return float(fit.slope), float(fit.slope) - half, float(fit.slope) + half, float(fit.intercept)
+
+
+def rate_slopes(frame: pd.DataFrame, method: str, axis: str) -> Array:
+    """Return log-log slopes of the initialisation error along n or d, one a trial."""
+    chosen = frame[frame["method"] == method]
+    fixed, value = ("d", 10) if axis == "n" else ("n", 20_000)
+    table = chosen[chosen[fixed] == value].pivot_table(index=axis, columns="trial", values="error")
+    x = np.log(table.index.to_numpy(dtype=float))
+    x = x - x.mean()
+    return np.asarray(x @ np.log(table.to_numpy()) / (x @ x))
+
+
+# --- the small-sample end: the learner ------------------------------------------------------------------
+
+
+def _small_samples(*, finisher: str, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """End to end at d = 10, k = 5: the learner with either finisher, and six random restarts."""
+    teacher = _teacher(10, rng)
+    X = rng.standard_normal((n, 10))
+    y = teacher(X)
+    start = time.process_time()
+    if finisher == "restarts":
+        weights, output = _restarts(X, y, rng)
+    else:
+        model = TensorNetwork(5, finisher=finisher, random_state=rng).fit(X, y)
+        weights, output = model.W_, model.v_
+    seconds = time.process_time() - start
+    error, matched = _error(teacher, weights, output)
+    return {"recovered": int(matched and error <= _SUCCESS), "seconds": seconds}
+
+
+def _restarts(X: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Six random starts, one for each number of positive units, Levenberg-Marquardt, best risk."""
+    best: tuple[float, Array, Array] | None = None
+    for positive in range(6):
+        output = np.where(np.arange(5) < positive, 1.0, -1.0)
+        loss = SquareLoss(X, y, squared_relu, output)
+        end = levenberg_marquardt(loss, rng.standard_normal((5, X.shape[1])) / 2.0, iterations=300)
+        if best is None or end.history[-1] < best[0]:
+            best = (float(end.history[-1]), end.weights, output)
+    assert best is not None
+    return best[1], best[2]
+
+
+small_samples = Figure(
+    "03-small-samples",
+    _small_samples,
+    quick=grid(finisher=["gradient", "levenberg-marquardt", "restarts"], n=[500, 1000], trial=range(5)),
+    paper=grid(
+        finisher=["gradient", "levenberg-marquardt", "restarts"], n=[250, 500, 1000, 2000], trial=range(20)
+    ),
+    volatile=("seconds",),
+)
+
+
+# --- Figure 1(c): three initialisations -----------------------------------------------------------------
+
+
+def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Log objective along 1000 steps at d = 10, k = 5, n = 10000, eta = 0.02."""
+    d, n, k = 10, 10_000, 5
+    teacher = _teacher(d, rng)
+    X = rng.standard_normal((n, d))
+    y = teacher(X)
+    if approach in ("I", "I controlled"):
+        method = "algorithm1" if approach == "I" else "controlled"
+        found = tensor_initialize(X, y, k, squared_relu, method=method, rng=rng)
+        weights, output = found.weights, found.output
+    else:
+        size = 0.3 if approach == "II small" else 1.0
+        weights = size * rng.standard_normal((k, d))
+        output = teacher.output if approach == "III" else size * rng.standard_normal(k)
+    end = gradient_descent(
+        SquareLoss(X, y, squared_relu, output),
+        weights,
+        step=0.02,
+        iterations=1000,
+        learn_output=approach in ("II", "II small"),
+    )
+    history = np.log(np.maximum(end.history, 1e-300))
+    diverged = len(history) <= 1000
+    if diverged:
+        history = np.append(history, np.full(1001 - len(history), np.nan))
+    kept = history[::20]
+    return {
+        "log": [None if not math.isfinite(v) else round(float(v), 4) for v in kept],
+        "final": 1e3 if diverged else float(history[-1]),
+        "diverged": int(diverged),
+        "m0": convexity_constants(teacher.weights, squared_relu, teacher.output).m0,
+    }
+
+
+_APPROACHES = ["I", "I controlled", "II", "II small", "III"]
+
+descent = Figure(
+    "03-descent",
+    _descent,
+    quick=grid(approach=_APPROACHES, trial=range(5)),
+    paper=grid(approach=_APPROACHES, trial=range(10)),
+    rtol=1e-3,  # a thousand steps from a random start amplify rounding
+)
+
+
+# --- Theorem 5.6: the error of the initialisation ---------------------------------------------------------
+
+
+def _initialization(*, method: str, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Relative Frobenius error of one pass, its worst row, and whether v is exact."""
+    teacher = _teacher(d, rng, k=3)
+    X = rng.standard_normal((n, d))
+    start = tensor_initialize(X, teacher(X), 3, squared_relu, method=method, passes=1, rng=rng)
+    match = match_rows(start.weights, teacher.weights, signed=True)
+    total = np.linalg.norm(match.aligned - teacher.weights) / np.linalg.norm(teacher.weights)
+    exact = bool(np.all(start.output[match.permutation] == teacher.output))
+    return {"error": total, "worst": match.worst, "signs": int(exact)}
+
+
+_METHODS = ["algorithm1", "controlled"]
+
+initialization = Figure(
+    "03-initialization",
+    _initialization,
+    quick=[
+        *grid(method=_METHODS, d=[10], n=[20_000, 40_000, 80_000, 160_000], trial=range(8)),
+        *grid(method=_METHODS, d=[20, 40, 80], n=[20_000], trial=range(8)),
+    ],
+    paper=[
+        *grid(method=_METHODS, d=[10], n=[20_000, 80_000, 320_000, 1_280_000], trial=range(20)),
+        *grid(method=_METHODS, d=[20, 40, 80], n=[20_000], trial=range(20)),
+    ],
+)
+
+
+# --- passes: the network found as a control variate ---------------------------------------------------------
+
+_MOST = 6
+
+
+def _passes(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Worst error of a weight after each of six passes, d = 20, k = 5; nan where signs are wrong."""
+    teacher = _teacher(20, rng)
+    X = rng.standard_normal((n, 20))
+    y = teacher(X)
+    seed = int(rng.integers(2**32))
+    errors, unexplained = [], []
+    for most in range(1, _MOST + 1):
+        found = tensor_initialize(X, y, 5, squared_relu, passes=most, rng=seed)
+        error, matched = _error(teacher, found.weights, found.output)
+        errors.append(error if matched else None)
+        unexplained.append(found.unexplained)
+    return {"error": errors, "unexplained": unexplained}
+
+
+passes = Figure(
+    "03-passes",
+    _passes,
+    quick=grid(n=[1000, 4000], trial=range(4)),
+    paper=grid(n=[1000, 2000, 4000, 8000, 16_000], trial=range(20)),
+    rtol=1e-3,  # each pass multiplies what rounding does to the last
+)
+
+
+def pass_ratios(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each n, the median error of one pass and the median ratio of an error to the last."""
+    rows = []
+    for n, group in frame.groupby("n"):
+        errors = np.array(group["error"].tolist(), dtype=float)
+        ratios = errors[:, 1:3] / errors[:, :2]
+        rows.append({"n": n, "error": np.nanmedian(errors[:, 0]), "ratio": np.nanmedian(ratios)})
+    return pd.DataFrame(rows)
+
+
+# --- other activations ------------------------------------------------------------------------------------
+
+
+def _activations(*, activation: str, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Error of one pass at d = 6, k = 2 for the activations that Assumption 5.3 admits."""
+    phi = next(a for a in SLIDES if a.name == activation)
+    odd = phi.homogeneity is None
+    teacher = _teacher(6, rng, k=2, phi=phi)
+    weights = 1.5 * teacher.weights
+    output = np.ones(2) if phi.parity == -1 else teacher.output  # v > 0 without loss for odd ones
+    teacher = OneHiddenLayer(weights, phi, output)
+    X = rng.standard_normal((n, 6))
+    y = teacher(X)
+    start = tensor_initialize(X, y, 2, phi, passes=1, rng=rng)
+    # Sigmoid units are determined up to (v, w) -> (-v, -w) and a constant: compare up to sign.
+    match = match_rows(start.weights, weights, signed=not odd)
+    output_error = np.abs(np.abs(start.output[match.permutation]) - 1.0).max()
+    angle = principal_angles(start.subspace.basis.T, weights)[0]
+    return {"error": match.worst, "output_error": output_error, "angle": angle}
+
+
+_ADMITTED = [a.name for a in SLIDES if a.name not in ("linear", "quadratic")]
+
+activations = Figure(
+    "03-activations",
+    _activations,
+    quick=grid(activation=_ADMITTED, n=[100_000], trial=range(4)),
+    paper=grid(activation=_ADMITTED, n=[10_000, 100_000, 1_000_000], trial=range(10)),
+)
+
+
+# --- local convexity: Theorem 4.2 --------------------------------------------------------------------------
+
+
+def hessian_table() -> pd.DataFrame:
+    """Return the smallest eigenvalue of the population Hessian at the truth, for the slides' activations."""
+    weights = conditioned_weights(3, 6, condition=2.0, rng=np.random.default_rng(0))
+    rows = []
+    for phi in SLIDES:
+        general = np.linalg.eigvalsh(population_hessian(weights, phi))[0]
+        identity = np.linalg.eigvalsh(population_hessian(np.eye(4), phi))[0]
+        rows.append([phi.name, phi.rho(1.0), identity, general])
+    return pd.DataFrame(rows, columns=["activation", "rho(1)", "lambda_min, W = I", "lambda_min, kappa = 2"])
+
+
+_SAMPLE_RATIOS = {"quick": [2, 8, 32, 128], "paper": [2, 8, 32, 128, 512]}
+_DISTANCES = [0.0, 0.05, 0.1, 0.2, 0.4, 0.8]
+
+
+def _convexity(*, kappa: float, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """lambda_min of the empirical Hessian over n and over the distance to the truth, d = 10, k = 3."""
+    d, k = 10, 3
+    teacher = _teacher(d, rng, k=k, condition=kappa)
+    constants = convexity_constants(teacher.weights, squared_relu, teacher.output)
+    ratios = _SAMPLE_RATIOS[sizes]
+    X = rng.standard_normal((ratios[-1] * d * k, d))
+    y = teacher(X)
+    by_n = []
+    for ratio in ratios:
+        part = slice(0, ratio * d * k)
+        loss = SquareLoss(X[part], y[part], squared_relu, teacher.output)
+        by_n.append(float(np.linalg.eigvalsh(loss.hessian(teacher.weights))[0]))
+    direction = rng.standard_normal((k, d))
+    direction *= np.linalg.norm(teacher.weights, 2) / np.linalg.norm(direction, 2)
+    loss = SquareLoss(X, y, squared_relu, teacher.output)
+    by_distance = [
+        float(np.linalg.eigvalsh(loss.hessian(teacher.weights + t * direction))[0]) for t in _DISTANCES
+    ]
+    return {
+        "ratios": ratios,
+        "by_n": by_n,
+        "distances": _DISTANCES,
+        "by_distance": by_distance,
+        "m0": constants.m0,
+        "M0": constants.M0,
+        "lower": constants.lower,
+        "upper": constants.upper,
+        "lam": constants.lam,
+    }
+
+
+convexity = Figure(
+    "03-convexity",
+    _convexity,
+    quick=grid(kappa=[1.0, 2.0, 4.0, 8.0], sizes=["quick"], trial=range(10)),
+    paper=grid(kappa=[1.0, 2.0, 4.0, 8.0], sizes=["paper"], trial=range(40)),
+)
+
+
+# --- linear convergence: Theorem 4.4 -----------------------------------------------------------------------
+
+
+def _rate(*, resampled: bool, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Contraction of |W - W*|_F^2 a step, at step size 1/M_0, against 1 - m_0/M_0."""
+    d, k = 10, 3
+    teacher = _teacher(d, rng, k=k)
+    constants = convexity_constants(teacher.weights, squared_relu, teacher.output)
+
+    def fresh() -> tuple[Array, Array]:
+        X = rng.standard_normal((n, d))
+        return X, teacher(X)
+
+    start = rng.standard_normal((k, d))
+    start = teacher.weights + 0.01 * start / np.linalg.norm(start) * np.linalg.norm(teacher.weights)
+    loss = SquareLoss(*fresh(), squared_relu, teacher.output)
+    source: Callable[[], tuple[Array, Array]] | None = fresh if resampled else None
+    weights, squares = start, [float(np.sum((start - teacher.weights) ** 2))]
+    for _ in range(60):
+        weights = gradient_descent(
+            loss, weights, step=1.0 / constants.M0, iterations=1, resample=source
+        ).weights
+        squares.append(float(np.sum((weights - teacher.weights) ** 2)))
+    ratios = np.array(squares[1:]) / np.array(squares[:-1])
+    bound = 1.0 - constants.m0 / constants.M0
+    return {
+        "bound": bound,
+        "worst": ratios.max(),
+        "last": ratios[-10:].mean(),
+        "log": np.log10(squares).round(6).tolist(),
+    }
+
+
+rate = Figure(
+    "03-rate",
+    _rate,
+    quick=grid(resampled=[False, True], n=[5_000], trial=range(6)),
+    paper=grid(resampled=[False, True], n=[20_000], trial=range(20)),
+)
+
+
+# --- time: Theorem 6.1 --------------------------------------------------------------------------------------
+
+
+def _timing(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Processor seconds of Algorithm 1 and of 20 steps of gradient descent; the least of three."""
+    teacher = _teacher(d, rng, k=3)
+    X = rng.standard_normal((n, d))
+    y = teacher(X)
+    first, second = [], []
+    for _ in range(3):
+        begin = time.process_time()
+        start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=0)
+        middle = time.process_time()
+        loss = SquareLoss(X, y, squared_relu, start.output)
+        gradient_descent(loss, start.weights, step=1e-6, iterations=20)
+        first.append(middle - begin)
+        second.append(time.process_time() - middle)
+    return {"initialization": min(first), "descent": min(second)}
+
+
+timing = Figure(
+    "03-timing",
+    _timing,
+    quick=grid(d=[50, 100], n=[10_000, 20_000], trial=range(1)),
+    paper=grid(d=[50, 100, 200, 400], n=[20_000, 40_000, 80_000], trial=range(3)),
+    volatile=("initialization", "descent"),
+)
+
+
+# --- projected against full tensors: Section 5.2 ------------------------------------------------------
+
+
+def _full_tensor(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Directions from R_3 in the span of P_2, and from the full d^3 tensor compressed by itself."""
+    teacher = _teacher(d, rng, k=3)
+    X = rng.standard_normal((n, d))
+    y = teacher(X)
+    unit = teacher.weights / np.linalg.norm(teacher.weights, axis=1, keepdims=True)
+
+    begin = time.process_time()
+    start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=rng)
+    projected_seconds = time.process_time() - begin
+    found = start.weights / np.linalg.norm(start.weights, axis=1, keepdims=True)
+
+    begin = time.process_time()
+    tensor = np.asarray(cross_moment(X, y, StandardNormal(d), 3).value)
+    left = np.linalg.svd(tensor.reshape(d, -1) @ tensor.reshape(d, -1).T, hermitian=True)[0][:, :3]
+    core = np.einsum("abc,ai,bj,ck->ijk", tensor, left, left, left, optimize=True)
+    whole = kcl(core, rng=rng).factors @ left.T
+    full_seconds = time.process_time() - begin
+    return {
+        "projected": match_rows(found, unit).worst,
+        "full": match_rows(whole, unit).worst,
+        "projected_seconds": projected_seconds,
+        "full_seconds": full_seconds,
+    }
+
+
+full_tensor = Figure(
+    "03-full-tensor",
+    _full_tensor,
+    quick=grid(d=[10, 20, 40], n=[5_000], trial=range(6)),
+    paper=grid(d=[10, 20, 40, 80], n=[10_000], trial=range(20)),
+    volatile=("projected_seconds", "full_seconds"),
+)
+
+
+# --- negative controls --------------------------------------------------------------------------------
+
+
+def signs_control(*, seed: int = 0, trials: int = 20) -> pd.DataFrame:
+    """Return the angle to the span from an exact P_2 with mixed signs: by |eigenvalue|, and naively.
+
+    The naive way is a power iteration that assumes a positive semidefinite matrix: it returns the
+    largest eigenvalues, so directions of negative weights are replaced by noise.
+    """
+    rng = np.random.default_rng([seed, 3])
+    rows = []
+    for _ in range(trials):
+        weights = conditioned_weights(5, 20, condition=2.0, rng=rng)
+        matrix = OneHiddenLayer(weights, squared_relu, [1.0, -1.0, 1.0, -1.0, 1.0]).moment(2)
+        found = leading_subspace(lambda block, m=matrix: (m @ block)[None], 20, 5, rng=rng)  # type: ignore[misc]
+        shifted = matrix + 2.0 * np.linalg.norm(matrix, 2) * np.eye(20)
+        block = np.linalg.qr(rng.standard_normal((20, 5)))[0]
+        for _ in range(500):
+            block = np.linalg.qr(shifted @ block)[0]
+        rows.append(
+            {
+                "by absolute value": principal_angles(found.basis.T, weights)[0],
+                "naive": principal_angles(block.T, weights)[0],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def refusals() -> pd.DataFrame:
+    """Return what the initialisation says where it cannot work."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 4))
+    rows = []
+    cases: list[tuple[str, str, int]] = [("linear", "linear", 2), ("quadratic", "quadratic", 2)]
+    cases.append(("k > d", "squared ReLU", 5))
+    for case, name, k in cases:
+        phi = next(a for a in SLIDES if a.name == name)
+        try:
+            tensor_initialize(X, phi(X[:, 0]), k, phi)
+            message = "accepted"
+        except ValueError as error:
+            message = str(error)
+        rows.append({"case": case, "message": message})
+    return pd.DataFrame(rows)

@@ -1,0 +1,132 @@
+"""Kernel-weighted moments around many points at once: all that local likelihood needs of the data."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnmoments.validation import Array
+
+__all__ = ["KernelMoments", "central_moments", "kernel_moments"]
+
+# Doubles of the kernel matrix held at a time: 2 MB, so that its four passes stay in the cache.
+_CHUNK = 2**18
+
+
+@dataclass(frozen=True)
+class KernelMoments:
+    r"""Moments of the sample under the weights :math:`K((X_i - x)/h) = e^{-|X_i - x|^2/2h^2}`.
+
+    Attributes
+    ----------
+    log_total : (q,) array
+        :math:`\log \sum_i K_i`.
+    effective : (q,) array
+        :math:`(\sum K_i)^2 / \sum K_i^2`, the number of samples that the window really holds.
+    raw : tuple of arrays (q, d), (q, d, d), ...
+        Weighted means of the tensor powers of :math:`X_i - c`, orders 1 to p.
+    centre : (d,) array
+        c, the mean of the sample, so that the powers lose no digits to a distant origin.
+    """
+
+    log_total: Array
+    effective: Array
+    raw: tuple[Array, ...]
+    centre: Array
+
+
+def _monomials(X: Array, degree: int) -> tuple[Array, list[np.ndarray]]:
+    """Return the distinct monomials of degree 0..p, (n, P), and where tensor entries find theirs."""
+    n, d = X.shape
+    columns, index = [np.ones(n)], []
+    for order in range(1, degree + 1):
+        place = {}
+        for axes in itertools.combinations_with_replacement(range(d), order):
+            place[axes] = len(columns)
+            columns.append(np.prod(X[:, axes], axis=1))
+        entries = itertools.product(range(d), repeat=order)
+        index.append(np.array([place[tuple(sorted(e))] for e in entries]).reshape((d,) * order))
+    return np.column_stack(columns), index
+
+
+def kernel_moments(
+    points: Array, X: Array, bandwidth: Array, degree: int, *, own: np.ndarray | None = None
+) -> KernelMoments:
+    """Sum the kernel's weights and moments at all points: two matrix products and one exp a chunk.
+
+    Parameters
+    ----------
+    points : (q, d) array
+    X : (n, d) array
+    bandwidth : (q,) array
+    degree : int
+        p, the highest power.
+    own : (q,) int array, optional
+        The sample that each point is (-1 for none), to be left out of its own window.
+    """
+    centre = X.mean(axis=0)
+    shifted, targets = X - centre, points - centre
+    features, index = _monomials(shifted, degree)
+    features = np.ascontiguousarray(features.T)  # BLAS is twice as fast with the long axis last
+    square = np.sum(shifted**2, axis=1)
+    right = np.vstack([shifted.T, square, np.ones(len(X))])
+    total, effective = np.empty(len(points)), np.empty(len(points))
+    sums = np.empty((len(points), len(features)))
+    rows = max(1, _CHUNK // len(X))
+    for start in range(0, len(points), rows):
+        part = slice(start, min(start + rows, len(points)))
+        q, precision = targets[part], bandwidth[part, None] ** -2.0
+        left = np.hstack([q * precision, -0.5 * precision, -0.5 * precision * np.sum(q**2, 1)[:, None]])
+        logs = left @ right  # -|X_i - x|^2 / 2 h^2
+        if own is not None:
+            mine = np.flatnonzero(own[part] >= 0)
+            logs[mine, own[part][mine]] = -np.inf
+        peak = np.zeros(len(q))
+        weights = np.exp(logs, out=logs)
+        sums[part] = (features @ weights.T).T
+        low = np.flatnonzero(sums[part, 0] < 1e-200)
+        if len(low):  # the window is nearly empty: scale by its largest weight instead
+            again = left[low] @ right
+            if own is not None:
+                rest = np.flatnonzero(own[part][low] >= 0)
+                again[rest, own[part][low][rest]] = -np.inf
+            peak[low] = again.max(axis=1)
+            weights[low] = np.exp(again - peak[low, None])
+            sums[start + low] = weights[low] @ features.T
+        total[part] = np.log(sums[part, 0]) + peak
+        effective[part] = sums[part, 0] ** 2 / np.einsum("ij,ij->i", weights, weights)
+    means = sums / sums[:, :1]
+    return KernelMoments(total, effective, tuple(means[:, places] for places in index), centre)
+
+
+def central_moments(raw: tuple[Array, ...]) -> tuple[Array, ...]:
+    r"""Return mean, covariance, and the central moments of orders 3 and 4 from raw ones.
+
+    .. math:: C_3 = R_3 - 3\,\mathrm{sym}(m \otimes C) - m^{\otimes 3}, \qquad
+              C_4 = R_4 - 4\,\mathrm{sym}(m \otimes C_3)
+                    - 6\,\mathrm{sym}(m^{\otimes 2} \otimes C) - m^{\otimes 4}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> central_moments((np.array([[2.0]]), np.array([[[5.0]]])))[1]
+    array([[[1.]]])
+    """
+    m = raw[0]
+    d = m.shape[1]
+    out = [m]
+    for order in range(2, len(raw) + 1):
+        total = raw[order - 1].copy()
+        # E[(c + m)^k] over the choices of slots that hold the centred variable.
+        for size in [*range(2, order), 0]:
+            for chosen in itertools.combinations(range(order), size):
+                term = np.ones((1,) * (order + 1))
+                if size:
+                    shape = [d if i in chosen else 1 for i in range(order)]
+                    term = out[size - 1].reshape(-1, *shape)
+                for slot in set(range(order)) - set(chosen):
+                    shape = [d if i == slot else 1 for i in range(order)]
+                    term = term * m.reshape(-1, *shape)
+                total = total - term
+        out.append(total)
+    return tuple(out)

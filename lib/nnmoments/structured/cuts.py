@@ -1,0 +1,197 @@
+r"""Modular learning across a cut of high-threshold units inside a deeper network.
+
+The lower part here is itself a network of two layers: unit i of the cut is active where the energy
+:math:`\|V_i x\|^2` of the input in a plane (or subspace) of its own exceeds a threshold,
+
+.. math:: X_i = 1\{\|V_i x\|^2 > \tau\}, \qquad f = P(X_1, \dots, X_k),
+
+with quadratic units in the first layer. :math:`T_4 = E[f S_4]` is a sum over the :math:`X_i`, up to
+products, and its contraction :math:`T_4(z, z, \cdot, \cdot)` at a z in one subspace shows the whole subspace.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnmoments.structured.even import sphere_maxima
+from nnmoments.validation import Array, check_array, check_integer, check_samples
+
+__all__ = ["CutNetwork", "SubspaceCut", "learn_cut", "subspaces_from_moment"]
+
+
+class CutNetwork:
+    r"""The network :math:`f = P(X_1, \dots, X_k)` above units :math:`X_i = 1\{\|V_i x\|^2 > \tau_i\}`.
+
+    Parameters
+    ----------
+    frames : (k, r, d) array_like
+        :math:`V_i`, with orthonormal rows.
+    thresholds : (k,) array_like
+    terms : mapping
+        P, as `HiddenPolynomial`.
+
+    Examples
+    --------
+    >>> net = CutNetwork([[[1.0, 0.0]], [[0.0, 1.0]]], [1.0, 1.0], {(0,): 1.0, (0, 1): 2.0})
+    >>> net([[2.0, 0.0], [2.0, 2.0]])
+    array([1., 3.])
+    """
+
+    def __init__(
+        self, frames: npt.ArrayLike, thresholds: npt.ArrayLike, terms: dict[tuple[int, ...], float]
+    ) -> None:
+        self.frames = check_array("frames", frames, ndim=3)
+        self.thresholds = check_array("thresholds", thresholds, shape=(len(self.frames),))
+        self.terms = terms
+        self.k, _, self.d = self.frames.shape
+
+    def energies(self, X: npt.ArrayLike) -> Array:
+        r"""Return :math:`\|V_i x\|^2`, (n, k)."""
+        X = check_array("X", X, shape=(None, self.d))
+        return np.stack([np.sum((X @ frame.T) ** 2, axis=1) for frame in self.frames], axis=1)
+
+    def units(self, X: npt.ArrayLike) -> Array:
+        """Return the outputs of the cut, (n, k)."""
+        return (self.energies(X) > self.thresholds).astype(np.float64)
+
+    def __call__(self, X: npt.ArrayLike) -> Array:
+        """Return f at the rows of X, (n,)."""
+        units = self.units(X)
+        total = np.zeros(len(units))
+        for term, coefficient in self.terms.items():
+            total += coefficient * np.prod(units[:, term], axis=1)
+        return total
+
+
+@dataclass(frozen=True)
+class SubspaceCut:
+    """A learned cut and the polynomial above it.
+
+    Attributes
+    ----------
+    network : CutNetwork
+    additive : CutNetwork
+        The same cut with P restricted to its constant and linear part.
+    """
+
+    network: CutNetwork = field(repr=False)
+    additive: CutNetwork = field(repr=False)
+
+
+def subspaces_from_moment(
+    fourth: npt.ArrayLike, count: int, rank: int, *, sign: float = 1.0, rng: Any = None
+) -> Array:
+    r"""Find orthogonal subspaces from :math:`T_4 = 3 \sum_i \kappa_i\,\mathrm{sym}(\Pi_i \otimes \Pi_i)`.
+
+    A power iteration on the sphere ends at a maximum z of :math:`T_4(z, z, z, z)`, which lies in one
+    subspace. There :math:`T_4(z, z, \cdot, \cdot) = \kappa_i (\|z\|^2 \Pi_i + 2 z z^\top)`, whose leading
+    eigenvectors span it. Then it is projected out.
+
+    Parameters
+    ----------
+    fourth : (d, d, d, d) array_like
+        T_4.
+    count, rank : int
+        Subspaces, and the dimension of each.
+    sign : float
+        Of the kappa.
+    rng : optional
+        Seed or generator.
+
+    Returns
+    -------
+    (count, rank, d) array
+        With orthonormal rows.
+
+    Examples
+    --------
+    >>> from nnmoments.linalg import symmetrize
+    >>> P = np.diag([1.0, 1.0, 0.0])
+    >>> frame = subspaces_from_moment(symmetrize(np.multiply.outer(P, P)), 1, 2, rng=0)[0]
+    >>> bool(np.allclose(frame.T @ frame, P))
+    True
+    """
+    T = sign * check_array("fourth", fourth, ndim=4)
+    d = len(T)
+    rank = check_integer("rank", rank, 1, d)
+    count = check_integer("count", count, 1, d // rank)
+    rng = np.random.default_rng(rng)
+    left = np.eye(d)  # rows span what is left
+    frames = []
+    for _ in range(count):
+        inner = np.einsum("abcd,ia,jb,kc,ld->ijkl", T, left, left, left, left, optimize=True)
+        z = sphere_maxima(inner, 1, rng=rng)[0]
+        vectors = np.linalg.eigh(np.einsum("abcd,a,b->cd", inner, z, z))[1]
+        frames.append(vectors[:, -rank:].T @ left)
+        left = vectors[:, :-rank].T @ left
+    return np.array(frames)
+
+
+def learn_cut(
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    fourth: npt.ArrayLike,
+    count: int,
+    rank: int,
+    *,
+    degree: int = 2,
+    rng: Any = None,
+) -> SubspaceCut:
+    r"""Learn the part below the cut from :math:`T_4`, then the part above it by regression.
+
+    Thresholds are where :math:`|\mathrm{corr}(y, 1\{e_i > \tau\})|` is largest; P is least squares of y on
+    the products of up to `degree` learned units.
+
+    Parameters
+    ----------
+    X, y : (n, d), (n,) array_like
+    fourth : (d, d, d, d) array_like
+        T_4, from these or other samples.
+    count, rank : int
+        As `subspaces_from_moment`.
+    degree : int
+    rng : optional
+        Seed or generator.
+
+    References
+    ----------
+    GP Appendix E, Remark 1.
+
+    Examples
+    --------
+    >>> from nnmoments.moments.gaussian import controlled_moments
+    >>> net = CutNetwork([np.eye(2)], [4.0], {(0,): 1.0})
+    >>> X = np.random.default_rng(0).standard_normal((20_000, 2))
+    >>> cut = learn_cut(X, net(X), controlled_moments(X, net(X)).fourth.tensor, 1, 2, degree=1, rng=0)
+    >>> cut.network.thresholds.round(2)
+    array([4.])
+    """
+    X, y = check_samples(X, y)
+    y = check_array("y", y, ndim=1)
+    degree = check_integer("degree", degree, 1, count)
+    frames = subspaces_from_moment(fourth, count, rank, rng=rng)
+    lower = CutNetwork(frames, np.zeros(count), {(): 0.0})
+    energies = lower.energies(X)
+    thresholds = np.array([_best_split(e, y) for e in energies.T])
+    units = (energies > thresholds).astype(np.float64)
+    terms = [s for size in range(degree + 1) for s in itertools.combinations(range(count), size)]
+    design = np.stack([np.prod(units[:, s], axis=1) for s in terms], axis=1)
+    # Products that never occur get the coefficient 0 of the minimum-norm solution.
+    c = np.linalg.lstsq(design, y, rcond=1e-9)[0]
+    few = np.linalg.lstsq(design[:, : count + 1], y, rcond=1e-9)[0]
+    fitted = dict(zip(terms, c.tolist(), strict=True))
+    additive = dict(zip(terms[: count + 1], few.tolist(), strict=True))
+    return SubspaceCut(CutNetwork(frames, thresholds, fitted), CutNetwork(frames, thresholds, additive))
+
+
+def _best_split(energy: Array, y: Array) -> float:
+    """Return the place where the means on both sides differ most, in standard errors."""
+    order = np.argsort(energy)
+    total = np.cumsum(y[order] - y.mean())[:-1]
+    below = np.arange(1, len(y))
+    contrast = np.abs(total) / np.sqrt(below * (len(y) - below))
+    best = int(np.argmax(contrast[50:-50])) + 50  # fewer on a side are noise
+    return float(0.5 * (energy[order[best]] + energy[order[best + 1]]))

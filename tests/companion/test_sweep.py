@@ -1,0 +1,455 @@
+"""Sweeps: streams, resumption, stored results that are checked, and intervals that cover."""
+
+import importlib
+import itertools
+import json
+import os
+import sys
+import types
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from companion import sweep
+from companion.ledger import LEVEL
+from companion.sweep import (
+    Figure,
+    grid,
+    mean_interval,
+    proportion_interval,
+    slope_interval,
+    source_modules,
+)
+
+MODULE = '''
+"""An experiment."""
+import numpy as np
+from companion.sweep import Figure, grid
+from nnmoments.hermite import hermite
+
+CALLS = []
+
+def _trial(*, n, trial, rng):
+    """One cell."""
+    CALLS.append((n, trial))
+    draws = rng.standard_normal(n)
+    return {"mean": draws.mean(), "draws": draws[:2], "kind": "normal", "time": np.float64(len(CALLS))}
+
+figure = Figure(
+    "00-example", _trial, quick=grid(n=[5, 6], trial=range(2)), paper=grid(n=[5, 6, 7], trial=range(3)),
+    volatile=["time"],
+)
+'''
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch):
+    """An experiment module of its own in a fresh project."""
+    (tmp_path / "book" / "claims").mkdir(parents=True)
+    (tmp_path / "sweep_example.py").write_text(MODULE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.delitem(sys.modules, "sweep_example", raising=False)
+    yield importlib.import_module("sweep_example")
+    sys.modules.pop("sweep_example", None)
+
+
+def _document(figure):
+    return json.loads(figure.path.read_text(encoding="utf-8"))
+
+
+def _check(figure, *, budget=1e9, restamp=False):
+    return figure.check(budget=budget, restamp=restamp, rng=np.random.default_rng(0))
+
+
+# --- cells and streams ------------------------------------------------------------------------------
+
+
+def test_grid_is_the_product_of_its_axes():
+    assert grid(a=[1, 2], b="xy") == [{"a": a, "b": b} for a in (1, 2) for b in "xy"]
+    assert grid() == [{}]
+
+
+def _draw(*, rng, **cell):
+    return {"value": rng.random()}
+
+
+def test_streams_depend_on_the_cell_alone():
+    small = Figure("f", _draw, quick=grid(d=[2], n=[1]), paper=grid(d=[1, 2], n=[1, 2]))
+    reordered = Figure("f", _draw, quick=[{"n": 1, "d": 2}], paper=[])
+    value = small.rng({"d": 2, "n": 1}, seed=3).random()
+    assert reordered.rng({"n": 1, "d": 2}, seed=3).random() == value
+    assert small.rng({"d": np.int64(2), "n": 1}, seed=3).random() == value
+
+
+def test_streams_differ_between_cells_seeds_and_figures():
+    draws = [
+        Figure(name, _draw, quick=[], paper=[]).rng(cell, seed=seed).random()
+        for name, seed, cell in itertools.product(
+            ["f", "g"], [0, 1], grid(d=[1, 2], n=[1, 2], kind=["1", "2"], trial=range(5))
+        )
+    ]
+    assert len(set(draws)) == len(draws)
+    assert stats.kstest(draws, "uniform").pvalue > 1e-6
+
+
+def test_streams_are_the_same_everywhere():
+    # Frozen on purpose: stored results were drawn from these streams.
+    figure = Figure("00-frozen", _draw, quick=[], paper=[])
+    assert figure.rng({"n": 10, "trial": 0}, seed=0).integers(1 << 30) == 1045972319
+
+
+def test_a_cell_is_the_same_in_any_grid_order_and_number_of_jobs(example):
+    figure = example.figure
+    quick, paper = figure.run("quick", seed=1, n_jobs=1), figure.run("paper", seed=1, n_jobs=1)
+    assert list(quick.columns) == ["n", "trial", "mean", "draws", "kind", "time"]
+    assert [tuple(row) for row in quick[["n", "trial"]].to_numpy()] == [(5, 0), (5, 1), (6, 0), (6, 1)]
+    merged = quick.merge(paper, on=["n", "trial"])
+    assert len(merged) == 4
+    assert (merged.mean_x == merged.mean_y).all()
+    assert merged.draws_x.tolist() == merged.draws_y.tolist()
+    outputs, seconds = figure.run_cell({"n": 6, "trial": 1}, seed=1)
+    assert outputs["mean"] == quick["mean"][3]
+    assert seconds >= 0
+    with joblib.parallel_config("threading"):
+        threads = figure.run("quick", seed=1, n_jobs=2)
+    pd.testing.assert_frame_equal(threads.drop(columns="time"), quick.drop(columns="time"))
+
+
+def test_processes_give_the_same_cells(example):
+    serial = example.figure.run("quick", seed=2, n_jobs=1).drop(columns="time")
+    parallel = example.figure.run("quick", seed=2, n_jobs=2).drop(columns="time")
+    pd.testing.assert_frame_equal(parallel, serial)
+
+
+def test_presets_are_two(example):
+    with pytest.raises(ValueError, match="preset must be one of 'quick', 'paper', got 'large'"):
+        example.figure.run("large")
+
+
+def test_outputs_are_plain_and_rounded_to_ten_digits():
+    def trial(*, rng):
+        return {
+            "x": np.float64(1 / 3),
+            "n": np.int64(3),
+            "ok": np.bool_(True),
+            "table": (np.array([2 / 3, 1.0]), [1]),
+            "text": "a",
+        }
+
+    outputs, _ = Figure("f", trial, quick=[], paper=[]).run_cell({}, seed=0)
+    assert outputs == {
+        "x": 0.3333333333,
+        "n": 3,
+        "ok": True,
+        "table": [[0.6666666667, 1.0], [1]],
+        "text": "a",
+    }
+    assert type(outputs["n"]) is int
+    assert type(outputs["ok"]) is bool
+
+
+# --- resuming ---------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(example):
+    figure = example.figure
+    whole = figure.run("paper", seed=0, n_jobs=1)
+    (checkpoint,) = (figure.path.parents[2] / "_build" / "sweeps").iterdir()
+    lines = checkpoint.read_text(encoding="utf-8").splitlines()
+    # As after a kill: five cells done, the sixth half written.
+    kept = [line for line in lines if line][:6]
+    checkpoint.write_text("\n".join(kept[:5]) + "\n" + kept[5][:20], encoding="utf-8")
+    example.CALLS.clear()
+    resumed = figure.run("paper", seed=0, n_jobs=1)
+    assert len(example.CALLS) == 4
+    pd.testing.assert_frame_equal(resumed.drop(columns="time"), whole.drop(columns="time"))
+    # The torn line did not swallow the first new one: nothing is left to do.
+    example.CALLS.clear()
+    figure.run("paper", seed=0, n_jobs=1)
+    assert not example.CALLS
+
+
+def test_a_failing_cell_keeps_what_was_done(example, monkeypatch):
+    figure = example.figure
+
+    def failing(*, n, trial, rng):
+        if (n, trial) == (6, 1):
+            raise RuntimeError("interrupted")
+        return example._trial(n=n, trial=trial, rng=rng)
+
+    failing.__module__ = example.__name__
+    broken = Figure(figure.name, failing, quick=figure.quick, paper=figure.paper)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        broken.run("paper", seed=0, n_jobs=1)
+    done = len(example.CALLS)
+    assert done == 4
+    figure.run("paper", seed=0, n_jobs=1)
+    assert len(example.CALLS) == 9  # the four were not run again
+
+
+def test_checkpoints_of_other_seeds_and_sources_are_not_used(example, tmp_path, monkeypatch):
+    figure = example.figure
+    figure.run("paper", seed=0, n_jobs=1)
+    figure.run("paper", seed=1, n_jobs=1)
+    assert len(example.CALLS) == 18
+    monkeypatch.setattr(Figure, "source_hash", lambda self: "0" * 64)
+    figure.run("paper", seed=0, n_jobs=1)
+    assert len(example.CALLS) == 27
+    figure.run("quick", seed=0, n_jobs=1)
+    assert len(list((tmp_path / "_build" / "sweeps").iterdir())) == 3  # quick runs leave none
+
+
+# --- stored results ---------------------------------------------------------------------------------
+
+
+def test_store_then_check_then_tamper(example, capsys):
+    figure = example.figure
+    with pytest.raises(
+        FileNotFoundError, match=r"00-example.json is not stored yet; run `python -m companion"
+    ):
+        figure.stored()
+    figure.store(n_jobs=1)
+    assert not list(figure.path.parent.glob("*.partial"))
+    frame = figure.stored()
+    assert len(frame) == 9
+    assert frame["mean"].tolist() == figure.run("paper", seed=0, n_jobs=1)["mean"].tolist()
+    provenance = _document(figure)["provenance"]
+    assert (provenance["preset"], provenance["seed"], provenance["cells"]) == ("paper", 0, 9)
+    assert provenance["parameters"] == ["n", "trial"]
+    assert provenance["source_hash"] == figure.source_hash()
+    assert provenance["versions"]["numpy"] == np.__version__
+
+    assert _check(figure) == []
+    assert "00-example: 9 of 9 cells recomputed, 0 differ" in capsys.readouterr().out
+
+    document = _document(figure)
+    document["columns"]["mean"][4] *= 1.0 + 2e-6
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    (problem,) = _check(figure)
+    assert "mean at {'n': 6, 'trial': 1} is" in problem
+    document["columns"]["mean"][4] /= 1.0 + 1.5e-6  # within rtol = 1e-6 again
+    document["columns"]["time"][0] += 100.0  # volatile
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert _check(figure) == []
+    document["columns"]["draws"][8][1] += 1.0
+    document["columns"]["kind"][0] = "uniform"
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert len(_check(figure)) == 2
+
+
+def test_check_refuses_a_stored_result_of_other_cells(example):
+    figure = example.figure
+    figure.store(n_jobs=1)
+    document = _document(figure)
+    document["columns"]["trial"][0] = 17
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert _check(figure) == ["00-example: the stored cells are not those of the paper preset"]
+
+
+def test_a_stale_hash_is_refused_with_the_command_and_restamped_by_a_sample(example):
+    figure = example.figure
+    figure.store(n_jobs=1)
+    document = _document(figure)
+    document["provenance"]["source_hash"] = "older"
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    (problem,) = _check(figure)
+    assert "source has changed" in problem
+    assert "`python -m companion.sweep store 00-example`" in problem
+    assert "`python -m companion.sweep check --restamp 00-example`" in problem
+    assert _document(figure) == document  # refusing changes nothing
+
+    wrong = json.loads(json.dumps(document))
+    wrong["columns"]["mean"][0] += 1.0
+    figure.path.write_text(json.dumps(wrong), encoding="utf-8")
+    assert len(_check(figure, restamp=True)) == 1
+    assert _document(figure)["provenance"]["source_hash"] == "older"
+
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert _check(figure, restamp=True) == []
+    stamped = _document(figure)["provenance"]
+    assert stamped["source_hash"] == figure.source_hash()
+    assert stamped["restamped"]["cells_recomputed"] == 9
+    assert _check(figure) == []
+
+
+def test_check_stays_within_its_budget(example, capsys):
+    figure = example.figure
+    figure.store(n_jobs=1)
+    document = _document(figure)
+    document["seconds"] = [1.0] * 8 + [100.0]
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert _check(figure, budget=3.5) == []
+    assert "3 of 9 cells" in capsys.readouterr().out
+    # One cell of median cost is looked at even if the budget is smaller than that.
+    example.CALLS.clear()
+    assert _check(figure, budget=0.1) == []
+    assert "1 of 9 cells" in capsys.readouterr().out
+    assert example.CALLS[0] != (7, 2)
+
+
+def test_a_store_that_fails_leaves_the_old_result(example, monkeypatch):
+    figure = example.figure
+    figure.store(n_jobs=1)
+    before = figure.path.read_bytes()
+
+    def torn(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(type(figure.path), "replace", torn)
+    with pytest.raises(OSError, match="disk full"):
+        figure.store(n_jobs=1)
+    assert figure.path.read_bytes() == before
+
+
+# --- source hashes ----------------------------------------------------------------------------------
+
+
+def test_source_modules_follow_imports_but_not_the_carriers(example):
+    found = source_modules("sweep_example")
+    assert "sweep_example" in found
+    assert {"nnmoments.hermite", "nnmoments.validation"} <= set(found)
+    assert not {"nnmoments", "companion.sweep", "companion.ledger"} & set(found)
+    assert "nnmoments.linalg" not in found
+    assert {"nnmoments.densities.base", "nnmoments.linalg"} <= set(source_modules("nnmoments.moments"))
+
+
+def test_source_modules_do_not_depend_on_what_is_imported_already(example, tmp_path, monkeypatch):
+    (tmp_path / "lazy_example.py").write_text(
+        "def f():\n    from nnmoments import activations\n    return activations\n", encoding="utf-8"
+    )
+    importlib.invalidate_caches()
+    kept = sys.modules.pop("nnmoments.activations", None)
+    try:
+        assert "nnmoments.activations" in source_modules("lazy_example")
+    finally:
+        if kept is not None:
+            sys.modules["nnmoments.activations"] = kept
+        sys.modules.pop("lazy_example", None)
+
+
+def test_hash_sees_code_but_neither_comments_nor_docstrings(monkeypatch):
+    texts = {
+        "plain": 'def f(x):\n    """Double."""\n    # twice\n    return 2 * x\n',
+        "reworded": '"""A module."""\n\n\ndef f(x):\n    """Return\n\n    twice."""\n    return 2 * x\n',
+        "changed": "def f(x):\n    return 3 * x\n",
+    }
+    hashes = {}
+    for name, text in texts.items():
+        monkeypatch.setattr(sweep.inspect, "getsource", lambda module, text=text: text)
+        hashes[name] = sweep._source_hash(["math"])
+        assert sweep._source_hash(["cmath"]) != hashes[name]
+    assert hashes["plain"] == hashes["reworded"] != hashes["changed"]
+
+
+# --- intervals --------------------------------------------------------------------------------------
+
+
+def test_mean_interval_is_students():
+    values = np.array([1.0, 2.0, 4.0, 7.0])
+    mean, low, high = mean_interval(values, level=0.95)
+    expected = stats.t.interval(0.95, 3, loc=3.5, scale=values.std(ddof=1) / 2.0)
+    assert mean == 3.5
+    np.testing.assert_allclose((low, high), expected)
+    assert mean_interval(values)[2] == pytest.approx(mean_interval(values, level=LEVEL)[2])
+
+
+def test_mean_interval_covers():
+    # 1000 intervals at 90 % from 5 values: binomial test at 1e-6.
+    draws = np.random.default_rng(0).standard_normal((1000, 5))
+    covered = sum(low <= 0.0 <= high for _, low, high in (mean_interval(v, level=0.9) for v in draws))
+    assert stats.binomtest(covered, 1000, 0.9).pvalue > 1e-6
+
+
+def test_slope_interval_covers_the_exponent():
+    rng = np.random.default_rng(1)
+    sizes = np.array([10.0, 20.0, 50.0, 100.0])
+    covered = 0
+    for _ in range(500):
+        values = 3.0 * sizes[:, None] ** -0.5 * np.exp(0.2 * rng.standard_normal((4, 6)))
+        slope, low, high = slope_interval(sizes, values, level=0.9)
+        assert low < slope < high
+        covered += low <= -0.5 <= high
+    assert stats.binomtest(covered, 500, 0.9).pvalue > 1e-6
+    exact, low, high = slope_interval(sizes, np.column_stack([2.0 * sizes**1.5] * 2))
+    np.testing.assert_allclose([exact, low, high], 1.5)
+
+
+def test_proportion_interval_is_clopper_pearson():
+    share, low, high = proportion_interval(3, 20, level=0.9)
+    assert share == 0.15
+    assert stats.binom.sf(2, 20, low) == pytest.approx(0.05)
+    assert stats.binom.cdf(3, 20, high) == pytest.approx(0.05)
+    assert proportion_interval(0, 5)[1] == 0.0
+    assert proportion_interval(np.int64(5), 5)[2] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mean_interval([1.0]), "values must be at least two for an interval, got 1"),
+        (lambda: mean_interval([[1.0, 2.0]]), "values must have 1 axes"),
+        (lambda: mean_interval([1.0, 2.0], level=1.0), "level must be a number above 0.0 and below 1.0"),
+        (lambda: mean_interval([1.0, np.nan]), "values holds NaN"),
+        (lambda: slope_interval([1.0, 2.0], [[1.0, 2.0]]), r"values must have shape \(2, any\)"),
+        (lambda: slope_interval([1.0, 0.0], np.ones((2, 2))), "sizes and values must be positive"),
+        (lambda: slope_interval([1.0, 2.0], -np.ones((2, 2))), "sizes and values must be positive"),
+        (lambda: slope_interval([3.0, 3.0], np.ones((2, 2))), "sizes must hold at least two different"),
+        (lambda: proportion_interval(3, 2), "successes must be an integer from 0 to 2, got 3"),
+        (lambda: proportion_interval(0, 0), "trials must be an integer from 1"),
+    ],
+)
+def test_intervals_refuse(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# --- command line -----------------------------------------------------------------------------------
+
+
+def test_command_line_lists_stores_and_checks(example, monkeypatch, capsys):
+    other = Figure("01-other", example._trial, quick=example.figure.quick, paper=example.figure.paper[:2])
+    monkeypatch.setattr(sweep, "figures", lambda: {"00-example": example.figure, "01-other": other})
+    assert sweep.main(["list"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "00-example: quick 4 cells, paper 9 cells",
+        "01-other: quick 4 cells, paper 2 cells",
+    ]
+    with joblib.parallel_config("threading"):
+        assert sweep.main(["store", "00"]) == 0
+    assert capsys.readouterr().out == "stored book/results/00-example.json\n"
+    assert not other.path.exists()
+    assert sweep.main(["check"]) == 0  # what is not stored yet is not checked
+    document = _document(example.figure)
+    document["columns"]["mean"] = [0.5] * 9
+    example.figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert sweep.main(["check", "00-example", "--seconds", "60"]) == 1
+    assert capsys.readouterr().err.count("stored 0.5") == 9
+    with pytest.raises(SystemExit):
+        sweep.main(["check", "02"])
+    assert "no such figure: 02; known: 00-example, 01-other" in capsys.readouterr().err
+
+
+def test_figures_are_found_by_name(monkeypatch, tmp_path):
+    package = types.ModuleType("companion.experiments")
+    package.__path__ = [str(tmp_path)]
+    (tmp_path / "sample_chapter.py").write_text(
+        "from companion.sweep import Figure\n"
+        "second = Figure('09-b', print, quick=[], paper=[])\n"
+        "first = Figure('09-a', print, quick=[], paper=[])\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setitem(sys.modules, "companion.experiments", package)
+    importlib.invalidate_caches()
+    try:
+        assert list(sweep.figures()) == ["09-a", "09-b"]
+    finally:
+        sys.modules.pop("companion.experiments.sample_chapter", None)
+
+
+def test_all_is_what_there_is():
+    assert all(hasattr(sweep, name) for name in sweep.__all__)

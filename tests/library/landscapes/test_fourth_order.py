@@ -1,0 +1,228 @@
+"""L(A) and G(A): brute force, Taylor checks, GM Examples, (21), (22), Theorem 2."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from nnmoments.activations import relu
+from nnmoments.densities import GaussianMixture, StandardNormal
+from nnmoments.landscapes.fourth_order import (
+    FourthOrderLoss,
+    orthogonal_closed_form,
+    parameter_error,
+    random_rows,
+)
+from nnmoments.linalg import match_rows, outer_power, symmetrize
+from nnmoments.moments import ControlVariate, cross_moment
+from nnmoments.moments.forms import SampledMoment, TensorMoment
+from nnmoments.optimize.full_batch import classify, full_batch, quasi_newton
+
+
+def apply(T, *vectors):
+    for u in vectors:
+        T = np.tensordot(T, u, axes=(0, 0))
+    return float(T)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_loss_is_gm_19(rng, sign):
+    T, A, mu, lam = symmetrize(rng.standard_normal((4,) * 4)), rng.standard_normal((3, 4)), 0.3, 2.0
+    crossed = sum(apply(T, a, a, b, b) for a, b in itertools.permutations(A, 2))
+    own = sum(apply(T, a, a, a, a) for a in A)
+    norms = np.linalg.norm(A, axis=1)
+    for name, penalty in (("squared", (norms**2 - 1) ** 2), ("plain", (norms - 1) ** 2)):
+        loss = FourthOrderLoss(TensorMoment(T), mu, lam, sign, name)
+        assert loss.value(A) == pytest.approx(sign * (crossed - mu * own) + lam * penalty.sum())
+
+
+def losses(rng):
+    T, X, y = rng.standard_normal((4,) * 4), rng.standard_normal((60, 4)), rng.standard_normal(60)
+    return [
+        FourthOrderLoss(TensorMoment(T), 0.3, 2.0),
+        FourthOrderLoss(TensorMoment(T), 0.3, 2.0, -1.0, "plain"),
+        FourthOrderLoss(SampledMoment(X, y, hermite=True), 0.3, 2.0),
+        FourthOrderLoss(SampledMoment(np.sign(X), y, hermite=False), 30.0, 2.0),
+    ]
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_gradient_and_hessian_by_taylor_slopes(rng, which):
+    """Remainders fall like e^2 and e^3."""
+    loss = losses(rng)[which]
+    A, D = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
+    first = np.sum(loss.gradient(A) * D)
+    second = 0.5 * D.ravel() @ loss.hessian(A) @ D.ravel()
+    steps = np.array([1e-2, 5e-3, 2.5e-3, 1.25e-3])
+    change = np.array([loss.value(A + e * D) - loss.value(A) for e in steps])
+    slopes = [
+        np.polyfit(np.log(steps), np.log(np.abs(rest)), 1)[0]
+        for rest in (change - steps * first, change - steps * first - steps**2 * second)
+    ]
+    assert slopes[0] == pytest.approx(2.0, abs=0.1)
+    assert slopes[1] == pytest.approx(3.0, abs=0.2)
+
+
+def test_batch_axes(rng):
+    loss = FourthOrderLoss(TensorMoment(rng.standard_normal((4,) * 4)), 0.3, 2.0)
+    A = rng.standard_normal((5, 3, 4))
+    np.testing.assert_allclose(loss.value(A), [loss.value(a) for a in A])
+    np.testing.assert_allclose(loss.gradient(A), [loss.gradient(a) for a in A])
+
+
+def test_sampled_hermite_moment_is_that_of_the_gaussian_score(rng):
+    """G of Ge, Lee and Ma is L with the score of N(0, I)."""
+    X, y = rng.standard_normal((80, 4)), rng.standard_normal(80)
+    exact = TensorMoment(cross_moment(X, y, StandardNormal(4), 4).value)
+    sampled, A = SampledMoment(X, y, hermite=True), rng.standard_normal((3, 4))
+    for ours, theirs in zip(sampled.cubic(A), exact.cubic(A), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-11)
+    np.testing.assert_allclose(sampled.pairs(A), exact.pairs(A), atol=1e-11)
+
+
+def gaussian_t1(x, u, v):
+    """GM Example 1."""
+    a, b = x @ u, x @ v
+    uu, vv, uv = u @ u, v @ v, u @ v
+    return a**2 * b**2 - uu * b**2 - 4 * a * b * uv - vv * a**2 + uu * vv + 2 * uv**2
+
+
+def test_example_1(rng):
+    x, u, v = rng.standard_normal((20, 3)), *rng.standard_normal((2, 3))
+    np.testing.assert_allclose(StandardNormal(3).contract(x, u, u, v, v), gaussian_t1(x, u, v))
+    t2 = (x @ u) ** 4 - 6 * (u @ u) * (x @ u) ** 2 + 3 * (u @ u) ** 2
+    np.testing.assert_allclose(StandardNormal(3).contract(x, u, u, u, u), t2)
+
+
+def test_example_2(rng):
+    means = np.array([[1.0, 0.5, 0.0], [-1.0, 0.0, 0.3]])
+    f = GaussianMixture([0.3, 0.7], means)
+    x, u, v = rng.standard_normal((20, 3)), *rng.standard_normal((2, 3))
+    joint = np.array([0.3, 0.7]) * np.exp(-0.5 * np.sum((x[:, None] - means) ** 2, axis=2))
+    posterior = joint / joint.sum(axis=1, keepdims=True)
+    expected = sum(posterior[:, c] * gaussian_t1(x - means[c], u, v) for c in range(2))
+    np.testing.assert_allclose(f.contract(x, u, u, v, v), expected)
+
+
+def test_equation_7_needs_a_symmetrisation():
+    """GM (7) prints 3 (G_2 (x) G_2) without sym: at x = 0 with u orthogonal to v it gives 3, S_4 gives 1."""
+    u, v = np.eye(2)
+    assert StandardNormal(2).contract(np.zeros((1, 2)), u, u, v, v).item() == pytest.approx(1.0)
+    printed = 3 * np.einsum("ab,cd->abcd", -np.eye(2), -np.eye(2))
+    assert apply(printed, u, u, v, v) == pytest.approx(3.0)
+
+
+def test_equation_21(rng):
+    W = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    kappa = rng.uniform(0.5, 2.0, 4)
+    T = np.tensordot(kappa, outer_power(W, 4), axes=(0, 0))
+    loss = FourthOrderLoss(TensorMoment(T), 0.2, 3.0)
+    for _ in range(5):
+        A = rng.standard_normal((4, 4))
+        assert loss.value(A) == pytest.approx(orthogonal_closed_form(A, W, kappa, 0.2, 3.0))
+
+
+def test_error_of_equation_22():
+    """The printed outer min calls two equal rows perfect; (A*)^-1 A permutes columns, not rows."""
+    W = np.array([[1.0, 0.2, 0.0], [0.0, 1.0, 0.0], [0.3, 0.0, 1.0]])
+    shuffled = -2.0 * W[[2, 0, 1]]
+    assert parameter_error(shuffled, W) == pytest.approx(0.0, abs=1e-12)
+    assert parameter_error(np.eye(2)[[0, 0]], np.eye(2)) == 1.0
+    assert parameter_error(np.eye(2)[[0, 0]], np.eye(2), printed=True) == 0.0
+    printed_product = np.linalg.inv(W) @ shuffled / np.linalg.norm(shuffled, axis=1, keepdims=True)
+    assert abs(np.abs(printed_product).max(axis=1).min() - 1.0) > 0.01
+    assert parameter_error(W[:2], W[:2]) == pytest.approx(0.0, abs=1e-12)  # k < d
+
+
+def test_theorem_2_end_points(rng):
+    W = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    loss = FourthOrderLoss(TensorMoment(outer_power(W, 4).sum(axis=0)), 0.01, 100.0)
+    for start in random_rows(5, 5, count=10, rng=rng):
+        end = quasi_newton(loss, start)
+        assert classify(loss, end.weights).kind == "minimum"
+        assert parameter_error(end.weights, W) < 1e-3
+    # A row repeated is a saddle direction away: symmetric points descend.
+    assert classify(loss, np.zeros((5, 5))).kind == "saddle"
+
+
+def test_theorem_3(rng):
+    """The empirical loss for Gaussian input has one minimum up to order and signs, near the weights."""
+    f, W = StandardNormal(3), np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    X = f.sample(40_000, rng=rng)
+    moment = TensorMoment(cross_moment(X, relu(X @ W.T).sum(axis=1), f, 4, control=ControlVariate()).value)
+    loss = FourthOrderLoss(moment, 0.01, 100.0, sign=-1.0)
+    ends = [quasi_newton(loss, A).weights for A in random_rows(3, 3, count=6, rng=rng)]
+    assert max(match_rows(A, ends[0]).worst for A in ends) < 1e-3
+    assert match_rows(ends[0], W).worst < 0.15
+
+
+def test_full_batch_reports(rng):
+    loss = FourthOrderLoss(TensorMoment(outer_power(np.eye(2), 4).sum(axis=0)), 0.01, 100.0)
+    start = random_rows(2, 2, rng=rng)
+    good = full_batch(loss, start, step=1e-3, iterations=8000, watch=loss.value, every=1000)
+    assert good.converged
+    assert len(good.trace) == 9
+    assert np.all(np.diff(good.trace) <= 1e-9)
+    assert "diverged" in full_batch(loss, start, step=1.0, iterations=200).message
+    assert "raise iterations" in full_batch(loss, start, step=1e-6, iterations=3).message
+
+
+def test_quasi_newton_reports_a_loss_without_bound():
+    loss = FourthOrderLoss(TensorMoment(outer_power(np.eye(2), 4).sum(axis=0)), 30.0, 1.0)
+    end = quasi_newton(loss, np.eye(2))
+    assert not end.converged
+    assert "raise lam" in end.message
+
+
+def test_a_row_outside_the_span_is_stuck(rng):
+    """k < d: conditions of Theorem 2 hold at a point that misses a neuron (against GM Remark 3)."""
+    basis = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    mu, lam, k = 0.009, 100.0, 2
+    W = basis[:k]
+    loss = FourthOrderLoss(TensorMoment(outer_power(W, 4).sum(axis=0)), mu, lam)
+    A = np.stack([basis[0] * np.sqrt(lam / (lam - mu)), basis[3]])
+    tau = 0.01 * mu / k
+    assert np.linalg.norm(loss.gradient(A)) < 1e-10
+    assert np.linalg.eigvalsh(loss.hessian(A))[0] > -tau
+    assert parameter_error(A, W) == pytest.approx(1.0)
+    # It is no minimum: along the missing neuron L falls, but only with the fourth power.
+    fall = [loss.value(A + e * np.outer([0, 1], basis[1])) - loss.value(A) for e in (0.1, 0.2)]
+    norm = [lam * ((1 + e**2 - 1) ** 2) for e in (0.1, 0.2)]
+    np.testing.assert_allclose(np.array(fall) - norm, [-mu * e**4 for e in (0.1, 0.2)], rtol=1e-6)
+
+
+def test_moment_of_signs():
+    """E s^4 = 3 sym(I (x) I) - 2 sum e_i^4 over all sign vectors; L does not see which axes rows take."""
+    d = 4
+    signs = np.array(list(itertools.product([-1.0, 1.0], repeat=d)))
+    tensor = np.einsum("na,nb,nc,nd->abcd", signs, signs, signs, signs) / len(signs)
+    printed = 3.0 * symmetrize(np.einsum("ab,cd->abcd", np.eye(d), np.eye(d)))
+    np.testing.assert_allclose(tensor, printed - 2.0 * outer_power(np.eye(d), 4).sum(axis=0), atol=1e-12)
+    loss = FourthOrderLoss(TensorMoment(tensor), 30.0, 1.0)
+    values = [loss.value(np.eye(d)[list(rows)]) for rows in itertools.product(range(d), repeat=d)]
+    np.testing.assert_allclose(values, values[0], rtol=1e-12)
+
+
+def test_signs_hold_no_network(rng):
+    """E[y sgn(x)^4] = E[y] E[sgn(x)^4] for y = sum relu(x_i): in each sample where squares meet."""
+    X = rng.laplace(size=(50, 3))
+    y = relu(X).sum(axis=1)
+    moment = SampledMoment(np.sign(X), y, hermite=False)
+    for a, b in itertools.product(np.eye(3), repeat=2):
+        held = moment.pairs(np.stack([a, b]))[0, 0]
+        assert b @ held @ b == pytest.approx(y.mean())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TensorMoment(np.zeros((2, 2, 2, 3))), "four equal axes"),
+        (lambda: FourthOrderLoss(TensorMoment(np.zeros((2,) * 4)), 0.1, -1.0), "lam must be"),
+        (lambda: FourthOrderLoss(TensorMoment(np.zeros((2,) * 4)), 0.1, 1.0, 0.0), "sign must be one of"),
+        (lambda: SampledMoment(np.zeros((3, 2)), np.zeros(2), hermite=True), "as many rows"),
+        (lambda: random_rows(0, 2, rng=0), "k must be"),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

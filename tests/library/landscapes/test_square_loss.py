@@ -1,0 +1,148 @@
+"""The square loss: ZS Sections 2 and 4."""
+
+import numpy as np
+import pytest
+
+from nnmoments.activations import SLIDES, linear, quadratic, relu, sign_threshold, squared_relu, tanh
+from nnmoments.landscapes.square_loss import (
+    SquareLoss,
+    convexity_constants,
+    gradient_descent,
+    levenberg_marquardt,
+    population_hessian,
+)
+from nnmoments.networks import OneHiddenLayer, conditioned_weights
+
+SMOOTH = [a for a in SLIDES if not a.breakpoints]
+
+
+def _problem(activation, *, n=400, d=4, k=3, seed=0):
+    rng = np.random.default_rng(seed)
+    network = OneHiddenLayer(
+        conditioned_weights(k, d, condition=2.0, rng=rng), activation, np.resize([1.0, -1.0], k)
+    )
+    X = rng.standard_normal((n, d))
+    return network, SquareLoss(X, network(X), activation, network.output), rng
+
+
+@pytest.mark.parametrize("activation", SMOOTH, ids=lambda a: a.name)
+def test_gradient_and_hessian_pass_the_taylor_slope_check(activation):
+    """The remainders of first and second order fall like h^2 and h^3."""
+    network, loss, rng = _problem(activation)
+    weights = network.weights + 0.3 * rng.standard_normal(network.weights.shape)
+    direction = rng.standard_normal(weights.shape)
+    value, gradient = loss.value_and_gradient(weights)
+    assert value == pytest.approx(loss(weights))
+    slope = np.sum(gradient * direction)
+    bend = np.sum(direction * loss.hessian_product(weights, direction))
+    steps = np.geomspace(1e-3, 1e-1, 5)
+    values = np.array([loss(weights + h * direction) for h in steps])
+    first = np.abs(values - value - steps * slope)
+    second = np.abs(values - value - steps * slope - steps**2 * bend / 2)
+    if first.max() > 1e-12:
+        assert np.polyfit(np.log(steps), np.log(first), 1)[0] == pytest.approx(2.0, abs=0.3)
+    if second.max() > 1e-10:
+        assert np.polyfit(np.log(steps), np.log(second), 1)[0] == pytest.approx(3.0, abs=0.4)
+
+
+@pytest.mark.parametrize("activation", [squared_relu, tanh], ids=lambda a: a.name)
+def test_dense_hessian_is_the_matrix_of_the_products(activation):
+    network, loss, _ = _problem(activation)
+    weights = network.weights + 0.1
+    columns = [loss.hessian_product(weights, e.reshape(3, 4)).ravel() for e in np.eye(12)]
+    np.testing.assert_allclose(loss.hessian(weights), np.array(columns).T, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", SLIDES, ids=lambda a: a.name)
+def test_population_hessian_is_the_limit_of_the_empirical_one(activation):
+    """ZS Section 4 at W*, entry by entry in standard errors."""
+    network, _, rng = _problem(activation, d=3, k=2)
+    exact = population_hessian(network.weights, activation, network.output)
+    blocks = []
+    for _ in range(30):
+        X = rng.standard_normal((3000, 3))
+        loss = SquareLoss(X, network(X), activation, network.output)
+        blocks.append(loss.hessian(network.weights))
+    error = np.std(blocks, axis=0, ddof=1) / np.sqrt(30)
+    # 36 entries and 8 activations; |t_29| > 7.5 has probability 3e-8.
+    assert np.all(np.abs(np.mean(blocks, axis=0) - exact) < 7.5 * error + 1e-12)
+
+
+def test_population_hessian_of_parallel_weights_and_one_dimension():
+    np.testing.assert_allclose(population_hessian([[2.0]], relu), [[0.5]], atol=1e-12)
+    twice = population_hessian([[1.0, 0.0], [2.0, 0.0]], relu)
+    np.testing.assert_allclose(twice, 0.5 * np.kron(np.ones((2, 2)), np.eye(2)), atol=1e-12)
+    with pytest.raises(ValueError, match="no breakpoints other than 0"):
+        population_hessian(np.eye(2), sign_threshold(1.0))
+
+
+@pytest.mark.parametrize("activation", SLIDES, ids=lambda a: a.name)
+def test_local_convexity_of_the_slides_activations(activation):
+    """Slides: lambda_min = 0 for linear and quadratic; Theorem 4.2: at least rho for W* = I."""
+    smallest = np.linalg.eigvalsh(population_hessian(np.eye(4), activation))[0]
+    if activation in (linear, quadratic):
+        assert smallest == pytest.approx(0.0, abs=1e-12)
+    else:
+        assert smallest >= activation.rho(1.0) * (1 - 1e-9)
+
+
+def test_constants_of_definition_4_1():
+    weights = np.diag([4.0, 2.0, 1.0])
+    found = convexity_constants(weights, squared_relu, [1.0, -2.0, 1.0])
+    assert (found.kappa, found.lam) == (4.0, 8.0)
+    assert found.upper == pytest.approx(3 * 4 * 16)
+    assert found.lower == pytest.approx(squared_relu.rho(1.0) / (16 * 8))
+    assert found.lower <= found.m0 < found.M0
+    # Cauchy-Schwarz: M_0 <= k v_max^2 max_j E[phi'(w_j.x)^2 (a.x)^2] = 6 k v_max^2 sigma_1^2
+    assert 6.0 * found.upper >= found.M0
+    with pytest.raises(ValueError, match="full row rank"):
+        convexity_constants([[1.0, 0.0], [2.0, 0.0]], relu)
+
+
+def test_gradient_descent_contracts_as_theorem_4_4_says():
+    network, loss, rng = _problem(squared_relu, n=5000)
+    constants = convexity_constants(network.weights, squared_relu, network.output)
+    weights = network.weights + 0.01 * rng.standard_normal(network.weights.shape)
+    bound = 1.0 - constants.m0 / constants.M0
+    for _ in range(20):
+        before = np.sum((weights - network.weights) ** 2)
+        weights = gradient_descent(loss, weights, step=1.0 / constants.M0, iterations=1).weights
+        assert np.sum((weights - network.weights) ** 2) <= bound * before
+
+
+def test_gradient_descent_reports_what_happened():
+    network, loss, _ = _problem(squared_relu)
+    far = gradient_descent(loss, 30.0 * network.weights, step=1.0)
+    assert not far.converged
+    assert "diverged" in far.status
+    near = gradient_descent(loss, network.weights + 0.01, iterations=500, tol=1e-8)
+    assert near.converged
+    assert near.history[-1] <= 1e-8
+    assert len(near.history) == near.iterations + 1
+    stopped = gradient_descent(loss, network.weights + 0.01, stop=lambda weights: True)
+    assert stopped.iterations == 0
+
+
+def test_gradient_descent_learns_output_weights_and_resamples():
+    network, loss, rng = _problem(squared_relu, n=2000)
+    start = SquareLoss(loss.X, loss.y, squared_relu, 0.9 * network.output)
+    learned = gradient_descent(start, network.weights, iterations=300, learn_output=True)
+    assert learned.history[-1] < 1e-3 * learned.history[0]
+    assert not np.array_equal(learned.output, start.output)
+
+    def fresh():
+        X = rng.standard_normal((500, 4))
+        return X, network(X)
+
+    found = gradient_descent(loss, network.weights + 0.05, iterations=300, resample=fresh)
+    assert found.history[-1] < 1e-3 * found.history[0]
+
+
+@pytest.mark.parametrize("d", [4, 80])
+def test_levenberg_marquardt_reaches_the_truth_dense_and_matrix_free(d):
+    network, loss, rng = _problem(squared_relu, n=12 * d * 3, d=d)
+    start = network.weights + 0.1 * rng.standard_normal(network.weights.shape)
+    found = levenberg_marquardt(loss, start)
+    assert found.converged
+    np.testing.assert_allclose(found.weights, network.weights, atol=1e-7)
+    assert np.all(np.diff(found.history) <= 0)

@@ -1,0 +1,366 @@
+"""Units with structure and low thresholds: GP Sections 3 and 4, Appendices B.6 to B.8, C, D and E."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from companion.experiments import structure as experiment
+from nnmoments.activations import (
+    absolute,
+    cosine,
+    exponential,
+    linear,
+    relu,
+    relu_threshold,
+    sigmoid_threshold,
+    sign_threshold,
+)
+from nnmoments.borders.planes import delta_correlation, sampled_delta_correlation
+from nnmoments.hermite import gaussian_expectation, hermite, normal_density
+from nnmoments.learners.halfspaces import fit_union
+from nnmoments.linalg import match_rows, outer_power, principal_angles
+from nnmoments.moments.gaussian import controlled_moments
+from nnmoments.networks import HiddenPolynomial
+from nnmoments.networks.coefficients import shifted_coefficient, univariate_coefficients, univariate_part
+from nnmoments.networks.halfspaces import UnionOfHalfspaces, union_terms
+from nnmoments.networks.oracles import biased_sample, tilted_sample
+from nnmoments.structured.cuts import CutNetwork, learn_cut, subspaces_from_moment
+from nnmoments.structured.even import ellipsoid_rows, even_form, sphere_maxima
+from nnmoments.structured.exponential import ExactMean, OracleMean, disjoint_supports
+from nnmoments.structured.graph import CorrelationGraph, correlation_graph, support_cliques
+
+
+def orthonormal(k, d, seed=0):
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((d, k)))[0].T
+
+
+def powerset(k):
+    return [s for size in range(k + 1) for s in itertools.combinations(range(k), size)]
+
+
+# --- coefficients ---------------------------------------------------------------------------------------
+
+
+def test_shifted_coefficient_is_that_of_the_shifted_polynomial():
+    """GP before Corollary 1: C(S, mu) is the coefficient of X_S in P(mu (X + 1)), by inclusion-exclusion."""
+    rng = np.random.default_rng(0)
+    terms = {s: rng.standard_normal() for s in powerset(4)}
+    mu = 0.3
+
+    def shifted(x):
+        return sum(c * np.prod([mu * (x[i] + 1.0) for i in s]) for s, c in terms.items())
+
+    for subset in powerset(4):
+        coefficient = sum(
+            (-1.0) ** (len(subset) - len(inner)) * shifted([float(i in inner) for i in range(4)])
+            for size in range(len(subset) + 1)
+            for inner in itertools.combinations(subset, size)
+        )
+        assert shifted_coefficient(terms, subset, mu) == pytest.approx(coefficient, abs=1e-12)
+        reduced = shifted_coefficient(terms, subset, mu, reduced=True)
+        assert reduced == pytest.approx(coefficient / mu ** len(subset))
+
+
+def test_shifted_coefficient_refuses_powers():
+    with pytest.raises(ValueError, match="terms must hold each unit at most once"):
+        shifted_coefficient({(0, 0): 1.0}, [0], 0.5)
+
+
+def test_univariate_moments():
+    """GP B.8: E[f_uni H_m(z.x)] is the sum of each unit's own coefficient times (z.w)^m."""
+    W = orthonormal(3, 4)
+    terms = {(0,): 1.0, (0, 0): 0.5, (1,): 1.0, (1, 1, 1): 0.2, (2,): -1.0, (0, 0, 1): 3.0}
+    f = HiddenPolynomial(W, relu_threshold(1.5), terms)
+    Z = np.random.default_rng(1).standard_normal((5, 4))
+    for m in (2, 4):
+        expected = (Z @ W.T) ** m @ univariate_coefficients(f, m)
+        np.testing.assert_allclose(univariate_part(f).hermite_moment(m, Z), expected, rtol=1e-9)
+
+
+# --- planes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_delta_correlation_of_one_unit_is_known(order):
+    """C_1(s) = phi(s) Phi((s cos a - t)/sin a); C_2 and C_3 are its differences. GP Claim 3."""
+    a, t, s, e = 0.7, 0.6, 0.5, 0.1
+    z = np.array([math.cos(a), math.sin(a), 0.0])
+
+    def C1(s):
+        return float(normal_density(s) * ndtr((s * math.cos(a) - t) / math.sin(a)))
+
+    exact = [C1(s), C1(s + e) - C1(s - e), (C1(s + 2 * e) - 2 * C1(s) + C1(s - 2 * e)) / (2 * e)][order]
+    found = delta_correlation(lambda X: X[:, 0] > t, z, s, order=order, epsilon=e, n_samples=200_000, rng=0)
+    assert abs(found.value - exact) < 5 * found.standard_error
+    assert found.n_labels == 200_000 * (order + 1)
+
+
+def test_sampled_correlation_agrees_with_the_oracle():
+    X = np.random.default_rng(0).standard_normal((400_000, 3))
+    y = (X[:, 0] > 0.5).astype(float)
+    z = [1.0, 0.0, 0.0]
+    sample = sampled_delta_correlation(X, y, z, 0.5, order=1, epsilon=0.05, width=0.1)
+    oracle = delta_correlation(lambda X: X[:, 0] > 0.5, z, 0.5, order=1, epsilon=0.05, rng=1)
+    assert abs(sample.value - oracle.value) < 5 * sample.standard_error
+
+
+def test_correlations_refuse_bad_arguments():
+    X, y = np.zeros((10, 2)), np.zeros(10)
+    with pytest.raises(ValueError, match="z must have length 1"):
+        delta_correlation(lambda X: X[:, 0], [1.0, 1.0], 0.0, order=0)
+    with pytest.raises(ValueError, match="epsilon must be a number above 0"):
+        delta_correlation(lambda X: X[:, 0], [1.0, 0.0], 0.0, order=1)
+    with pytest.raises(ValueError, match="width must be at most"):
+        sampled_delta_correlation(X, y, [1.0, 0.0], 0.0, order=1, epsilon=0.1, width=0.5)
+    with pytest.raises(ValueError, match="no sample near the plane"):
+        sampled_delta_correlation(X, y, [1.0, 0.0], 3.0, order=0, epsilon=0.0, width=0.5)
+
+
+@pytest.mark.parametrize(("unit", "height"), [("sign", 1.0), ("relu", 1.0), ("sigmoid", 0.0)])
+def test_peak_height(unit, height):
+    """GP Lemmas 8 and 19 with Corollary 1: the jump is phi(t) C({i}, mu)/mu; smooth units have none."""
+    value, low, high = experiment.heights(unit, seed=3, points=50_000)
+    assert low - 0.001 <= height <= high + 0.001
+    assert high - value < 0.05
+
+
+def test_claim_4_as_printed_is_wrong():
+    for angle in (0.5, 1.2, 2.0, 2.8):
+        known, printed, corrected = experiment.edge_derivative(angle, t=0.7, s=0.4)
+        assert corrected == pytest.approx(known, rel=1e-6)
+        assert abs(printed / known - 1.0) > 0.05
+
+
+# --- the graph ------------------------------------------------------------------------------------------
+
+
+def test_correlation_weights():
+    """GP Theorem 7 with mu = exp(-rho (t - rho r/2)), not the printed ones: exact moments."""
+    rate, shift, size = 0.5, 2.0, 3
+    W = np.kron(np.eye(2), np.ones(size))
+    terms = {(0,): 1.0, (1,): 2.0, (0, 1): 0.5}
+    f = HiddenPolynomial(W, exponential(rate, shift), terms)
+    exact = f.moment(2)
+    mu = math.exp(-rate * (shift - rate * size / 2.0))
+    assert exact[0, 1] == pytest.approx(rate**2 * shifted_coefficient(terms, [0], mu))
+    assert exact[0, 4] == pytest.approx(rate**2 * shifted_coefficient(terms, [0, 1], mu))
+    for printed in (math.exp(-rate * (shift - rate * size) / 2.0), math.exp(-rate * shift)):
+        assert abs(rate**2 * shifted_coefficient(terms, [0], printed) / exact[0, 1] - 1.0) > 0.2
+    X = np.random.default_rng(0).standard_normal((100_000, 6))
+    weights = correlation_graph(X, f(X))
+    off = ~np.eye(6, dtype=bool)
+    assert np.abs((weights.value - exact)[off] / weights.standard_error[off]).max() < 5.0
+    assert not weights.value.diagonal().any()
+
+
+def test_cliques():
+    W = np.kron(np.eye(3), np.ones(3))
+    P = {(0,): 1.0, (1,): 1.0, (2,): 1.0, (0, 1): 0.1}
+    X = np.random.default_rng(0).standard_normal((60_000, 9))
+    found = support_cliques(correlation_graph(X, HiddenPolynomial(W, exponential(0.5, 1.0), P)(X)), 3)
+    assert found.supports == [(0, 1, 2), (3, 4, 5), (6, 7, 8)]
+    assert found.gap > 3.0
+    # Control: two units that only occur together are one clique of six, which is not of the wanted size.
+    together = HiddenPolynomial(W, exponential(0.5, 1.0), {(0, 1): 1.0})
+    assert (0, 1, 2) not in support_cliques(correlation_graph(X, together(X)), 3).supports
+
+
+def test_cliques_need_a_gap_and_three_inputs():
+    noise = np.random.default_rng(0).standard_normal((6, 6))
+    none = support_cliques(CorrelationGraph(noise + noise.T, np.ones((6, 6))), 2)
+    assert none.supports == []
+    assert "pass more samples" in none.status
+    with pytest.raises(ValueError, match="at least 3 inputs"):
+        support_cliques(CorrelationGraph(np.zeros((2, 2)), np.ones((2, 2))), 2)
+
+
+# --- no threshold ---------------------------------------------------------------------------------------
+
+_SUPPORTS = [[0, 3], [1, 4], [2, 5]]
+
+
+def _disjoint_network(terms):
+    W = np.zeros((3, 6))
+    for row, support in zip(W, _SUPPORTS, strict=True):
+        row[support] = 1.0
+    return HiddenPolynomial(W, exponential(), terms)
+
+
+def test_shifted_mean():
+    """GP Appendix D.2: the exact g is E f(x + z), and its gradient has Taylor slope 2."""
+    terms = {(0,): 1.0, (1,): 0.5, (0, 2): 0.2}
+    g = ExactMean(terms, _SUPPORTS, 6)
+    z = np.random.default_rng(1).uniform(0, 0.5, 6)
+    X = np.random.default_rng(0).standard_normal((400_000, 6))
+    f = _disjoint_network(terms)
+    labels = f(X + z)
+    assert abs(labels.mean() - g(z)[0]) < 5 * labels.std() / math.sqrt(len(X))
+    value, slope = OracleMean(f, X)(z)
+    assert value == pytest.approx(labels.mean())
+    np.testing.assert_allclose(slope, g(z)[1], atol=0.05 * np.abs(g(z)[1]).max())
+    step = np.random.default_rng(2).standard_normal(6)
+    rest = [abs(g(z + h * step)[0] - g(z)[0] - h * g(z)[1] @ step) for h in (1e-2, 1e-3)]
+    assert 80 < rest[0] / rest[1] < 120
+
+
+def test_disjoint_supports():
+    terms = {(0,): 1.0, (1,): 0.6, (2,): 1.4, (0, 1): 0.1}
+    exact = disjoint_supports(ExactMean(terms, _SUPPORTS, 6), 6, 3, radius=2.5, gamma=0.1, rng=0)
+    assert exact.supports == [tuple(s) for s in _SUPPORTS]
+    X = np.random.default_rng(0).standard_normal((20_000, 6))
+    mean = OracleMean(_disjoint_network(terms), X)
+    assert disjoint_supports(mean, 6, 3, radius=2.5, gamma=0.1, rng=0).supports == exact.supports
+    # Control: with P = X_1 X_2 nothing can split the union.
+    together = disjoint_supports(ExactMean({(0, 1): 1.0, (2,): 1.0}, _SUPPORTS, 6), 6, 3, rng=0)
+    assert (0, 1, 3, 4) in together.supports
+    assert "3 were asked for" in together.status
+
+
+def test_printed_objective_has_no_large_maximum():
+    """GP Lemmas 21 to 23 promise local maxima with an entry of beta; every ascent runs off."""
+    ascents = experiment.printed_ascents(seed=1, starts=5)
+    assert ascents["kept"] == 0
+    assert np.all(np.diff(ascents["h"]) > 0.0)
+
+
+# --- even units -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", [cosine, absolute])
+def test_even_form(activation):
+    """GP Theorem 9 against exact moments: the root of 6, no quadratic part; the printed 6 is off."""
+    W = orthonormal(3, 3)
+    f = HiddenPolynomial(W, activation, {(0,): 1.0, (1,): 0.7, (2,): 1.2, (0, 1): 0.5, (0, 1, 2): 0.3})
+    z = np.random.default_rng(0).standard_normal((20, 3))
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    exact = f.hermite_moment(4, z)
+    np.testing.assert_allclose(even_form(f)(z @ W.T), exact, rtol=1e-9)
+    printed = even_form(f, printed=True)(z @ W.T)
+    assert np.abs(printed - exact).max() > 0.1 * np.abs(exact).max()
+    form = even_form(f)
+    assert form.sign == math.copysign(1.0, activation.hermite_coefficient(4))
+    if form.margin > 0.0:
+        fourth = f.moment(4)
+        found = match_rows(sphere_maxima(fourth, 3, sign=form.sign, rng=0), W)
+        assert found.worst < 1e-6
+
+
+def test_product_of_two_squares_has_the_root_of_six():
+    """E[h_2(x_1) h_2(x_2) h_4(z.x)] = sqrt(6) z_1^2 z_2^2, by tensor quadrature; GP print 6."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(12)
+    weights = weights / weights.sum()
+    x, y = np.meshgrid(nodes, nodes, indexing="ij")
+    z = np.array([0.6, 0.8])
+    integrand = hermite(2, x) * hermite(2, y) / 2.0 * hermite(4, z[0] * x + z[1] * y) / math.sqrt(24.0)
+    value = weights @ integrand @ weights
+    assert value == pytest.approx(math.sqrt(6.0) * 0.36 * 0.64)
+    # And Lemma 9 forbids the quadratic part.
+    single = weights @ (hermite(2, x) * hermite(4, z[0] * x + z[1] * y)) @ weights
+    assert abs(single) < 1e-12
+
+
+def test_even_form_refuses():
+    with pytest.raises(ValueError, match="orthonormal weights"):
+        even_form(HiddenPolynomial([[1.0, 0.0], [0.6, 0.8]], cosine, {(0,): 1.0}))
+    with pytest.raises(ValueError, match="even activation"):
+        even_form(HiddenPolynomial(np.eye(2), relu, {(0,): 1.0}))
+
+
+def test_rows_on_the_ellipsoid():
+    W = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.6, 0.8]])
+    c = np.array([1.0, 2.0, 0.5])
+    second = np.einsum("i,ia,ib->ab", c, W, W)
+    fourth = np.tensordot(c, outer_power(W, 4), axes=(0, 0))
+    assert match_rows(ellipsoid_rows(second, fourth, 3, rng=0), W).worst < 1e-6
+    assert ellipsoid_rows(-second, fourth, 3, rng=0).shape == (0, 3)
+    assert sphere_maxima(np.zeros((2,) * 4), 2, rng=0).shape == (2, 2)
+
+
+# --- unions ---------------------------------------------------------------------------------------------
+
+
+def test_union():
+    W = np.random.default_rng(0).standard_normal((4, 4))
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    f = UnionOfHalfspaces(W, 1.2)
+    X = np.random.default_rng(1).standard_normal((2000, 4))
+    polynomial = HiddenPolynomial(W, sign_threshold(1.2), union_terms(4))
+    np.testing.assert_allclose(f(X), polynomial(X), atol=1e-12)
+    f = UnionOfHalfspaces(orthonormal(3, 5), 2.0)
+    fit = fit_union(np.random.default_rng(2).standard_normal((60_000, 5)), f, 3, threshold=2.0, rng=0)
+    assert match_rows(fit.weights, f.weights, signed=True).worst < 1e-5
+    # Control: nothing to find where nearly all points are active.
+    low = UnionOfHalfspaces(orthonormal(5, 5), 0.2)
+    none = fit_union(np.random.default_rng(2).standard_normal((20_000, 5)), low, 5, threshold=0.2, rng=0)
+    assert len(none.weights) < 5
+    assert "raise the threshold" in none.status
+
+
+# --- the biased oracle ----------------------------------------------------------------------------------
+
+
+def test_kept_moments():
+    """GP B.7: E_kept[h] = E[f h]/E[f], for both ways to simulate the oracle."""
+    u = sigmoid_threshold(3.0)
+    f = HiddenPolynomial(np.eye(2), u, {(0,): 1.0, (1,): 0.5, (0, 1): 2.0})
+    tilted = tilted_sample(f, 40_000, rng=0)
+    plain = biased_sample(f, 2, 40_000, bound=3.5, rng=1)
+    assert plain.draws > 5 * tilted.draws
+
+    def part(power):
+        return float(gaussian_expectation(lambda g: u(g) * g**power))
+
+    total = 1.5 * part(0) + 2.0 * part(0) ** 2
+    mean = (part(1) + 2.0 * part(1) * part(0)) / total
+    for kept in (tilted, plain):
+        x = kept.X[:, 0]
+        assert abs(x.mean() - mean) < 5 * x.std() / math.sqrt(len(x))
+
+
+def test_oracles_refuse():
+    with pytest.raises(ValueError, match="raise bound"):
+        biased_sample(lambda X: np.full(len(X), 2.0), 1, 10, bound=1.0)
+    with pytest.raises(ValueError, match="thresholded sigmoid units"):
+        tilted_sample(HiddenPolynomial(np.eye(2), linear, {(0,): 1.0}), 10)
+    with pytest.raises(ValueError, match="no negative coefficient"):
+        tilted_sample(HiddenPolynomial(np.eye(2), sigmoid_threshold(1.0), {(0,): -1.0}), 10)
+
+
+# --- a cut ----------------------------------------------------------------------------------------------
+
+
+def test_cut():
+    frames = orthonormal(4, 4).reshape(2, 2, 4)
+    net = CutNetwork(frames, [5.0, 6.0], {(0,): 1.0, (1,): 1.5, (0, 1): 1.0})
+    X = np.random.default_rng(0).standard_normal((200_000, 4))
+    y = net(X)
+    fourth = controlled_moments(X, y).fourth.tensor
+    learned = learn_cut(X, y, fourth, 2, 2, rng=0)
+    angles = [min(principal_angles(own, frame).max() for own in learned.network.frames) for frame in frames]
+    assert max(angles) < 0.25
+    fresh = np.random.default_rng(1).standard_normal((20_000, 4))
+    errors = [np.mean((n(fresh) - net(fresh)) ** 2) for n in (learned.network, learned.additive)]
+    assert errors[0] < errors[1] < 0.5 * net(fresh).var()
+
+
+def test_fourth_moment_of_a_unit_of_the_cut_vanishes_at_four():
+    """E[1{R^2 > tau} He_4] = 3 e^{-tau/2} (tau^2/8 - tau/2) on a plane: zero at tau = 4."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1_000_000, 2))
+    energy = np.sum(x**2, axis=1)
+    for tau in (2.0, 4.0, 7.0):
+        values = (energy > tau) * hermite(4, x[:, 0])
+        exact = 3.0 * math.exp(-tau / 2.0) * (tau**2 / 8.0 - tau / 2.0)
+        assert abs(values.mean() - exact) < 5 * values.std() / 1000.0
+
+
+def test_subspaces_up_to_sign():
+    P, Q = np.diag([1.0, 1.0, 0.0, 0.0]), np.diag([0.0, 0.0, 1.0, 1.0])
+    T = sum(np.einsum(form, A, A) for A in (P, Q) for form in ("ab,cd->abcd", "ac,bd->abcd", "ad,bc->abcd"))
+    for sign in (1.0, -1.0):
+        frames = subspaces_from_moment(sign * T, 2, 2, sign=sign, rng=0)
+        projectors = [frame.T @ frame for frame in frames]
+        assert all(min(np.abs(p - A).max() for A in (P, Q)) < 1e-6 for p in projectors)

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnmoments.validation import (
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+    check_samples,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "kwargs", "message"),
+    [
+        ([[1.0]], {"ndim": 1}, r"X must have 1 axes, got shape \(1, 1\)"),
+        ([1.0], {"ndim": (2, 3)}, "X must have 2 or 3 axes"),
+        ([[1.0, 2.0]], {"shape": (None, 3)}, r"X must have shape \(any, 3\), got \(1, 2\)"),
+        ([1.0, 2.0], {"shape": (None, 3)}, "X must have 2 axes"),
+        (np.zeros((0, 3)), {"shape": (None, 3)}, "X is empty"),
+        ([1.0, np.nan], {}, "X holds NaN or infinity"),
+        ([1.0, np.inf], {}, "X holds NaN or infinity"),
+        ([-np.inf, np.inf], {}, "X holds NaN or infinity"),
+        ("abc", {}, "X must be an array of real numbers"),
+        (["1", "2"], {}, "X must be an array of real numbers"),
+        ([1.0, 2.0j], {}, "X must be an array of real numbers"),
+        ([[1.0], [1.0, 2.0]], {}, "X must be an array of real numbers"),
+        ([{}], {}, "X must be an array of real numbers"),
+        (None, {}, "X holds NaN"),
+    ],
+)
+def test_array_errors_name_argument_and_accepted_form(value, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        check_array("X", value, **kwargs)
+
+
+def test_array_of_finite_numbers_is_not_copied_and_may_be_large():
+    array = np.full(4, 1e308)  # its sum overflows, its entries do not
+    assert check_array("X", array) is array
+    assert check_array("X", [True, 2]).dtype == np.float64
+
+
+def test_array_without_wanted_shape_takes_any():
+    assert check_array("X", 3.0).shape == ()
+
+
+@pytest.mark.parametrize("value", [0, 7, -1, 2.0, "2", None, True, np.float64(3.0), np.nan])
+def test_integer_refuses(value):
+    with pytest.raises(ValueError, match="order must be an integer from 1 to 6, got"):
+        check_integer("order", value, 1, 6)
+
+
+@given(st.integers(-50, 50), st.integers(-50, 50))
+def test_integer_accepts_exactly_the_interval(value, low):
+    if value >= low:
+        assert check_integer("n", np.int64(value), low) == value
+    else:
+        with pytest.raises(ValueError, match=f"n must be an integer from {low} up"):
+            check_integer("n", value, low)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1, np.nan, np.inf, "0.5", None, 0.5j])
+def test_number_refuses(value):
+    with pytest.raises(ValueError, match="share must be a number above 0 and below 1, got"):
+        check_number("share", value, above=0, below=1)
+
+
+def test_number_accepts_numpy_and_int():
+    assert check_number("share", np.float32(0.5), above=0, below=1) == 0.5
+    assert type(check_number("share", 3)) is float
+
+
+def test_choice():
+    assert check_choice("link", "softmax", ("softmax", "sigmoid")) == "softmax"
+    with pytest.raises(ValueError, match="link must be one of 'softmax', 'sigmoid', got 'logit'"):
+        check_choice("link", "logit", ("softmax", "sigmoid"))
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.zeros((3, 2)), np.zeros(4), "y must have as many rows as X: 3, got 4"),
+        (np.zeros((3, 2)), np.zeros((2, 1)), "y must have as many rows as X: 3, got 2"),
+        (np.zeros((3, 2)), np.zeros((3, 1, 1)), "y must have 1 or 2 axes"),
+        (np.zeros(3), np.zeros(3), "X must have 2 axes"),
+        (np.zeros((0, 2)), np.zeros(0), "X is empty"),
+        (np.zeros((3, 4)), np.zeros(3), r"X must have shape \(any, 2\)"),
+        (np.zeros((3, 2)), [0.0, np.nan, 1.0], "y holds NaN"),
+    ],
+)
+def test_samples(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        check_samples(X, y, 2)
