@@ -33,6 +33,7 @@ __all__ = [
     "cosine",
     "erf",
     "exponential",
+    "get_activation",
     "leaky_relu",
     "linear",
     "quadratic",
@@ -440,6 +441,48 @@ softplus = Activation(
 
 #: The eight activations of the ZS slides, in their order.
 SLIDES = (relu, leaky_relu, squared_relu, sigmoid, tanh, erf, linear, quadratic)
+
+
+_NAMED = {
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "squared_relu": squared_relu,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "erf": erf,
+    "linear": linear,
+    "quadratic": quadratic,
+    "absolute": absolute,
+    "cosine": cosine,
+    "softplus": softplus,
+}
+
+
+def get_activation(activation: str | Activation) -> Activation:
+    """Return the activation of a name, or the activation itself.
+
+    Parameters
+    ----------
+    activation : str or Activation
+        One of the names in this module, such as "relu" or "squared_relu".
+
+    Raises
+    ------
+    ValueError
+        If there is no activation of that name.
+
+    Examples
+    --------
+    >>> get_activation("relu") is relu is get_activation(relu)
+    True
+    """
+    if isinstance(activation, Activation):
+        return activation
+    if not isinstance(activation, str) or activation not in _NAMED:
+        raise ValueError(
+            f"activation must be an Activation or one of {', '.join(map(repr, _NAMED))}, got {activation!r}"
+        )
+    return _NAMED[activation]
 
 
 def relu_threshold(t: float) -> Activation:

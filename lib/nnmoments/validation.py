@@ -16,6 +16,8 @@ __all__ = [
     "check_choice",
     "check_integer",
     "check_number",
+    "check_rng",
+    "check_sample_weight",
     "check_samples",
 ]
 
@@ -52,6 +54,8 @@ def check_array(
     >>> check_array("X", [[1, 2], [3, 4]], shape=(None, 2)).shape
     (2, 2)
     """
+    if np.ma.isMaskedArray(value):
+        raise ValueError(f"{name} must not be a masked array: fill or drop its masked entries first")
     try:
         raw = np.asarray(value)
         if raw.dtype.kind not in "biufO":  # strings and complex numbers would be converted silently
@@ -157,3 +161,55 @@ def check_samples(X: npt.ArrayLike, y: npt.ArrayLike, d: int | None = None) -> t
     if len(y) != len(X):
         raise ValueError(f"y must have as many rows as X: {len(X)}, got {len(y)}")
     return X, y
+
+
+def check_sample_weight(sample_weight: npt.ArrayLike | None, n: int) -> Array | None:
+    """Return weights (n,) that are not negative and not all zero, or None where none are given.
+
+    Examples
+    --------
+    >>> check_sample_weight([1.0, -1.0], 2)
+    Traceback (most recent call last):
+        ...
+    ValueError: sample_weight must not be negative, got -1.0
+    """
+    if sample_weight is None:
+        return None
+    weights = check_array("sample_weight", sample_weight, shape=(n,))
+    if weights.min() < 0.0:
+        raise ValueError(f"sample_weight must not be negative, got {weights.min()}")
+    if not weights.any():
+        raise ValueError("sample_weight must not be zero everywhere")
+    return weights
+
+
+def check_rng(name: str, value: Any) -> np.random.Generator:
+    """Return a generator for a seed, for scikit-learn's random states, or for a generator itself.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : None, int, sequence of int, SeedSequence, BitGenerator, Generator or RandomState
+        A generator or a random state is used, and moved on, as it is.
+
+    Raises
+    ------
+    ValueError
+        If the value is none of these.
+
+    Examples
+    --------
+    >>> check_rng("rng", "today")
+    Traceback (most recent call last):
+        ...
+    ValueError: rng must be None, a seed, a Generator or a RandomState, got 'today'
+    """
+    if isinstance(value, np.random.RandomState):
+        return np.random.default_rng(value._bit_generator)
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be None, a seed, a Generator or a RandomState, got {value!r}"
+        ) from error

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.linalg import khatri_rao, set_partitions
+from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = [
@@ -158,7 +159,7 @@ def squeeze_slots(tensor: Array, vectors: Sequence[int], order: int) -> Array:
     return np.squeeze(tensor, axis=tuple(first + i for i in vectors))
 
 
-class ScoreModel(abc.ABC):
+class ScoreModel(Comparable, abc.ABC):
     r"""A distribution on R^d known through the derivatives of its log-density.
 
     A subclass offers `log_derivatives`; everything else follows from

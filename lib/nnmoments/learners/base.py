@@ -1,0 +1,83 @@
+"""What all learners share: their checks, their dialect, and that none of them fails in silence."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from nnmoments.activations import Activation, get_activation
+from nnmoments.results import Comparable
+from nnmoments.validation import Array, check_rng, check_sample_weight
+
+__all__ = ["MomentLearner"]
+
+
+class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
+    """Base of the learners: a network from a sample, by a moment and its decoder.
+
+    Every learner has these parameters where they apply: `n_hidden`, `activation` (a name or an
+    `Activation`), `score` (a score model of the inputs), `fit_intercept`, `max_iter`, `tol` and
+    `random_state`; and these attributes once it is fitted.
+
+    Attributes
+    ----------
+    weights_ : (k, d) array
+        Rows are hidden units.
+    biases_ : (k,) array
+    output_ : (k,) or (n_outputs, k) array
+        Weights of the units in the output.
+    intercept_ : float or (n_outputs,) array
+    n_iter_ : int
+    converged_ : bool
+        Whether the result is to be trusted. If not, `fit` says so by a ConvergenceWarning.
+    status_ : str
+        What was found, and what to do about it if it is not good enough.
+    diagnostics_ : dict
+        Results of the steps by name, each with what one needs to judge it.
+    """
+
+    def _validated(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, *, min_samples: int = 2, **options: Any
+    ) -> tuple[Array, npt.NDArray[Any]]:
+        """Return a training sample in double precision, and remember the precision it came in."""
+        if np.ma.isMaskedArray(X) or np.ma.isMaskedArray(y):
+            raise ValueError("X and y must not be masked arrays: fill or drop masked entries first")
+        checked, labels = validate_data(
+            self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=min_samples, **options
+        )
+        inputs = np.asarray(checked)
+        self._dtype = inputs.dtype
+        return inputs.astype(np.float64, copy=False), np.asarray(labels)
+
+    def _inputs(self, X: npt.ArrayLike) -> tuple[Array, np.dtype[Any]]:
+        """Return inputs to predict at, in double precision, and the precision to answer in."""
+        check_is_fitted(self)
+        if np.ma.isMaskedArray(X):
+            raise ValueError("X must not be a masked array: fill or drop masked entries first")
+        inputs = np.asarray(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+        return inputs.astype(np.float64, copy=False), inputs.dtype
+
+    def _weights_of(self, sample_weight: npt.ArrayLike | None, n: int) -> Array | None:
+        return check_sample_weight(sample_weight, n)
+
+    def _activation(self) -> Activation:
+        return get_activation(self.activation)
+
+    def _rng(self) -> np.random.Generator:
+        return check_rng("random_state", self.random_state)
+
+    def _store(self, **fitted: Any) -> None:
+        """Set fitted attributes, arrays in the precision of the training sample."""
+        for name, value in fitted.items():
+            single = isinstance(value, np.ndarray) and value.dtype == np.float64
+            setattr(self, f"{name}_", value.astype(self._dtype) if single else value)
+
+    def _conclude(self, converged: bool, status: str) -> None:
+        """Set the verdict on the fit, and warn if it is not to be trusted."""
+        self.converged_, self.status_ = bool(converged), status
+        if not converged:
+            warnings.warn(f"{type(self).__name__}: {status}", ConvergenceWarning, stacklevel=3)
