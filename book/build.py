@@ -6,6 +6,8 @@ execution is used again as long as nothing that it depends on has changed.
 """
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import importlib
 import inspect
@@ -14,14 +16,18 @@ import os
 import pkgutil
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 
 import nnmoments
 from companion import ledger
@@ -46,6 +52,40 @@ class BuildError(Exception):
     """The book cannot be built; the message says why."""
 
 
+# --- one build at a time, and none left behind ----------------------------------------------------
+
+STOPPED = threading.Event()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other process builds in this checkout."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "build.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            print(f"another build of this checkout runs (process {lock.read()}): waiting", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def stop(number: int, frame: object) -> None:
+    """End all that this process has started, kernels and their workers too, then itself."""
+    STOPPED.set()
+    started = psutil.Process().children(recursive=True)
+    for act in (psutil.Process.terminate, psutil.Process.kill):
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                act(process)
+        _, started = psutil.wait_procs(started, timeout=3.0)
+    os._exit(128 + number)
+
+
 # --- executing ------------------------------------------------------------------------------------
 
 
@@ -67,6 +107,8 @@ def fingerprint(notebook: Path, preset: str, seed: int) -> str:
 
 def execute(notebook: Path, target: Path, preset: str, seed: int) -> str | None:
     """Run one notebook with papermill; return the end of its error, None if it went well."""
+    if STOPPED.is_set():
+        return "stopped"
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial.ipynb")
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
@@ -337,10 +379,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--refresh", action="store_true", help="re-execute the committed notebooks in place")
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
     notebooks = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     try:
         if options.refresh:
-            refresh(notebooks)
+            with alone():
+                refresh(notebooks)
         elif options.chapter:
             chosen = [n for n in notebooks if n.name.startswith(options.chapter)]
             if len(chosen) != 1:
@@ -352,12 +397,18 @@ def main() -> int:
                 raise BuildError(error)
             print(target)
         else:
-            executed = execute_all(notebooks, options.preset, options.seed)
-            stage(executed, judge(executed))
-            render()
+            with alone():
+                executed = execute_all(notebooks, options.preset, options.seed)
+                stage(executed, judge(executed))
+                render()
             print(SITE / "index.html")
     except (BuildError, ledger.LedgerError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(
+            f"{error.filename} cannot be written: build in a writable copy of the checkout", file=sys.stderr
+        )
         return 1
     return 0
 

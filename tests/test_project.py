@@ -1,21 +1,26 @@
 """The project's own files agree with each other."""
 
+import ast
 import importlib
+import importlib.metadata
+import json
 import pkgutil
 import re
 import subprocess
 import sys
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 import companion
 import nnmoments
 from companion import ledger
-from companion.sweep import figures
+from companion.sweep import sweeps
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -32,29 +37,54 @@ def name_of(requirement: str) -> str:
 
 def declared() -> dict[str, str]:
     extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *extras["book"], *extras["test"]]
-    return {name_of(requirement): requirement for requirement in wanted}
+    wanted = [*PROJECT["dependencies"], *extras["solvers"], *extras["book"], *extras["test"]]
+    return {name_of(r): r for r in wanted if name_of(r) != PROJECT["name"]}
 
 
-def locked() -> set[str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return {name_of(line) for line in lines if re.match(r"[a-z0-9]", line)}
+def pinned(python: str) -> dict[str, str]:
+    """Return the versions that the lock gives on Linux under a version of Python."""
+    place = {"python_full_version": f"{python}.9", "python_version": python, "sys_platform": "linux"}
+    lines = re.findall(r"^[a-z0-9].*==[^\\\n]*", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    found = [Requirement(line.strip()) for line in lines]
+    return {
+        name_of(r.name): str(r.specifier).removeprefix("==")
+        for r in found
+        if r.marker is None or r.marker.evaluate(place)
+    }
 
 
-def test_lock_has_all_requirements_and_their_hashes():
-    assert set(declared()) <= locked()
-    entries = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text())
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_lock_has_all_requirements_and_their_hashes(python):
+    versions = pinned(python)
+    for name, requirement in declared().items():
+        assert Requirement(requirement).specifier.contains(versions[name], prereleases=True), requirement
+    text = (ROOT / "requirements.lock").read_text()
+    entries = re.split(r"\n(?=[a-z0-9])", text)
     assert all("--hash=sha256:" in entry for entry in entries if entry.strip())
+    assert "index-url" not in text
+    assert "file:" not in text
 
 
-def test_environment_is_the_same_set():
+def test_the_library_installs_on_three_packages():
+    assert [name_of(r) for r in PROJECT["dependencies"]] == ["numpy", "scikit-learn", "scipy"]
+    assert "nnmoments[solvers]" in PROJECT["optional-dependencies"]["book"]
+
+
+def test_floors_are_those_that_are_tested():
+    lines = (ROOT / "tests" / "lowest-constraints.txt").read_text().splitlines()
+    tested = [line for line in lines if not line.startswith("#")]
+    assert tested == [f"{r.replace('>=', '==')}.0" for r in PROJECT["dependencies"]]
+
+
+def test_environment_pins_what_the_lock_pins():
+    """conda and Binder get the versions of requirements.lock."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
-    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
-    listed = {name_of(entry) for entry in [*conda, *pip]} - {"python", "pip", "make", "--editable"}
-    assert listed == set(declared())
-    python = next(entry for entry in conda if entry.startswith("python"))
-    assert PROJECT["requires-python"].removeprefix(">=") in python
+    *conda, pip = environment["dependencies"]
+    python = next(entry for entry in conda if entry.startswith("python="))  # repo2docker reads no >=
+    versions = pinned(python.removeprefix("python="))
+    assert [*conda] == [python, "pip", "make"]
+    expected = [f"{name}=={versions[name]}" for name in sorted(declared())]
+    assert pip["pip"] == [*expected, "--editable ."]
 
 
 def test_pins_agree():
@@ -64,18 +94,183 @@ def test_pins_agree():
             assert f"\n{requirement.lower()} " in "\n" + text
 
 
-def test_wheel_holds_every_module(tmp_path):
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
+def built_wheel(folder: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_wheel_holds_every_module_and_nothing_of_the_book(tmp_path):
+    names = set(zipfile.ZipFile(built_wheel(tmp_path)).namelist())
     source = ROOT / "lib"
     expected = {str(path.relative_to(source)) for path in (source / "nnmoments").rglob("*.py")}
     assert expected | {"nnmoments/py.typed"} <= names
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"nnmoments"}
+
+
+ALONE = """
+import importlib, importlib.metadata, json, pkgutil, sysconfig, nnmoments
+for info in pkgutil.walk_packages(nnmoments.__path__, "nnmoments."):
+    importlib.import_module(info.name)
+for name in nnmoments.__all__:
+    getattr(nnmoments, name)
+site = sysconfig.get_paths()["purelib"]
+installed = {d.metadata["Name"]: d for d in importlib.metadata.distributions(path=[site])}
+for name in ("pip", "setuptools"):  # came with the environment
+    installed.pop(name, None)
+files = [f.locate() for d in installed.values() for f in d.files]
+print(json.dumps({
+    "packages": sorted(installed),
+    "megabytes": sum(f.stat().st_size for f in files if f.is_file()) / 1e6,
+    "from": nnmoments.__file__,
+}))
+"""
+
+
+@pytest.mark.slow
+def test_wheel_alone_is_small_and_runs_the_readme(tmp_path):
+    """At most 10 packages and 300 MB; all modules import; the example runs."""
+    wheel = built_wheel(tmp_path)
+    venv.create(tmp_path / "alone", with_pip=True, symlinks=True)
+    python = str(tmp_path / "alone" / "bin" / "python")
+    # The versions at hand, whose downloads pip has kept.
+    kept = ["numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl"]
+    (tmp_path / "kept.txt").write_text("".join(f"{k}=={importlib.metadata.version(k)}\n" for k in kept))
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for command in (
+        [*pip, "--constraint", str(tmp_path / "kept.txt"), str(wheel)],
+        [python, "-I", "-c", ALONE],
+        [python, "-I", "-c", readme_example()[0]],
+    ):
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        if command[-1] is ALONE:
+            found = json.loads(run.stdout)
+    assert run.stdout.split() == readme_example()[1].split()
+    assert found["from"].startswith(str(tmp_path))
+    assert "nnmoments" in found["packages"]
+    assert len(found["packages"]) <= 10, found
+    assert found["megabytes"] <= 300, found
+
+
+# --- the front door ---------------------------------------------------------------------------------
+
+
+def test_importing_the_library_loads_nothing_else():
+    code = (
+        "import sys; before = set(sys.modules); import nnmoments\n"
+        "print(sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "['nnmoments']"  # hence a few milliseconds
+
+
+def test_the_front_door_is_the_same_for_python_and_type_checkers():
+    tree = ast.parse(Path(nnmoments.__file__).read_text())
+    typed = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("nnmoments.")
+        for alias in node.names
+        if alias.asname == alias.name
+    }
+    assert sorted([*typed, "__version__"]) == nnmoments.__all__
+    for name, module in typed.items():
+        assert getattr(nnmoments, name) is getattr(importlib.import_module(module), name)
+        assert name in importlib.import_module(module).__all__
+    assert set(nnmoments.__all__) < set(dir(nnmoments))
+    assert "tensors" in dir(nnmoments)
+    assert nnmoments.tensors is importlib.import_module("nnmoments.tensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Relu", "did you mean 'relu'"),
+        ("TensorNetwrk", "did you mean 'TensorNetwork'"),
+        ("crossmoment", "did you mean 'cross_moment'"),
+        ("qqqq", r"see dir\(nnmoments\)"),
+    ],
+)
+def test_a_typo_is_told_what_was_meant(name, hint):
+    with pytest.raises(AttributeError, match=f"module 'nnmoments' has no attribute '{name}'; {hint}"):
+        getattr(nnmoments, name)
+
+
+# --- private names ----------------------------------------------------------------------------------
+
+
+def is_private(name: object) -> bool:
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__") and name != "_"
+
+
+def package_of(module: str) -> str:
+    """nnmoments.sparse.vertex -> nnmoments.sparse; companion is one package."""
+    return ".".join(module.split(".")[: 2 if module.startswith("nnmoments") else 1])
+
+
+def private_names(text: str, package: str) -> list[str]:
+    """Return the private names of other packages of this project that a source text takes.
+
+    Tests have no package: what is private is nobody's business there.
+    """
+    modules: dict[str, str] = {}  # names that stand for modules of this project
+    found: list[str] = []
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.ImportFrom(module=str(module), names=names) if module.split(".")[0] in OWN:
+                foreign = package_of(module) != package
+                found += [f"{module}.{a.name}" for a in names if foreign and is_private(a.name)]
+                found += [module for part in module.split(".") if foreign and is_private(part)]
+                modules |= {a.asname or a.name: f"{module}.{a.name}" for a in names}
+            case ast.Import(names=names):
+                modules |= {a.asname or a.name: a.name for a in names if a.name.split(".")[0] in OWN}
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Attribute(value=owner, attr=name) if is_private(name):
+                pass
+            case ast.Call(func=ast.Name("getattr") | ast.Attribute(attr="setattr"), args=[owner, attr, *_]):
+                name = getattr(attr, "value", None)
+            case _:
+                continue
+        known = modules.get(ast.unparse(owner))
+        if is_private(name) and known and package_of(known) != package:
+            found.append(f"{known}.{name}")
+    return found
+
+
+OWN = ("nnmoments", "companion")
+SOURCES = [*(ROOT / "lib").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "book").glob("*.py")]
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_private_name_crosses_a_package(path):
+    relative = path.relative_to(ROOT)
+    module = ".".join(relative.with_suffix("").parts[1:]) if relative.parts[0] == "lib" else ""
+    assert not private_names(path.read_text(), package_of(module))
+
+
+@pytest.mark.parametrize(
+    ("text", "package", "count"),
+    [
+        ("from nnmoments.sparse.vertex import _ties", "", 1),
+        ("from nnmoments.sparse.vertex import _ties", "nnmoments.sparse", 0),
+        ("from nnmoments.sparse.vertex import _ties", "nnmoments.tensors", 1),
+        ("from nnmoments._hidden import ties", "companion", 1),
+        ("from companion.sweep import _plain", "companion", 0),
+        ("from companion import sweep\nsweep._plain(1)", "", 1),
+        ("from companion import sweep\nsweep.plain(1)", "", 0),
+        ("import nnmoments.hermite as h\nh._memo = {}", "nnmoments.sparse", 1),
+        ("import nnmoments.hermite\nnnmoments.hermite._memo", "", 1),
+        ("from nnmoments.learners.base import MomentLearner\nMomentLearner._inputs", "companion", 1),
+        ("from companion import sweep\nmonkeypatch.setattr(sweep, '_plain', None)", "", 1),
+        ("from companion import sweep\nmonkeypatch.setattr(sweep, 'sweeps', None)", "", 0),
+        ("from numpy import _core", "", 0),
+    ],
+)
+def test_private_names_are_seen(text, package, count):
+    assert len(private_names(text, package)) == count
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -130,18 +325,22 @@ def test_claims_name_what_exists():
 
 
 def test_every_figure_is_stored():
-    missing = [name for name, figure in figures().items() if not figure.path.is_file()]
+    missing = [name for name, sweep in sweeps().items() if not sweep.path.is_file()]
     assert not missing
 
 
 def test_no_stored_result_without_a_figure():
     stored = {path.stem for path in (ROOT / "book" / "results").glob("*.json")}
-    assert stored == set(figures())
+    assert stored == set(sweeps())
+
+
+def readme_example() -> tuple[str, str]:
+    """Return the library example in the README, and what the README says that it prints."""
+    readme = (ROOT / "README.md").read_text()
+    return re.search(r"```python\n(.*?)```\s*```text\n(.*?)```", readme, re.DOTALL).groups()
 
 
 def test_readme_example_shows_its_output():
-    """The library example in the README prints what the README says."""
-    readme = (ROOT / "README.md").read_text()
-    code, shown = re.search(r"```python\n(.*?)```\s*```text\n(.*?)```", readme, re.DOTALL).groups()
+    code, shown = readme_example()
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == shown.split()

@@ -185,7 +185,9 @@ def load(root: Path | None = None) -> dict[str, Claim]:
     LedgerError
         Naming the row that is not well formed.
     """
-    return dict(_load(root or project_root()))
+    folder = (root or project_root()) / "book" / "claims"
+    paths = tuple(path for path in sorted(folder.glob("*.yml")) if path.name != _PENDING)
+    return dict(_load(paths, tuple(path.stat().st_mtime_ns for path in paths)))
 
 
 def pending(root: Path | None = None) -> list[Pending]:
@@ -198,12 +200,11 @@ def pending(root: Path | None = None) -> list[Pending]:
         raise LedgerError(f"{path.name}: {error}") from error
 
 
-@functools.cache
-def _load(root: Path) -> Mapping[str, Claim]:
+@functools.lru_cache(maxsize=4)
+def _load(paths: tuple[Path, ...], modified: tuple[int, ...]) -> Mapping[str, Claim]:
+    """Read the files; the times at which they were modified only key the cache."""
     claims: dict[str, Claim] = {}
-    for path in sorted((root / "book" / "claims").glob("*.yml")):
-        if path.name == _PENDING:
-            continue
+    for path in paths:
         for raw in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
             claim = _parse(raw, path)
             if claim.id in claims:
@@ -247,17 +248,23 @@ def record(id: str, value: float, interval: Sequence[float] | None = None) -> No
     Raises
     ------
     LedgerError
-        If there is no such claim, or the outcome contradicts the committed verdict.
+        If there is no such claim, the value or a bound of its interval is no finite number, or the
+        outcome contradicts the committed verdict.
     """
     claims = load()
     if id not in claims:
         raise LedgerError(f"id must be a claim of book/claims, got {id!r}")
     claim = claims[id]
-    value = float(value)
-    low, high = (value, value) if interval is None else (float(interval[0]), float(interval[1]))
-    if not (math.isfinite(value) and low <= value <= high):
+    try:
+        value = float(value)
+        low, high = (value, value) if interval is None else map(float, interval)
+    except (TypeError, ValueError):
         raise LedgerError(
-            f"{id}: the value must be finite and inside its interval, got {value} [{low}, {high}]"
+            f"{id}: the value must be a number and its interval a pair of them, got {value!r}, {interval!r}"
+        ) from None
+    if not (low <= value <= high and math.isfinite(low) and math.isfinite(high)):
+        raise LedgerError(
+            f"{id}: the value must be finite and inside its finite interval, got {value} [{low}, {high}]"
         )
     holds, fails = claim.rule.holds(value, low, high), claim.rule.fails(value, low, high)
     spread = "" if interval is None else f" [{low:.3g}, {high:.3g}]"

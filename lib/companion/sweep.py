@@ -1,23 +1,29 @@
 """Seeded parallel trials behind every figure: run them, resume them, store them, check them.
 
-A figure is a function of one cell of a parameter grid and a random stream. The stream is derived
-from the seed, the figure's name and the cell's own parameters, never from the cell's place, so any
+A sweep is a function of one cell of a parameter grid and a random stream. The stream is derived
+from the seed, the sweep's name and the cell's own parameters, never from the cell's place, so any
 cell can be recomputed alone and gives the same numbers in a small grid and in a large one.
+
+Stored results are strict JSON: null stands where there is no number, and is read back as NaN.
 """
 
 import argparse
 import ast
+import functools
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import itertools
 import json
+import math
 import os
 import pkgutil
 import platform
 import sys
+import textwrap
 import time
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,16 +38,20 @@ from scipy import stats
 from tqdm import tqdm
 
 import nnmoments
-from companion.ledger import LEVEL, project_root
+from companion.ledger import LEVEL, LedgerError, project_root
 from nnmoments.validation import check_array, check_choice, check_integer, check_number
 
 __all__ = [
-    "Figure",
+    "Sweep",
+    "document_rows",
     "grid",
+    "hash_modules",
+    "main",
     "mean_interval",
     "proportion_interval",
     "slope_interval",
     "source_modules",
+    "sweeps",
 ]
 
 Cell = Mapping[str, Any]
@@ -54,27 +64,52 @@ def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
     --------
     >>> grid(n=[10, 20], trial=range(2))[1]
     {'n': 10, 'trial': 1}
+
+    Raises
+    ------
+    ValueError
+        If an axis is no list of values.
     """
+    for name, values in axes.items():
+        if not isinstance(values, Iterable):
+            raise ValueError(f"{name} must be a list of values, got {values!r}")
     names = list(axes)
     return [dict(zip(names, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Sweep:
     """The data of one figure: a trial, and the grids over which it is run.
 
     Parameters
     ----------
     name : str
-        Names the stored result, `book/results/<name>.json`, and the random streams.
+        Names the stored result, `<name>.json`, and the random streams.
     trial : callable
-        ``trial(**cell, rng=rng)`` returns a dict of numbers, strings or nested lists.
+        ``trial(**cell, rng=rng)`` returns a dict of numbers (NaN where there is none), strings or
+        nested lists. It may be defined anywhere, in a notebook too.
     quick, paper : sequence of cells
         The two presets, see `grid`. Cell values are plain numbers or strings.
     volatile : sequence of str
         Outputs that differ from run to run (times); not compared.
     rtol : float
         Relative tolerance when a stored cell is recomputed on another machine.
+    folder : str or Path, optional
+        Where the stored result and unfinished runs live. By default those of the checkout of this
+        project that one works in: `book/results` and `_build/sweeps`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not what is said here.
+
+    Examples
+    --------
+    >>> def trial(*, n, trial, rng):
+    ...     return {"mean": rng.standard_normal(n).mean()}
+    >>> sweep = Sweep("means", trial, grid(n=[10], trial=range(2)), grid(n=[1000], trial=range(9)))
+    >>> sweep.run("quick", n_jobs=1).shape
+    (2, 3)
     """
 
     name: str
@@ -83,6 +118,22 @@ class Figure:
     paper: Sequence[Cell] = field(repr=False)
     volatile: Sequence[str] = ()
     rtol: float = 1e-6
+    folder: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name or self.name != Path(self.name).name:
+            raise ValueError(f"name must be a file's name without a folder, got {self.name!r}")
+        if not callable(self.trial):
+            raise ValueError(f"trial must be callable, got {self.trial!r}")
+        for preset in ("quick", "paper"):
+            cells = getattr(self, preset)
+            if not isinstance(cells, Sequence) or not all(isinstance(cell, Mapping) for cell in cells):
+                raise ValueError(
+                    f"{preset} must be a list of dicts, one a cell (see `grid`), got {cells!r:.80}"
+                )
+        check_number("rtol", self.rtol, above=0.0)
+        if self.folder is not None and not isinstance(self.folder, str | os.PathLike):
+            raise ValueError(f"folder must be a path, got {self.folder!r}")
 
     def cells(self, preset: str) -> Sequence[Cell]:
         """Return the cells of a preset, "quick" or "paper"."""
@@ -99,23 +150,35 @@ class Figure:
         start = time.perf_counter()
         outputs = self.trial(**cell, rng=self.rng(cell, seed=seed))
         seconds = time.perf_counter() - start
+        if not isinstance(outputs, Mapping):
+            raise ValueError(f"{self.name}: the trial must return a dict of outputs, got {outputs!r:.80}")
         return {name: _plain(value) for name, value in outputs.items()}, seconds
 
     def run(self, preset: str = "quick", *, seed: int = 0, n_jobs: int = -1) -> pd.DataFrame:
         """Run all cells of a preset in parallel; one row a cell, parameters then outputs.
 
-        At the paper preset finished cells are kept under `_build/sweeps`, so that an interrupted
-        run goes on where it stopped. joblib's `parallel_config` chooses another backend.
+        At the paper preset finished cells are kept (under `_build/sweeps` or in `folder`), so that
+        an interrupted run goes on where it stopped. joblib's `parallel_config` chooses another
+        backend.
         """
         cells = self.cells(preset)
+        seed = check_integer("seed", seed, 0)
         results = self._results(cells, seed, n_jobs, self._checkpoint(preset, seed))
         return pd.DataFrame([{**cell, **out} for cell, (out, _) in zip(cells, results, strict=True)])
 
     def _checkpoint(self, preset: str, seed: int) -> Path | None:
         if preset == "quick":
             return None
-        key = f"{self.name}-{seed}-{self.source_hash()[:16]}.jsonl"
-        return project_root() / "_build" / "sweeps" / key
+        folder = (
+            self._root() / "_build" / "sweeps" if self.folder is None else Path(self.folder) / "unfinished"
+        )
+        return folder / f"{self.name}-{seed}-{self.source_hash()[:16]}.jsonl"
+
+    def _root(self) -> Path:
+        try:
+            return project_root()
+        except LedgerError as error:
+            raise LedgerError(f"{error}, or say `folder=` of the sweep {self.name!r}") from None
 
     def _results(
         self, cells: Sequence[Cell], seed: int, n_jobs: int, checkpoint: Path | None
@@ -134,15 +197,25 @@ class Figure:
         return [done[key] for key in keys]
 
     def source_hash(self) -> str:
-        """Return the hash of the library modules that the trial can reach."""
-        return _source_hash(source_modules(self.trial.__module__))
+        """Return the hash of the code that the trial can reach, of this project and of its own module."""
+        trial: Any = self.trial
+        while isinstance(trial, functools.partial):
+            trial = trial.func
+        trial = getattr(trial, "__func__", trial)
+        if not isinstance(trial, types.FunctionType):
+            trial = type(trial).__call__
+        try:
+            return hash_modules(source_modules(trial.__module__))
+        except (ImportError, OSError, TypeError):  # its module has no file: a notebook's, or a console's
+            return _hash_function(trial)
 
     # --- stored results ------------------------------------------------------------------------
 
     @property
     def path(self) -> Path:
         """Where the paper-size result is stored."""
-        return project_root() / "book" / "results" / f"{self.name}.json"
+        folder = self._root() / "book" / "results" if self.folder is None else Path(self.folder)
+        return folder / f"{self.name}.json"
 
     def stored(self) -> pd.DataFrame:
         """Return the stored paper-size result."""
@@ -151,15 +224,16 @@ class Figure:
 
     def _document(self) -> dict[str, Any]:
         if not self.path.is_file():
-            raise FileNotFoundError(
-                f"{self.path.name} is not stored yet; run `python -m companion.sweep store {self.name}`"
-            )
+            how = f"`python -m companion.sweep store {self.name}`" if self.folder is None else "its `store()`"
+            raise FileNotFoundError(f"{self.path.name} is not stored yet; run {how}")
         document: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        document["columns"] = _from_null(document["columns"])
         return document
 
     def store(self, *, n_jobs: int = -1) -> None:
         """Run the paper preset at seed 0 and store it with its provenance."""
         cells = self.cells("paper")
+        _writable(self.path.parent)
         results = self._results(cells, 0, n_jobs, self._checkpoint("paper", 0))
         frame = pd.DataFrame([{**cell, **out} for cell, (out, _) in zip(cells, results, strict=True)])
         seconds = [float(f"{s:.2g}") for _, s in results]
@@ -224,8 +298,8 @@ def document_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _indexed(figure: Figure, index: int, cell: Cell, seed: int) -> tuple[int, dict[str, Any], float]:
-    return (index, *figure.run_cell(cell, seed=seed))
+def _indexed(sweep: Sweep, index: int, cell: Cell, seed: int) -> tuple[int, dict[str, Any], float]:
+    return (index, *sweep.run_cell(cell, seed=seed))
 
 
 def _key(cell: Cell) -> str:
@@ -243,6 +317,26 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.10g}")
     return value
+
+
+def _to_null(value: Any) -> Any:
+    """Put None where there is no number; JSON has neither NaN nor infinities."""
+    if isinstance(value, Mapping):
+        return {name: _to_null(v) for name, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_null(v) for v in value]
+    if isinstance(value, float) and math.isinf(value):
+        raise ValueError("an output is infinite, which cannot be stored; return NaN where there is no number")
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _from_null(value: Any) -> Any:
+    """Put NaN where there is no number."""
+    if isinstance(value, dict):
+        return {name: _from_null(v) for name, v in value.items()}
+    if isinstance(value, list):
+        return [_from_null(v) for v in value]
+    return math.nan if value is None else value
 
 
 def _close(fresh: Any, stored: Any, rtol: float) -> bool:
@@ -264,10 +358,25 @@ def _versions() -> dict[str, str]:
     }
 
 
+def _writable(folder: Path) -> None:
+    """Create the folder, or say what to do if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError("it is read-only")
+    except OSError as error:
+        reason = error.strerror or error
+        raise LedgerError(
+            f"{folder} cannot be written ({reason}): make it writable, work in a copy of the checkout, "
+            "or say another `folder=` of the sweep"
+        ) from None
+
+
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _writable(path.parent)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
+    text = json.dumps(_to_null(document), separators=(",", ":"), allow_nan=False)
+    partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(path)
 
 
@@ -279,7 +388,7 @@ def _read_checkpoint(path: Path | None) -> dict[str, tuple[dict[str, Any], float
                 key, outputs, seconds = json.loads(line)
             except ValueError:
                 continue  # the line that an interrupted run was writing
-            done[key] = (outputs, seconds)
+            done[key] = (_from_null(outputs), seconds)
     return done
 
 
@@ -292,7 +401,7 @@ class _Log:
     def __enter__(self) -> "_Log":
         self._file = None
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _writable(self._path.parent)
             self._file = self._path.open("a", encoding="utf-8")
             self._file.write("\n")
         return self
@@ -303,7 +412,7 @@ class _Log:
 
     def write(self, key: str, outputs: Mapping[str, Any], seconds: float) -> None:
         if self._file is not None:
-            self._file.write(json.dumps([key, outputs, seconds]) + "\n")
+            self._file.write(json.dumps([key, _to_null(outputs), seconds], allow_nan=False) + "\n")
             self._file.flush()
 
 
@@ -314,65 +423,129 @@ _CARRIERS = (*_OWN, "companion.ledger", "companion.sweep")
 
 
 def source_modules(name: str) -> list[str]:
-    """Return the module and all modules of this library that it imports, directly or not."""
-    found: list[str] = []
-    queue = [name]  # the modules that carry results, but do not make them, are left out
+    """Return the module and all modules of its own package and of this project that it imports.
+
+    Imports are followed directly or not; the modules that carry results, but do not make them, are
+    left out.
+    """
+    return _closure([name], {*_OWN, name.split(".")[0]})
+
+
+def _closure(names: Iterable[str], own: set[str]) -> list[str]:
+    found: set[str] = set()
+    queue = list(names)
     while queue:
         module = queue.pop()
-        if module in found:
-            continue
-        found.append(module)
-        queue += [
-            other
-            for other in _imports(module)
-            if other.split(".")[0] in _OWN and other not in (*found, *_CARRIERS)
-        ]
+        if module.split(".")[0] in own and module not in found and module not in _CARRIERS:
+            found.add(module)
+            queue += _imports(module, own)
     return sorted(found)
 
 
-def _imports(name: str) -> list[str]:
-    module = importlib.import_module(name)
-    names = []
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
+def _imports(name: str, own: set[str]) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(inspect.getsource(importlib.import_module(name)))):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
-                sub = f"{node.module}.{alias.name}"
-                names.append(sub if _is_module(sub) else node.module)
+                names += _modules("nnmoments") if alias.name == "nnmoments" else [alias.name]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in own:
+            names += [_home(node.module, alias.name) for alias in node.names]
     return names
 
 
+def _modules(package: str) -> list[str]:
+    path = importlib.import_module(package).__path__
+    return [info.name for info in pkgutil.walk_packages(path, f"{package}.")]
+
+
+def _home(module: str, name: str) -> str:
+    """Return the module to follow for ``from module import name``."""
+    if _is_module(f"{module}.{name}"):
+        return f"{module}.{name}"
+    if module == "nnmoments":  # the front door has no code of its own
+        return str(getattr(getattr(nnmoments, name), "__module__", module))
+    return module
+
+
 def _is_module(name: str) -> bool:
-    """Say whether the library has such a module, imported yet or not."""
-    if name.split(".")[0] not in _OWN:
-        return False
+    """Say whether there is such a module, imported yet or not."""
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:  # its parent is no package
         return False
 
 
-def _source_hash(modules: Sequence[str]) -> str:
+def hash_modules(modules: Sequence[str]) -> str:
     """Hash the modules' code without docstrings, comments and blank lines."""
     digest = hashlib.sha256()
     for name in modules:
         text = inspect.getsource(importlib.import_module(name))
-        lines = text.splitlines()
-        for node in ast.walk(ast.parse(text)):
-            body = getattr(node, "body", None)
-            if (
-                isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-                and body
-                and isinstance(body[0], ast.Expr)
-                and isinstance(body[0].value, ast.Constant)
-                and isinstance(body[0].value.value, str)
-            ):
-                for row in range(body[0].lineno - 1, body[0].end_lineno or 0):
-                    lines[row] = ""
-        kept = [line.rstrip() for line in lines if line.strip() and not line.strip().startswith("#")]
-        digest.update("\n".join([name, *kept]).encode())
+        digest.update("\n".join([name, *_code_lines(text)]).encode())
     return digest.hexdigest()
+
+
+def _code_lines(text: str) -> list[str]:
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+            and isinstance(body[0].value.value, str)
+        ):
+            for row in range(body[0].lineno - 1, body[0].end_lineno or 0):
+                lines[row] = ""
+    return [line.rstrip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def _hash_function(trial: Callable[..., Any]) -> str:
+    """Hash a function that has no file, all that it names beside it, and the modules that these reach."""
+    digest = hashlib.sha256()
+    modules: set[str] = set()
+    seen: set[int] = set()
+    queue: list[Any] = [trial]
+    while queue:
+        value = queue.pop(0)
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        home = getattr(value, "__name__" if isinstance(value, types.ModuleType) else "__module__", None)
+        if str(home).split(".")[0] in _OWN:
+            modules |= set(_modules("nnmoments") if home == "nnmoments" else [str(home)])
+        elif isinstance(value, types.FunctionType) and home == trial.__module__:
+            digest.update(_text(value))
+            names = sorted(_names(value.__code__))
+            queue += [value.__globals__[name] for name in names if name in value.__globals__]
+            queue += [cell.cell_contents for cell in value.__closure__ or ()]
+        elif isinstance(value, type) and home == trial.__module__:
+            digest.update(_text(value))
+            queue += [member for member in vars(value).values() if isinstance(member, types.FunctionType)]
+        elif isinstance(value, bool | int | float | str | tuple):
+            digest.update(repr(value).encode())
+    return hashlib.sha256(
+        (digest.hexdigest() + hash_modules(_closure(modules, {*_OWN}))).encode()
+    ).hexdigest()
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _text(value: Any) -> bytes:
+    """Return the code of a function or class; its compiled form if there is no source."""
+    try:
+        return "\n".join(_code_lines(textwrap.dedent(inspect.getsource(value)))).encode()
+    except (OSError, TypeError, SyntaxError):
+        code = getattr(value, "__code__", None)
+        return repr(value).encode() if code is None else _compiled(code)
+
+
+def _compiled(code: types.CodeType) -> bytes:
+    constants = [_compiled(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in code.co_consts]
+    return code.co_code + repr(code.co_names).encode() + b"".join(constants)
 
 
 # --- intervals ----------------------------------------------------------------------------------
@@ -441,13 +614,13 @@ def proportion_interval(successes: int, trials: int, *, level: float = LEVEL) ->
 # --- command line -------------------------------------------------------------------------------
 
 
-def figures() -> dict[str, Figure]:
-    """Return every figure of `companion.experiments` by name."""
+def sweeps() -> dict[str, Sweep]:
+    """Return every sweep of `companion.experiments` by name."""
     package = importlib.import_module("companion.experiments")
-    found: dict[str, Figure] = {}
+    found: dict[str, Sweep] = {}
     for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         for value in vars(importlib.import_module(info.name)).values():
-            if isinstance(value, Figure):
+            if isinstance(value, Sweep):
                 found[value.name] = value
     return dict(sorted(found.items()))
 
@@ -456,28 +629,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Store or check paper-size results: ``python -m companion.sweep {list,store,check} [name ...]``."""
     parser = argparse.ArgumentParser(prog="python -m companion.sweep", description=main.__doc__)
     parser.add_argument("action", choices=["list", "store", "check"])
-    parser.add_argument("names", nargs="*", help="figures, or chapters by their number (01); all by default")
-    parser.add_argument("--seconds", type=float, default=4.0, help="check: seconds to spend on each figure")
+    parser.add_argument("names", nargs="*", help="sweeps, or chapters by their number (01); all by default")
+    parser.add_argument("--seconds", type=float, default=4.0, help="check: seconds to spend on each sweep")
     parser.add_argument(
         "--restamp", action="store_true", help="check: accept a stale hash if a sample agrees"
     )
     options = parser.parse_intermixed_args(arguments)
-    known = figures()
+    known = sweeps()
     names = options.names or list(known)
-    chosen = [figure for name, figure in known.items() if any(name.startswith(wanted) for wanted in names)]
+    chosen = [sweep for name, sweep in known.items() if any(name.startswith(wanted) for wanted in names)]
     if unknown := [w for w in names if not any(name.startswith(w) for name in known)]:
-        parser.error(f"no such figure: {', '.join(unknown)}; known: {', '.join(known)}")
+        parser.error(f"no such sweep: {', '.join(unknown)}; known: {', '.join(known)}")
+    if not options.seconds >= 0.0:
+        parser.error(f"--seconds must be a number from 0, got {options.seconds}")
     problems: list[str] = []
-    for figure in chosen:
-        if options.action == "list":
-            print(f"{figure.name}: quick {len(figure.quick)} cells, paper {len(figure.paper)} cells")
-        elif options.action == "store":
-            figure.store()
-            print(f"stored {os.path.relpath(figure.path)}")
-        elif figure.path.is_file():
-            problems += figure.check(
-                budget=options.seconds, restamp=options.restamp, rng=np.random.default_rng()
-            )
+    try:
+        for sweep in chosen:
+            if options.action == "list":
+                print(f"{sweep.name}: quick {len(sweep.quick)} cells, paper {len(sweep.paper)} cells")
+            elif options.action == "store":
+                sweep.store()
+                print(f"stored {os.path.relpath(sweep.path)}")
+            elif sweep.path.is_file():
+                problems += sweep.check(
+                    budget=options.seconds, restamp=options.restamp, rng=np.random.default_rng()
+                )
+    except LedgerError as error:
+        problems.append(str(error))
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 
 import IPython.display
 import myst_nb
@@ -34,7 +35,6 @@ def write(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
-    ledger._load.cache_clear()
 
     def write(text, name="chapter.yml"):
         (folder / name).write_text(text, encoding="utf-8")
@@ -258,13 +258,41 @@ def test_contradictions_raise(write, shown, verdict, value, interval, message):
 
 @pytest.mark.parametrize("verdict", ["reproduced", "not-reproduced"])
 @pytest.mark.parametrize(
-    ("value", "interval"), [(math.nan, None), (math.inf, None), (1.0, (2.0, 3.0)), (1.0, (math.nan, 2.0))]
+    ("value", "interval"),
+    [
+        (math.nan, None),
+        (math.inf, None),
+        (-math.inf, None),
+        (1.0, (2.0, 3.0)),
+        (1.0, (math.nan, 2.0)),
+        (1.0, (-math.inf, 2.0)),
+        (1.0, (0.0, math.inf)),
+    ],
 )
 def test_what_is_no_measurement_raises_whatever_the_verdict(write, shown, verdict, value, interval):
     write(ROW.replace("verdict: reproduced", f"verdict: {verdict}\n  reason: because"))
-    with pytest.raises(LedgerError, match="SA-P1: the value must be finite and inside its interval"):
+    with pytest.raises(LedgerError, match="SA-P1: the value must be finite and inside its finite interval"):
         record("SA-P1", value, interval)
     assert not shown
+
+
+@pytest.mark.parametrize(
+    ("value", "interval"), [(None, None), ("many", None), (1.0, 2.0), (1.0, (0.0, 1.0, 2.0)), (1.0, "ab")]
+)
+def test_what_is_no_number_is_named(write, shown, value, interval):
+    write(ROW)
+    with pytest.raises(
+        LedgerError, match="SA-P1: the value must be a number and its interval a pair of them"
+    ):
+        record("SA-P1", value, interval)
+
+
+def test_rows_are_read_again_when_they_change(write):
+    folder = write(ROW)
+    assert load()["SA-P1"].locus == "Proposition 1"
+    write(ROW.replace("Proposition 1", "Proposition 2"))
+    os.utime(folder / "chapter.yml", (1.0, 1.0))
+    assert load()["SA-P1"].locus == "Proposition 2"
 
 
 def test_unknown_claims_raise(write):

@@ -4,8 +4,10 @@ import importlib
 import itertools
 import json
 import os
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -14,9 +16,9 @@ import pytest
 from scipy import stats
 
 from companion import sweep
-from companion.ledger import LEVEL
+from companion.ledger import LEVEL, LedgerError
 from companion.sweep import (
-    Figure,
+    Sweep,
     grid,
     mean_interval,
     proportion_interval,
@@ -27,7 +29,7 @@ from companion.sweep import (
 MODULE = '''
 """An experiment."""
 import numpy as np
-from companion.sweep import Figure, grid
+from companion.sweep import Sweep, grid
 from nnmoments.hermite import hermite
 
 CALLS = []
@@ -38,7 +40,7 @@ def _trial(*, n, trial, rng):
     draws = rng.standard_normal(n)
     return {"mean": draws.mean(), "draws": draws[:2], "kind": "normal", "time": np.float64(len(CALLS))}
 
-figure = Figure(
+figure = Sweep(
     "00-example", _trial, quick=grid(n=[5, 6], trial=range(2)), paper=grid(n=[5, 6, 7], trial=range(3)),
     volatile=["time"],
 )
@@ -79,16 +81,16 @@ def _draw(*, rng, **cell):
 
 
 def test_streams_depend_on_the_cell_alone():
-    small = Figure("f", _draw, quick=grid(d=[2], n=[1]), paper=grid(d=[1, 2], n=[1, 2]))
-    reordered = Figure("f", _draw, quick=[{"n": 1, "d": 2}], paper=[])
+    small = Sweep("f", _draw, quick=grid(d=[2], n=[1]), paper=grid(d=[1, 2], n=[1, 2]))
+    reordered = Sweep("f", _draw, quick=[{"n": 1, "d": 2}], paper=[])
     value = small.rng({"d": 2, "n": 1}, seed=3).random()
     assert reordered.rng({"n": 1, "d": 2}, seed=3).random() == value
     assert small.rng({"d": np.int64(2), "n": 1}, seed=3).random() == value
 
 
-def test_streams_differ_between_cells_seeds_and_figures():
+def test_streams_differ_between_cells_seeds_and_sweeps():
     draws = [
-        Figure(name, _draw, quick=[], paper=[]).rng(cell, seed=seed).random()
+        Sweep(name, _draw, quick=[], paper=[]).rng(cell, seed=seed).random()
         for name, seed, cell in itertools.product(
             ["f", "g"], [0, 1], grid(d=[1, 2], n=[1, 2], kind=["1", "2"], trial=range(5))
         )
@@ -99,7 +101,7 @@ def test_streams_differ_between_cells_seeds_and_figures():
 
 def test_streams_are_the_same_everywhere():
     # Frozen on purpose: stored results were drawn from these streams.
-    figure = Figure("00-frozen", _draw, quick=[], paper=[])
+    figure = Sweep("00-frozen", _draw, quick=[], paper=[])
     assert figure.rng({"n": 10, "trial": 0}, seed=0).integers(1 << 30) == 1045972319
 
 
@@ -141,7 +143,7 @@ def test_outputs_are_plain_and_rounded_to_ten_digits():
             "text": "a",
         }
 
-    outputs, _ = Figure("f", trial, quick=[], paper=[]).run_cell({}, seed=0)
+    outputs, _ = Sweep("f", trial, quick=[], paper=[]).run_cell({}, seed=0)
     assert outputs == {
         "x": 0.3333333333,
         "n": 3,
@@ -183,7 +185,7 @@ def test_a_failing_cell_keeps_what_was_done(example, monkeypatch):
         return example._trial(n=n, trial=trial, rng=rng)
 
     failing.__module__ = example.__name__
-    broken = Figure(figure.name, failing, quick=figure.quick, paper=figure.paper)
+    broken = Sweep(figure.name, failing, quick=figure.quick, paper=figure.paper)
     with pytest.raises(RuntimeError, match="interrupted"):
         broken.run("paper", seed=0, n_jobs=1)
     done = len(example.CALLS)
@@ -197,7 +199,7 @@ def test_checkpoints_of_other_seeds_and_sources_are_not_used(example, tmp_path, 
     figure.run("paper", seed=0, n_jobs=1)
     figure.run("paper", seed=1, n_jobs=1)
     assert len(example.CALLS) == 18
-    monkeypatch.setattr(Figure, "source_hash", lambda self: "0" * 64)
+    monkeypatch.setattr(Sweep, "source_hash", lambda self: "0" * 64)
     figure.run("paper", seed=0, n_jobs=1)
     assert len(example.CALLS) == 27
     figure.run("quick", seed=0, n_jobs=1)
@@ -306,6 +308,169 @@ def test_a_store_that_fails_leaves_the_old_result(example, monkeypatch):
     assert figure.path.read_bytes() == before
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _strict(text):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_null_stands_where_there_is_no_number(example, tmp_path):
+    def trial(*, n, rng):
+        return {"x": np.nan if n == 1 else 1.0, "pair": [np.nan, float(n)], "kind": "a"}
+
+    trial.__module__ = example.__name__
+    own = Sweep("holes", trial, quick=grid(n=[1, 2]), paper=grid(n=[1, 2]), folder=tmp_path / "mine")
+    own.store(n_jobs=1)
+    document = _strict(own.path.read_text(encoding="utf-8"))
+    assert document["columns"]["x"] == [None, 1.0]
+    stored, live = own.stored(), own.run("quick", n_jobs=1)
+    pd.testing.assert_frame_equal(stored, live)
+    np.testing.assert_equal(stored["pair"].tolist(), [[np.nan, 1.0], [np.nan, 2.0]])
+    assert _check(own) == []  # nothing where there was nothing
+    document["columns"]["x"][0] = 1.0
+    own.path.write_text(json.dumps(document), encoding="utf-8")
+    assert len(_check(own)) == 1
+    (checkpoint,) = (tmp_path / "mine" / "unfinished").iterdir()
+    for line in filter(None, checkpoint.read_text(encoding="utf-8").splitlines()):
+        _strict(line)
+    pd.testing.assert_frame_equal(own.run("paper", n_jobs=1), live)  # from the checkpoint
+
+
+def test_infinite_outputs_are_not_stored(example, tmp_path):
+    own = Sweep("f", lambda *, rng: {"x": np.inf}, quick=[{}], paper=[{}], folder=tmp_path)
+    with pytest.raises(ValueError, match="an output is infinite, which cannot be stored; return NaN"):
+        own.store(n_jobs=1)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book" / "results").glob("*.json")), ids=lambda p: p.stem)
+def test_the_books_results_are_strict_json(path):
+    _strict(path.read_text(encoding="utf-8"))
+
+
+# --- outside a checkout -----------------------------------------------------------------------------
+
+# Trials that live in no module: two processes, a stored result, a check. What a trial is made of
+# changes its hash; a remark does not, where the source can be had.
+OWN = """
+import numpy as np
+from companion.sweep import Sweep, grid
+from nnmoments import hermite
+SIZE = 3
+def helper(draws):
+    return hermite.hermite(2, draws)[:SIZE].sum()
+def trial(*, n, trial, rng):
+    return {"value": helper(rng.standard_normal(n))}
+own = Sweep("own", trial, quick=grid(n=[5], trial=range(2)), paper=grid(n=[5], trial=range(3)), folder="kept")
+first = own.run("quick", n_jobs=2)
+assert first.equals(own.run("quick", n_jobs=1))
+own.store(n_jobs=1)
+assert len(own.stored()) == 3
+assert own.check(budget=9.0, restamp=False, rng=np.random.default_rng(0)) == []
+print("well")
+"""
+
+
+@pytest.mark.parametrize("kind", ["script", "console", "notebook"])
+def test_a_trial_may_live_in_no_module(tmp_path, kind):
+    if kind == "script":
+        (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
+        command = [sys.executable, "mine.py"]
+    elif kind == "console":
+        command = [sys.executable, "-c", OWN]
+    else:
+        shell = "from IPython.core.interactiveshell import InteractiveShell\n"
+        command = [sys.executable, "-c", f"{shell}InteractiveShell.instance().run_cell({OWN!r})"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "lib"), "IPYTHONDIR": str(tmp_path / "ipython")}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout.split()[-1:] == ["well"], run.stdout + run.stderr
+    assert (tmp_path / "kept" / "own.json").is_file()
+    assert len(list((tmp_path / "kept" / "unfinished").iterdir())) == 1
+
+
+def test_the_hash_of_a_function_without_a_file_follows_what_it_names():
+    def enclosed(constant):
+        def trial(*, rng):
+            return constant * rng.random()
+
+        trial.__module__ = "nowhere"
+        return trial
+
+    trials = [enclosed(1), enclosed(2)]
+    text = """
+def helper(rng):
+    return C{}
+class Kept:
+    def __call__(self, rng):
+        return {}
+"""
+    for constant, remark, body in itertools.product(
+        [1, 2], ["", "  # a"], ["helper(rng)", "helper(rng) + 1"]
+    ):
+        scope = {"__name__": "nowhere", "C": constant}
+        exec(text.format(remark, body), scope)
+        trials.append(scope["Kept"]())
+    hashes = [Sweep("f", trial, quick=[], paper=[]).source_hash() for trial in trials]
+    assert len(set(hashes)) == 2 + 4
+
+
+def test_without_a_folder_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lost = Sweep("lost", _draw, quick=[], paper=[])
+    with pytest.raises(LedgerError, match=r"no book/claims folder .* or say `folder=` of the sweep 'lost'"):
+        lost.stored()
+    own = Sweep("own", _draw, quick=[], paper=[], folder=tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"own.json is not stored yet; run its `store\(\)`"):
+        own.stored()
+
+
+def test_a_read_only_folder_is_named(example, monkeypatch, tmp_path, capsys):
+    figure = example.figure
+    monkeypatch.setattr(sweep, "sweeps", lambda: {"00-example": figure})
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    for call in (lambda: figure.store(n_jobs=1), lambda: figure.run("paper", n_jobs=1)):
+        with pytest.raises(LedgerError, match=r"cannot be written \(it is read-only\): make it writable"):
+            call()
+    assert not example.CALLS  # said before anything is run
+    assert sweep.main(["store", "00"]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+    monkeypatch.undo()
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    with pytest.raises(LedgerError, match="taken cannot be written"):
+        Sweep("own", _draw, quick=[], paper=[], folder=tmp_path / "taken").store(n_jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "a/b"}, "name must be a file's name without a folder, got 'a/b'"),
+        ({"name": ""}, "name must be"),
+        ({"name": None}, "name must be"),
+        ({"trial": 3}, "trial must be callable, got 3"),
+        ({"quick": {"n": 1}}, "quick must be a list of dicts"),
+        ({"paper": [1]}, "paper must be a list of dicts"),
+        ({"rtol": 0.0}, "rtol must be a number above 0"),
+        ({"rtol": np.nan}, "rtol must be"),
+        ({"folder": 3}, "folder must be a path, got 3"),
+    ],
+)
+def test_sweeps_refuse(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Sweep(**{"name": "f", "trial": _draw, "quick": [], "paper": []} | arguments)
+
+
+def test_trials_grids_and_seeds_are_checked(example):
+    with pytest.raises(ValueError, match="the trial must return a dict of outputs, got 3"):
+        Sweep("f", lambda *, rng: 3, quick=[{}], paper=[]).run("quick", n_jobs=1)
+    with pytest.raises(ValueError, match="n must be a list of values, got 5"):
+        grid(n=5)
+    with pytest.raises(ValueError, match="seed must be an integer from 0"):
+        example.figure.run("quick", seed=-1)
+
+
 # --- source hashes ----------------------------------------------------------------------------------
 
 
@@ -316,6 +481,23 @@ def test_source_modules_follow_imports_but_not_the_carriers(example):
     assert not {"nnmoments", "companion.sweep", "companion.ledger"} & set(found)
     assert "nnmoments.linalg" not in found
     assert {"nnmoments.densities.base", "nnmoments.linalg"} <= set(source_modules("nnmoments.moments"))
+
+
+def test_source_modules_go_through_the_front_door(example, tmp_path):
+    for number, (text, wanted) in enumerate(
+        [
+            ("from nnmoments import cross_moment", "nnmoments.moments.estimate"),
+            ("from nnmoments import relu", "nnmoments.activations"),
+            ("from nnmoments import linalg", "nnmoments.linalg"),
+            ("import nnmoments", "nnmoments.sparse.programme"),
+        ]
+    ):
+        (tmp_path / f"door_example_{number}.py").write_text(text + "\n", encoding="utf-8")
+        importlib.invalidate_caches()
+        try:
+            assert wanted in source_modules(f"door_example_{number}")
+        finally:
+            sys.modules.pop(f"door_example_{number}", None)
 
 
 def test_source_modules_do_not_depend_on_what_is_imported_already(example, tmp_path, monkeypatch):
@@ -341,8 +523,8 @@ def test_hash_sees_code_but_neither_comments_nor_docstrings(monkeypatch):
     hashes = {}
     for name, text in texts.items():
         monkeypatch.setattr(sweep.inspect, "getsource", lambda module, text=text: text)
-        hashes[name] = sweep._source_hash(["math"])
-        assert sweep._source_hash(["cmath"]) != hashes[name]
+        hashes[name] = sweep.hash_modules(["math"])
+        assert sweep.hash_modules(["cmath"]) != hashes[name]
     assert hashes["plain"] == hashes["reworded"] != hashes["changed"]
 
 
@@ -412,8 +594,8 @@ def test_intervals_refuse(call, message):
 
 
 def test_command_line_lists_stores_and_checks(example, monkeypatch, capsys):
-    other = Figure("01-other", example._trial, quick=example.figure.quick, paper=example.figure.paper[:2])
-    monkeypatch.setattr(sweep, "figures", lambda: {"00-example": example.figure, "01-other": other})
+    other = Sweep("01-other", example._trial, quick=example.figure.quick, paper=example.figure.paper[:2])
+    monkeypatch.setattr(sweep, "sweeps", lambda: {"00-example": example.figure, "01-other": other})
     assert sweep.main(["list"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "00-example: quick 4 cells, paper 9 cells",
@@ -431,22 +613,22 @@ def test_command_line_lists_stores_and_checks(example, monkeypatch, capsys):
     assert capsys.readouterr().err.count("stored 0.5") == 9
     with pytest.raises(SystemExit):
         sweep.main(["check", "02"])
-    assert "no such figure: 02; known: 00-example, 01-other" in capsys.readouterr().err
+    assert "no such sweep: 02; known: 00-example, 01-other" in capsys.readouterr().err
 
 
-def test_figures_are_found_by_name(monkeypatch, tmp_path):
+def test_sweeps_are_found_by_name(monkeypatch, tmp_path):
     package = types.ModuleType("companion.experiments")
     package.__path__ = [str(tmp_path)]
     (tmp_path / "sample_chapter.py").write_text(
-        "from companion.sweep import Figure\n"
-        "second = Figure('09-b', print, quick=[], paper=[])\n"
-        "first = Figure('09-a', print, quick=[], paper=[])\n",
+        "from companion.sweep import Sweep\n"
+        "second = Sweep('09-b', print, quick=[], paper=[])\n"
+        "first = Sweep('09-a', print, quick=[], paper=[])\n",
         encoding="utf-8",
     )
     monkeypatch.setitem(sys.modules, "companion.experiments", package)
     importlib.invalidate_caches()
     try:
-        assert list(sweep.figures()) == ["09-a", "09-b"]
+        assert list(sweep.sweeps()) == ["09-a", "09-b"]
     finally:
         sys.modules.pop("companion.experiments.sample_chapter", None)
 

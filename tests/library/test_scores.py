@@ -145,8 +145,8 @@ def test_limit_of_degree_two():
 
 def test_experiment_windows_are_those_of_the_library():
     """The vectorised trials of Figures 1 and 2 compute what `kernel_moments` does, one window a trial."""
-    x, monomials = experiment._monomials(MIXTURE, 50, 3, np.random.default_rng(0))
-    mean, covariance = experiment._window(monomials, np.full(3, 0.9))
+    x, monomials = experiment.centred_monomials(MIXTURE, 50, 3, np.random.default_rng(0))
+    mean, covariance = experiment.window_moments(monomials, np.full(3, 0.9))
     for t in range(3):
         X = monomials[t, 1:3].T + x[t]
         m, C = central_moments(kernel_moments(x[t : t + 1], X, np.array([0.9]), 2).raw)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from companion.sweep import Figure, grid
+from companion.sweep import Sweep, grid
 from nnmoments.activations import (
     Activation,
     relu_threshold,
@@ -205,7 +205,7 @@ def _coefficients(*, activation: str, t: float, rng: np.random.Generator) -> dic
     return {f"u{k}": u.hermite_coefficient(k) for k in (1, 2, 4)}
 
 
-coefficients = Figure(
+coefficients = Sweep(
     "04-coefficients",
     _coefficients,
     quick=grid(activation=list(UNITS), t=[0.5 * i for i in range(13)]),
@@ -237,7 +237,7 @@ def _remainder(*, activation: str, t: float, rng: np.random.Generator) -> dict[s
     }
 
 
-remainder = Figure(
+remainder = Sweep(
     "04-remainder",
     _remainder,
     quick=grid(activation=list(UNITS), t=[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
@@ -298,7 +298,7 @@ def _landscape(*, d: int, points: int, rng: np.random.Generator) -> dict[str, An
     }
 
 
-landscape = Figure(
+landscape = Sweep(
     "04-landscape", _landscape, quick=grid(d=[3], points=[45]), paper=grid(d=[3], points=[45]), rtol=1e-4
 )
 
@@ -337,7 +337,7 @@ def _linear_minima(*, d: int, starts: int, trial: int, rng: np.random.Generator)
     }
 
 
-linear_minima = Figure(
+linear_minima = Sweep(
     "04-linear-minima",
     _linear_minima,
     quick=grid(d=[6], starts=[30], trial=range(3)),
@@ -382,7 +382,7 @@ def _recover(
     }
 
 
-recovery_thresholds = Figure(
+recovery_thresholds = Sweep(
     "04-recovery-thresholds",
     _recover,
     quick=grid(activation=["ReLU"], t=[1.5, 2.0, 2.5, 3.0, 3.5], d=[4], n=[100_000], trial=range(2)),
@@ -396,7 +396,7 @@ recovery_thresholds = Figure(
     rtol=1e-2,
 )
 
-recovery_samples = Figure(
+recovery_samples = Sweep(
     "04-recovery-samples",
     _recover,
     quick=grid(activation=["ReLU"], t=[2.0], d=[4], n=[25_000, 50_000, 100_000, 200_000], trial=range(2)),
@@ -408,7 +408,7 @@ recovery_samples = Figure(
     rtol=1e-2,
 )
 
-activations = Figure(
+activations = Sweep(
     "04-activations",
     _recover,
     quick=[
@@ -435,7 +435,7 @@ def _bias(*, t: float, d: int, trial: int, rng: np.random.Generator) -> dict[str
         return {"angle": 90.0}
 
 
-bias = Figure(
+bias = Sweep(
     "04-bias",
     _bias,
     quick=grid(t=[1.5, 2.0, 2.5, 3.0], d=[4], trial=[0]),
@@ -459,7 +459,7 @@ def _control(*, t: float, d: int, n: int, trial: int, rng: np.random.Generator) 
     return {"angle": min(worst)}
 
 
-control = Figure(
+control = Sweep(
     "04-control",
     _control,
     quick=grid(t=[1.0, 2.0], d=[6], n=[100_000], trial=range(3)),
@@ -500,7 +500,7 @@ def _simultaneous(*, d: int, psi: str, starts: int, trial: int, rng: np.random.G
     return {"angle": angles[0], "share": float(np.mean(np.array(angles[1:]) < 1.0))}
 
 
-simultaneous = Figure(
+simultaneous = Sweep(
     "04-simultaneous",
     _simultaneous,
     quick=grid(d=[4], psi=["printed", "corrected"], starts=[4], trial=range(3)),
@@ -520,7 +520,7 @@ def _orthonormal(*, l: int, d: int, n: int, trial: int, rng: np.random.Generator
     return {"angle": _worst(rows, W), "found": len(rows)}
 
 
-orthonormal = Figure(
+orthonormal = Sweep(
     "04-orthonormal",
     _orthonormal,
     quick=grid(l=[4, 6], d=[4], n=[400_000], trial=range(2)),
@@ -581,7 +581,7 @@ _WAYS = (
     ("sample", "perturbation"),
     ("sample", "border"),
 )
-refinement = Figure(
+refinement = Sweep(
     "04-refinement",
     _refinement,
     quick=[
@@ -606,7 +606,7 @@ def _tangent(*, t: float, angle: float, d: int, rng: np.random.Generator) -> dic
     return {"ratio": found.tan_alpha / math.tan(angle)}
 
 
-tangent = Figure(
+tangent = Sweep(
     "04-tangent",
     _tangent,
     quick=grid(t=[2.0, 3.0, 4.0], angle=[0.1, 1e-2, 1e-4, 1e-6], d=[4]),
@@ -631,7 +631,7 @@ def _cotangent(*, degrees: float, points: int, rng: np.random.Generator) -> dict
     }
 
 
-cotangent = Figure(
+cotangent = Sweep(
     "04-cotangent",
     _cotangent,
     quick=grid(degrees=[10.0, 20.0, 40.0, 60.0, 120.0, 140.0, 160.0], points=[200_000]),

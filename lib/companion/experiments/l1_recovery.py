@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from companion.sweep import Figure, grid
+from companion.sweep import Sweep, grid
 from nnmoments.activations import Activation, quadratic, relu, tanh
 from nnmoments.densities import Gaussian, StandardNormal
 from nnmoments.learners.sparse_network import SparseNetworkClassifier, first_moment, train_network
@@ -72,14 +72,14 @@ def _phase_in_roots(*, k: int, d: int, trials: int, rng: np.random.Generator) ->
     return _phase(k=k, d=d, theta=0.5 / math.sqrt(k), trials=trials, rng=rng)
 
 
-phase_theta = Figure(
+phase_theta = Sweep(
     "02-phase-theta",
     _phase,
     quick=grid(k=[4, 8, 12, 16], d=[200], theta=[0.05, 0.15, 0.25, 0.35, 0.5], trials=[4]),
     paper=grid(k=range(3, 23), d=[200], theta=[round(0.03 + 0.03 * i, 2) for i in range(20)], trials=[20]),
 )
 
-phase_size = Figure(
+phase_size = Sweep(
     "02-phase-size",
     _phase_in_roots,
     quick=grid(k=[4, 8, 12, 16], d=[20, 40, 80, 160], trials=[6]),
@@ -108,7 +108,7 @@ def _guarantee(*, columns: str, trials: int, rng: np.random.Generator) -> dict[s
     }
 
 
-guarantee = Figure(
+guarantee = Sweep(
     "02-guarantee",
     _guarantee,
     quick=grid(columns=["all", "pairs", "fast"], trials=[20]),
@@ -161,7 +161,7 @@ def _beyond(*, method: str, theta: float, trial: int, rng: np.random.Generator) 
     return {"found": float(np.mean(nearest < 1e-4))}
 
 
-beyond = Figure(
+beyond = Sweep(
     "02-beyond",
     _beyond,
     quick=grid(method=["all", "pairs", "fast", "l4", "sphere"], theta=[0.15, 0.3, 0.45], trial=range(2)),
@@ -189,7 +189,7 @@ def _expansion(*, d: int, theta: float, trials: int, rng: np.random.Generator) -
     return {"margin": margins, "printed": printed, "exact": exact}
 
 
-expansion = Figure(
+expansion = Sweep(
     "02-expansion",
     _expansion,
     quick=grid(d=[15, 30, 60, 120], theta=[0.2, 0.35, 0.5], trials=[12]),
@@ -226,7 +226,7 @@ def _solvers(*, k: int, d: int, theta: float, columns: int, rng: np.random.Gener
     return result
 
 
-solvers = Figure(
+solvers = Sweep(
     "02-solvers",
     _solvers,
     quick=[
@@ -278,7 +278,7 @@ def _noise(*, factor: str, trial: int, rng: np.random.Generator) -> dict[str, An
     return result
 
 
-noise = Figure(
+noise = Sweep(
     "02-noise",
     _noise,
     quick=grid(factor=["3"], trial=range(5)),
@@ -343,7 +343,7 @@ def _samples(*, link: str, sizes: str, trial: int, rng: np.random.Generator) -> 
     return {"n": _SIZES[sizes], **errors}
 
 
-samples = Figure(
+samples = Sweep(
     "02-samples",
     _samples,
     quick=grid(link=["softmax", "identity"], sizes=["quick"], trial=range(12)),
@@ -369,7 +369,7 @@ def _scores(*, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, An
     return {"n": _SIZES[sizes], **errors}
 
 
-scores = Figure(
+scores = Sweep(
     "02-scores",
     _scores,
     quick=grid(sizes=["quick"], trial=range(11)),
@@ -405,7 +405,7 @@ def _classifier(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, An
     }
 
 
-classifier = Figure(
+classifier = Sweep(
     "02-classifier",
     _classifier,
     quick=grid(n=[1_000, 4_000], trial=range(3)),
@@ -434,7 +434,7 @@ def _depth(*, layers: int, sizes: str, trial: int, rng: np.random.Generator) -> 
     return {"n": _SIZES[sizes], "error": errors, "exact": exact}
 
 
-depth = Figure(
+depth = Sweep(
     "02-depth",
     _depth,
     quick=grid(layers=[2, 3, 4], sizes=["quick"], trial=range(8)),
@@ -479,7 +479,7 @@ def _controls(*, control: str, trial: int, rng: np.random.Generator) -> dict[str
     return {"error": float(_row_errors(rows, A).max()), "median": float(np.median(_row_errors(rows, A)))}
 
 
-controls = Figure(
+controls = Sweep(
     "02-controls",
     _controls,
     quick=grid(

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
 
-from companion.sweep import Figure, grid
+from companion.sweep import Sweep, grid
 from nnmoments.activations import relu, relu_threshold
 from nnmoments.densities import Density, GaussianMixture, Laplace, Logistic, StandardNormal, iid
 from nnmoments.landscapes.fourth_order import (
@@ -207,7 +207,7 @@ def _saddle(rng: np.random.Generator) -> dict[str, float]:
     return {"saddle": float(elsewhere), "curvature": float(np.linalg.eigvalsh(loss.hessian(A))[0]) / tau}
 
 
-end_points = Figure(
+end_points = Sweep(
     "07-end-points",
     _end_points,
     quick=[*grid(k=[5], d=[5], trial=range(20)), *grid(k=[3], d=[5], trial=range(15))],
@@ -232,7 +232,7 @@ def _empirical(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[
     return {"error": match_rows(rows, W).worst, "spurious": float(np.mean(spurious))}
 
 
-empirical = Figure(
+empirical = Sweep(
     "07-empirical",
     _empirical,
     quick=grid(d=[4], n=[4_000, 8_000, 16_000, 32_000], trial=range(8)),
@@ -312,7 +312,7 @@ def _label_share(S: Array, y: Array, rng: np.random.Generator) -> float:
     return float(np.linalg.norm(labelled - constant) / np.linalg.norm(labelled))
 
 
-figure_3 = Figure(
+figure_3 = Sweep(
     "07-laplace",
     _figure_3,
     quick=[
@@ -376,7 +376,7 @@ _METHODS = (
     "G",
     "square loss",
 )
-smooth_input = Figure(
+smooth_input = Sweep(
     "07-smooth-input",
     _smooth_input,
     quick=grid(method=_METHODS, d=[5], n=[10_000], trial=range(2)),
@@ -440,7 +440,7 @@ def _end_of_loss(T4: Array, W: Array, starts: Array, iterations: int) -> dict[st
     }
 
 
-figure_4 = Figure(
+figure_4 = Sweep(
     "07-llsfe",
     _figure_4,
     quick=grid(density=list(_INPUTS), n=[4096], iterations=[1000], trial=range(3)),
@@ -482,7 +482,7 @@ def _control_variates(*, decoder: str, n: int, trial: int, rng: np.random.Genera
 
 
 _DECODERS = ("GM, Gaussian input", "GM, logistic input", "GP, t = 0", "GP, t = 1.5", "GP, t = 2.5")
-control_variates = Figure(
+control_variates = Sweep(
     "07-control-variates",
     _control_variates,
     quick=grid(decoder=_DECODERS, n=[20_000], trial=range(6)),
@@ -561,7 +561,7 @@ def _trained_error(
 
 
 _INITIALISERS = ("tensor", "L", "orthogonal", "Glorot", "He")
-initialisers = Figure(
+initialisers = Sweep(
     "07-real-data",
     _initialisers,
     quick=grid(data=["digits, odd"], initialiser=_INITIALISERS, k=[5], iterations=[100], trial=range(3)),

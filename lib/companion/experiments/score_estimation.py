@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.polynomial.hermite_e import hermegauss
 
-from companion.sweep import Figure, grid, mean_interval, slope_interval
+from companion.sweep import Sweep, grid, mean_interval, slope_interval
 from nnmoments.densities import Density, GaussianMixture, Logistic, StandardNormal, UserDensity, iid
 from nnmoments.densities.base import ScoreModel
 from nnmoments.linalg import outer_power
@@ -171,7 +171,7 @@ def _rates(*, degree: int, n: int, trial: int, rng: np.random.Generator) -> dict
     return out
 
 
-rates = Figure(
+rates = Sweep(
     "06-rates",
     _rates,
     quick=grid(degree=[1, 2, 3, 4], n=[8000], trial=range(4)),
@@ -223,7 +223,7 @@ def figure_bandwidth(name: str, n: int) -> float:
 _ROWS = 40_000
 
 
-def _monomials(f: Density, n: int, trials: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def centred_monomials(f: Density, n: int, trials: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Draw a point and a sample each trial; return points and 1, u, v, u^2, uv, v^2 of X - x, (t, 6, n)."""
     x = f.sample(trials, rng=rng)
     U = f.sample(trials * n, rng=rng).reshape(trials, n, 2) - x[:, None]
@@ -231,7 +231,7 @@ def _monomials(f: Density, n: int, trials: int, rng: np.random.Generator) -> tup
     return x, np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=1)
 
 
-def _window(monomials: Array, h: Array) -> tuple[Array, Array]:
+def window_moments(monomials: Array, h: Array) -> tuple[Array, Array]:
     """Kernel-weighted mean and covariance of each trial's sample around its point."""
     square = monomials[:, 3] + monomials[:, 5]
     K = np.exp(square * (-0.5 / h[:, None] ** 2))
@@ -257,9 +257,9 @@ def _error_percentiles(*, density: str, n: int, trials: int, rng: np.random.Gene
     errors = []
     rows = max(1, _ROWS // n)
     for start in range(0, trials, rows):
-        x, monomials = _monomials(f, n, min(rows, trials - start), rng)
+        x, monomials = centred_monomials(f, n, min(rows, trials - start), rng)
         h_all = np.full(len(x), h)
-        errors.append(_errors(f, x, degree_two(*_window(monomials, h_all), h_all)))
+        errors.append(_errors(f, x, degree_two(*window_moments(monomials, h_all), h_all)))
     second, fourth = (np.concatenate(parts) for parts in zip(*errors, strict=True))
     return {
         "h": h,
@@ -269,7 +269,7 @@ def _error_percentiles(*, density: str, n: int, trials: int, rng: np.random.Gene
 
 
 _N = [200, 500, 1000, 2000, 5000, 10_000]
-error_percentiles = Figure(
+error_percentiles = Sweep(
     "06-error-percentiles",
     _error_percentiles,
     quick=grid(density=["gaussian", "mixture"], n=_N[:5], trials=[1500]),
@@ -310,7 +310,7 @@ def _bandwidth_rules(*, density: str, n: int, trials: int, rng: np.random.Genera
     errors: dict[str, list[tuple[Array, Array]]] = {name: [] for name in RULES}
     rows = max(1, _ROWS // n)
     for start in range(0, trials, rows):
-        x, monomials = _monomials(f, n, min(rows, trials - start), rng)
+        x, monomials = centred_monomials(f, n, min(rows, trials - start), rng)
         square = monomials[:, 3] + monomials[:, 5]
         for name, (kind, c, g) in RULES.items():
             if kind == "power":
@@ -318,12 +318,12 @@ def _bandwidth_rules(*, density: str, n: int, trials: int, rng: np.random.Genera
             else:  # the distance to the k-th neighbour of the point
                 k = math.ceil(c * n**g) - 1
                 h = np.sqrt(np.partition(square, k, axis=1)[:, k])
-            errors[name].append(_errors(f, x, degree_two(*_window(monomials, h), h)))
+            errors[name].append(_errors(f, x, degree_two(*window_moments(monomials, h), h)))
     both = [[np.median(np.concatenate(part)) for part in zip(*errors[name], strict=True)] for name in RULES]
     return {"S2": [pair[0] for pair in both], "S4": [pair[1] for pair in both]}
 
 
-bandwidth_rules = Figure(
+bandwidth_rules = Sweep(
     "06-bandwidth-rules",
     _bandwidth_rules,
     quick=grid(density=["gaussian", "mixture"], n=[200, 500], trials=[100]),
@@ -415,7 +415,7 @@ def _degrees(*, degree: int, n: int, points: int, trial: int, rng: np.random.Gen
     return out
 
 
-degrees = Figure(
+degrees = Sweep(
     "06-degrees",
     _degrees,
     quick=grid(degree=[2, 4], n=[1000, 8000, 64_000], points=[100], trial=range(8)),
@@ -489,7 +489,7 @@ METHODS = (
     "spectral Stein",
     "two-component mixture",
 )
-estimators = Figure(
+estimators = Sweep(
     "06-estimators",
     _estimators,
     quick=grid(method=METHODS, n=[1000], trial=range(6)),

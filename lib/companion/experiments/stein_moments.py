@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from companion.sweep import Figure, grid
+from companion.sweep import Sweep, grid
 from nnmoments.activations import SLIDES, relu, sigmoid, squared_relu, tanh
 from nnmoments.densities import (
     Density,
@@ -100,7 +100,7 @@ def _convergence(*, order: int, d: int, sizes: str, trial: int, rng: np.random.G
     return {"n": _SIZES[sizes], "error": errors}
 
 
-convergence = Figure(
+convergence = Sweep(
     "01-moment-convergence",
     _convergence,
     quick=grid(order=[1, 2, 3, 4], d=[6], sizes=["quick"], trial=range(40)),
@@ -138,7 +138,7 @@ def _defect(*, density: str, score: str, sizes: str, trial: int, rng: np.random.
     return {"n": _SIZES[sizes], "defect": errors, "worst_z": np.abs(total / seen / error).max()}
 
 
-defect = Figure(
+defect = Sweep(
     "01-stein-defect",
     _defect,
     quick=grid(density=INPUTS, score=["true", "gaussian"], sizes=["quick"], trial=range(6)),
@@ -187,7 +187,7 @@ def _row_spans(
     }
 
 
-row_spans = Figure(
+row_spans = Sweep(
     "01-row-spans",
     _row_spans,
     quick=grid(
@@ -231,7 +231,7 @@ def _coefficients(*, activation: str, n: int, trial: int, rng: np.random.Generat
     return {"worst_z": worst, "printed_z": abs(printed)}
 
 
-coefficients = Figure(
+coefficients = Sweep(
     "01-moment-coefficients",
     _coefficients,
     quick=grid(activation=[a.name for a in SLIDES], n=[100_000], trial=range(3)),
@@ -323,7 +323,7 @@ def _control_variates(*, order: int, n: int, trial: int, rng: np.random.Generato
     return {"plain": plain, "controlled": controlled, "z": z}
 
 
-control_variates = Figure(
+control_variates = Sweep(
     "01-control-variates",
     _control_variates,
     quick=[

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from companion.sweep import Figure, grid
+from companion.sweep import Sweep, grid
 from nnmoments.activations import (
     Activation,
     absolute,
@@ -121,7 +121,7 @@ def _peaks(*, unit: str, source: str, points: int, rng: np.random.Generator) -> 
     return {"angle": angles, "value": values, "error": errors, "epsilon": epsilon}
 
 
-peaks = Figure(
+peaks = Sweep(
     "05-peaks",
     _peaks,
     quick=[
@@ -225,7 +225,7 @@ def _alpha(terms: _Terms, units: set[int], mu: float) -> float:
     return _RATE**2 * shifted_coefficient(terms, sorted(units), mu)
 
 
-graph = Figure(
+graph = Sweep(
     "05-graph",
     _graph,
     quick=[
@@ -270,7 +270,7 @@ def _disjoint(*, terms: str, n: int, trial: int, rng: np.random.Generator) -> di
     }
 
 
-disjoint = Figure(
+disjoint = Sweep(
     "05-disjoint",
     _disjoint,
     quick=[
@@ -358,7 +358,7 @@ def _even(*, activation: str, c: float, n: int, trial: int, rng: np.random.Gener
 
 _COEFFICIENTS = [0.0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.05, 1.2, 1.5]
 
-even = Figure(
+even = Sweep(
     "05-even",
     _even,
     quick=[
@@ -420,7 +420,7 @@ def _unions(*, t: float, n: int, trial: int, rng: np.random.Generator) -> dict[s
     }
 
 
-unions = Figure(
+unions = Sweep(
     "05-unions",
     _unions,
     quick=[*grid(t=[2.5], n=[400_000], trial=range(3)), *grid(t=[0.5], n=[50_000], trial=range(2))],
@@ -462,7 +462,7 @@ def _biased(*, labels: str, t: float, n: int, trial: int, rng: np.random.Generat
     return {"angle": _worst_angle(rows, W), "kept": kept}
 
 
-biased = Figure(
+biased = Sweep(
     "05-biased",
     _biased,
     quick=[
@@ -516,7 +516,7 @@ def _powers(*, kind: str, t: float, n: int, trial: int, rng: np.random.Generator
     }
 
 
-powers = Figure(
+powers = Sweep(
     "05-powers",
     _powers,
     quick=[
@@ -540,7 +540,7 @@ def _products(*, t: float, n: int, trial: int, rng: np.random.Generator) -> dict
     return {"share": float(np.abs(f(X) - univariate).mean()) / mean, "mean": mean}
 
 
-products = Figure(
+products = Sweep(
     "05-products",
     _products,
     quick=grid(t=[0.5, 1.0, 1.5, 2.0, 2.5], n=[50_000], trial=range(4)),
@@ -574,7 +574,7 @@ def _cut(*, tau: float, n: int, trial: int, rng: np.random.Generator) -> dict[st
     }
 
 
-cut = Figure(
+cut = Sweep(
     "05-cut",
     _cut,
     quick=[

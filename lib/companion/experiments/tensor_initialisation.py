@@ -13,7 +13,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 from companion.ledger import LEVEL
-from companion.sweep import Figure, grid, mean_interval
+from companion.sweep import Sweep, grid, mean_interval
 from nnmoments.activations import SLIDES, Activation, squared_relu
 from nnmoments.densities import StandardNormal
 from nnmoments.landscapes.square_loss import (
@@ -100,7 +100,7 @@ def _recovery(*, method: str, d: int, n: int, trial: int, rng: np.random.Generat
     return {"error": error, "signs": int(signs), "recovered": int(matched and final <= _SUCCESS)}
 
 
-recovery = Figure(
+recovery = Sweep(
     "03-recovery",
     _recovery,
     quick=[
@@ -278,7 +278,7 @@ def _restarts(X: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Arra
     return best[1], best[2]
 
 
-small_samples = Figure(
+small_samples = Sweep(
     "03-small-samples",
     _small_samples,
     quick=grid(finisher=["gradient", "levenberg-marquardt", "restarts"], n=[500, 1000], trial=range(5)),
@@ -319,7 +319,7 @@ def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str
         history = np.append(history, np.full(1001 - len(history), np.nan))
     kept = history[::20]
     return {
-        "log": [None if not math.isfinite(v) else round(float(v), 4) for v in kept],
+        "log": [math.nan if not math.isfinite(v) else round(float(v), 4) for v in kept],
         "final": 1e3 if diverged else float(history[-1]),
         "diverged": int(diverged),
         "m0": convexity_constants(teacher.weights, squared_relu, teacher.output).m0,
@@ -328,7 +328,7 @@ def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str
 
 _APPROACHES = ["I", "I controlled", "II", "II small", "III"]
 
-descent = Figure(
+descent = Sweep(
     "03-descent",
     _descent,
     quick=grid(approach=_APPROACHES, trial=range(5)),
@@ -353,7 +353,7 @@ def _initialization(*, method: str, d: int, n: int, trial: int, rng: np.random.G
 
 _METHODS = ["algorithm1", "controlled"]
 
-initialization = Figure(
+initialization = Sweep(
     "03-initialization",
     _initialization,
     quick=[
@@ -382,12 +382,12 @@ def _passes(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
     for most in range(1, _MOST + 1):
         found = tensor_initialize(X, y, 5, squared_relu, passes=most, rng=seed)
         error, matched = _error(teacher, found.weights, found.output)
-        errors.append(error if matched else None)
+        errors.append(error if matched else math.nan)
         unexplained.append(found.unexplained)
     return {"error": errors, "unexplained": unexplained}
 
 
-passes = Figure(
+passes = Sweep(
     "03-passes",
     _passes,
     quick=grid(n=[1000, 4000], trial=range(4)),
@@ -429,7 +429,7 @@ def _activations(*, activation: str, n: int, trial: int, rng: np.random.Generato
 
 _ADMITTED = [a.name for a in SLIDES if a.name not in ("linear", "quadratic")]
 
-activations = Figure(
+activations = Sweep(
     "03-activations",
     _activations,
     quick=grid(activation=_ADMITTED, n=[100_000], trial=range(4)),
@@ -487,7 +487,7 @@ def _convexity(*, kappa: float, sizes: str, trial: int, rng: np.random.Generator
     }
 
 
-convexity = Figure(
+convexity = Sweep(
     "03-convexity",
     _convexity,
     quick=grid(kappa=[1.0, 2.0, 4.0, 8.0], sizes=["quick"], trial=range(10)),
@@ -528,7 +528,7 @@ def _rate(*, resampled: bool, n: int, trial: int, rng: np.random.Generator) -> d
     }
 
 
-rate = Figure(
+rate = Sweep(
     "03-rate",
     _rate,
     quick=grid(resampled=[False, True], n=[5_000], trial=range(6)),
@@ -556,7 +556,7 @@ def _timing(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str
     return {"initialization": min(first), "descent": min(second)}
 
 
-timing = Figure(
+timing = Sweep(
     "03-timing",
     _timing,
     quick=grid(d=[50, 100], n=[10_000, 20_000], trial=range(1)),
@@ -594,7 +594,7 @@ def _full_tensor(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dic
     }
 
 
-full_tensor = Figure(
+full_tensor = Sweep(
     "03-full-tensor",
     _full_tensor,
     quick=grid(d=[10, 20, 40], n=[5_000], trial=range(6)),

@@ -120,7 +120,7 @@ def descent(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         for color, (approach, name) in zip(COLORS, _APPROACHES.items(), strict=False):
             curves = frame[frame["approach"] == approach]["log"]
             for i, curve in enumerate(curves):
-                values = np.array([np.nan if v is None else v for v in curve], dtype=float)
+                values = np.array(curve, dtype=float)
                 values[values > 25.0] = np.nan
                 steps = 20 * np.arange(len(values))
                 ax.plot(steps, values, color=color, linewidth=0.9, alpha=0.8, label=None if i else name)

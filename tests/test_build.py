@@ -1,0 +1,155 @@
+"""The two commands: environments that are noticed to be stale, builds that wait and that end."""
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+environment = load(ROOT / ".ci" / "environment.py")
+build = load(ROOT / "book" / "build.py")
+
+
+@pytest.fixture
+def ready(tmp_path):
+    folder = tmp_path / ".venv"
+    folder.mkdir()
+    (folder / "ready").write_text(environment.made_from(folder))
+    return folder
+
+
+def test_an_environment_is_right_where_it_was_made(ready, monkeypatch, capsys):
+    assert environment.is_right(ready)
+    monkeypatch.setattr(sys, "argv", ["environment.py", str(ready)])
+    monkeypatch.setattr(environment, "make", lambda *args, **kwargs: pytest.fail("made again"))
+    assert environment.main() == 0
+
+
+def test_a_copied_environment_is_stale(ready, tmp_path):
+    shutil.copytree(ready, tmp_path / "copy" / ".venv")
+    assert not environment.is_right(tmp_path / "copy" / ".venv")
+    assert not environment.is_right(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("what", ["lock", "project", "root", "python", "lowest"])
+def test_an_environment_of_other_things_is_stale(ready, tmp_path, monkeypatch, what):
+    if what == "lock":
+        (tmp_path / "lock").write_text("numpy==1\n")
+        monkeypatch.setattr(environment, "LOCK", tmp_path / "lock")
+    elif what == "project":
+        project = environment.tomllib.loads((ROOT / "pyproject.toml").read_text())
+        project["project"]["dependencies"].append("more")
+        monkeypatch.setattr(environment.tomllib, "loads", lambda text: project)
+    elif what == "root":
+        for name in ("pyproject.toml", "requirements.lock"):
+            shutil.copy(ROOT / name, tmp_path / name)
+        monkeypatch.setattr(environment, "ROOT", tmp_path)
+    elif what == "python":
+        monkeypatch.setattr(environment.sys, "version", "3.11.0 (another)")
+    assert not environment.is_right(ready, lowest=what == "lowest")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_builds_the_book_before_it_reads_it_and_hides_the_shells_paths():
+    run = subprocess.run(
+        ["make", "-n", "-j8", "site-test"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.index("environment.py") < run.stdout.index("build.py") < run.stdout.index("tests/site")
+    other = subprocess.run(
+        ["make", "-n", "unit", "PYTHON=python3.13"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "python3.13 .ci/environment.py .venv-python3.13\n" in other.stdout
+    probe = 'include Makefile\nprobe:\n\t@echo "[$${PYTHONPATH-}$${MPLBACKEND-}]"\n'
+    hidden = subprocess.run(
+        ["make", "-f", "-", "probe"],
+        cwd=ROOT,
+        input=probe,
+        env=os.environ | {"PYTHONPATH": "elsewhere", "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert hidden.stdout == "[]\n"
+
+
+WAITS = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("build", sys.argv[1])
+build = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(build)
+build.BUILD = Path(sys.argv[2])
+"""
+
+
+def start(code, *arguments):
+    command = [sys.executable, "-c", WAITS + code, str(ROOT / "book" / "build.py"), *map(str, arguments)]
+    paths = os.environ | {"PYTHONPATH": str(ROOT / "lib")}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=paths)
+
+
+def test_a_second_build_waits_for_the_first(tmp_path):
+    with (tmp_path / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711")
+        lock.flush()
+        second = start("with build.alone(): print('built', flush=True)", tmp_path)
+        line = second.stdout.readline()
+        assert line == "another build of this checkout runs (process 4711): waiting\n"
+        assert second.poll() is None
+    assert second.communicate(timeout=60)[0] == "built\n"
+
+
+KERNEL = """
+import joblib, os, pathlib, time
+def work(i):
+    pathlib.Path(f"worker-{os.getpid()}").touch()
+    time.sleep(600)
+pathlib.Path(f"kernel-{os.getpid()}").touch()
+joblib.Parallel(n_jobs=2)(joblib.delayed(work)(i) for i in range(2))
+"""
+
+
+@pytest.mark.slow
+def test_a_build_that_is_ended_leaves_nothing_behind(tmp_path):
+    cell = nbformat.v4.new_code_cell(KERNEL)
+    parameters = nbformat.v4.new_code_cell("preset = 'quick'\nseed = 0", metadata={"tags": ["parameters"]})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    chapter = nbformat.v4.new_notebook(cells=[parameters, cell], metadata={"kernelspec": kernel})
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(chapter, tmp_path / "notebooks" / "01_endless.ipynb")
+    begin = "build.ROOT = build.BUILD; sys.argv[1:] = ['--chapter', '01']; sys.exit(build.main())"
+    running = start(begin, tmp_path)
+    try:
+        deadline = time.monotonic() + 120.0
+        while len(files := list((tmp_path / "notebooks").glob("*-*"))) < 3:
+            assert running.poll() is None, running.stdout.read()
+            assert time.monotonic() < deadline, files
+            time.sleep(0.1)
+        below = psutil.Process(running.pid).children(recursive=True)
+        assert {int(f.name.split("-")[1]) for f in files} <= {process.pid for process in below}
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=30) == 128 + signal.SIGTERM
+        _, alive = psutil.wait_procs(below, timeout=5.0)
+        assert not alive
+    finally:
+        running.kill()
+        running.stdout.close()
