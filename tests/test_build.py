@@ -67,27 +67,36 @@ def test_an_environment_of_other_things_is_stale(ready, tmp_path, monkeypatch, w
     assert not environment.is_right(ready, lowest=what == "lowest")
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_make_builds_the_book_before_it_reads_it_and_hides_the_shells_paths():
+def make(*arguments, given="", **paths):
+    outer = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))
+    }
+    command = ["make", "--no-print-directory", *arguments]
     run = subprocess.run(
-        ["make", "-n", "-j8", "site-test"], cwd=ROOT, capture_output=True, text=True, check=True
+        command, cwd=ROOT, input=given, env=outer | paths, capture_output=True, text=True, check=True
     )
-    assert run.stdout.index("environment.py") < run.stdout.index("build.py") < run.stdout.index("tests/site")
-    other = subprocess.run(
-        ["make", "-n", "unit", "PYTHON=python3.13"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "python3.13 .ci/environment.py .venv-python3.13\n" in other.stdout
+    return run.stdout
+
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+@needs_make
+def test_make_builds_the_book_before_it_reads_it():
+    plan = make("-n", "-j8", "site-test")
+    assert plan.index("environment.py") < plan.index("build.py") < plan.index("tests/site")
+
+
+@needs_make
+def test_another_python_has_an_environment_of_its_own():
+    assert "python3 .ci/environment.py .venv\n" in make("-n", "unit")
+    assert "python3.13 .ci/environment.py .venv-python3.13\n" in make("-n", "unit", "PYTHON=python3.13")
+
+
+@needs_make
+def test_make_hides_what_the_shell_has_set_for_other_work():
     probe = 'include Makefile\nprobe:\n\t@echo "[$${PYTHONPATH-}$${MPLBACKEND-}]"\n'
-    hidden = subprocess.run(
-        ["make", "-f", "-", "probe"],
-        cwd=ROOT,
-        input=probe,
-        env=os.environ | {"PYTHONPATH": "elsewhere", "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert hidden.stdout == "[]\n"
+    assert make("-f", "-", "probe", given=probe, PYTHONPATH="elsewhere", MPLBACKEND="Agg") == "[]\n"
 
 
 WAITS = """

@@ -87,6 +87,14 @@ def test_environment_pins_what_the_lock_pins():
     assert pip["pip"] == [*expected, "--editable ."]
 
 
+def test_the_weekly_workflow_tests_the_floors_and_other_pythons():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    matrix = workflow["jobs"]["versions"]["strategy"]["matrix"]["include"]
+    assert {row["python"] for row in matrix} == {"3.11", "3.12", "3.13"}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {row["command"].split()[1] for row in matrix} <= targets
+
+
 def test_pins_agree():
     text = (ROOT / "requirements.lock").read_text()
     for requirement in declared().values():
@@ -180,7 +188,8 @@ def test_the_front_door_is_the_same_for_python_and_type_checkers():
         assert getattr(nnmoments, name) is getattr(importlib.import_module(module), name)
         assert name in importlib.import_module(module).__all__
     assert set(nnmoments.__all__) < set(dir(nnmoments))
-    assert "tensors" in dir(nnmoments)
+    modules = {info.name for info in pkgutil.iter_modules(nnmoments.__path__)}
+    assert modules - {"chunks", "results", "validation"} == set(dir(nnmoments)) - set(nnmoments.__all__)
     assert nnmoments.tensors is importlib.import_module("nnmoments.tensors")
 
 
