@@ -7,6 +7,7 @@ execution is used again as long as nothing that it depends on has changed.
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import hashlib
 import importlib
@@ -405,7 +406,9 @@ def main() -> int:
     except (BuildError, ledger.LedgerError) as error:
         print(error, file=sys.stderr)
         return 1
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         print(
             f"{error.filename} cannot be written: build in a writable copy of the checkout", file=sys.stderr
         )

@@ -1,5 +1,6 @@
 """The two commands: environments that are noticed to be stale, builds that wait and that end."""
 
+import errno
 import fcntl
 import importlib.util
 import os
@@ -125,6 +126,19 @@ def test_a_second_build_waits_for_the_first(tmp_path):
         assert line == "another build of this checkout runs (process 4711): waiting\n"
         assert second.poll() is None
     assert second.communicate(timeout=60)[0] == "built\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--refresh"], ["--chapter", "01"]])
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_read_only_checkout_is_named(monkeypatch, capsys, options, number):
+    def refuse(path, *args, **kwargs):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(build.signal, "signal", lambda *args: None)
+    monkeypatch.setattr(Path, "mkdir", refuse)  # root may write anywhere
+    monkeypatch.setattr(sys, "argv", ["build.py", *options])
+    assert build.main() == 1
+    assert "cannot be written: build in a writable copy of the checkout\n" in capsys.readouterr().err
 
 
 KERNEL = """
