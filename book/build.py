@@ -228,7 +228,9 @@ def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
             ]
             if links:
                 text = f"Stored data, with their provenance: {', '.join(links)}."
-                linked.append(nbformat.v4.new_markdown_cell(f":::{{div}} data-link\n{text}\n:::"))
+                note = f":::{{div}} data-link\n{text}\n:::"
+                # An id of its own choice would differ from build to build.
+                linked.append(nbformat.v4.new_markdown_cell(note, id=f"{cell.id}-data"))
     return linked
 
 
