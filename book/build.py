@@ -11,10 +11,8 @@ import errno
 import fcntl
 import hashlib
 import importlib
-import inspect
 import json
 import os
-import pkgutil
 import re
 import shutil
 import signal
@@ -27,10 +25,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import api
 import nbformat
 import psutil
 
-import nnmoments
 from companion import ledger
 from companion.figures.stein_moments import one_identity
 
@@ -222,10 +220,10 @@ def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
         value += f" [{outcome['low']:.3g}, {outcome['high']:.3g}]"
     module, _, name = claim.function.rpartition(".")
     test_file, _, test_name = claim.test.partition("::")
-    links = (
-        f"{{ref}}`chapter <{claim.anchor}>` · [{name}]({SOURCE}{module_path(module)}) · "
-        f"[test]({SOURCE}{test_file} '{test_name}')"
-    )
+    # The reference has no entry for what only the companion has: the repository shows it.
+    entry = api.link(claim.function)
+    function = f"<a href='api/{entry}'>{name}</a>" if entry else f"[{name}]({SOURCE}{module_path(module)})"
+    links = f"{{ref}}`chapter <{claim.anchor}>` · {function} · [test]({SOURCE}{test_file} '{test_name}')"
     verdict = f'<span class="verdict verdict-{claim.verdict}">{claim.verdict.replace("-", " ")}</span>'
     reason = f" {claim.reason}" if claim.reason else ""
     name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
@@ -246,35 +244,6 @@ def module_path(module: str) -> str:
                 return str(path.relative_to(ROOT))
         module = module.rpartition(".")[0]
     raise BuildError(f"no module {module}")
-
-
-# --- the library's index ---------------------------------------------------------------------------
-
-
-def write_library(folder: Path) -> None:
-    """Write one list a module: its public names and the first sentence of their docstrings."""
-    lines: list[str] = []
-    for info in pkgutil.walk_packages(nnmoments.__path__, "nnmoments."):
-        module = importlib.import_module(info.name)
-        public = {name: getattr(module, name) for name in module.__all__}
-        own = {
-            name: value
-            for name, value in public.items()
-            if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == info.name
-        }
-        if not own or info.name == "nnmoments.validation":
-            continue
-        source = SOURCE + module_path(info.name)
-        lines += [f"### [{info.name.removeprefix('nnmoments.')}]({source})", "", summary(module), ""]
-        for name, value in own.items():
-            lines += [f"`{name}`", f": {summary(value)}", ""]
-    (folder / "library.md").write_text("\n".join(lines), encoding="utf-8")
-
-
-def summary(documented: object) -> str:
-    """Return the first sentence of a docstring, from reStructuredText to Markdown."""
-    first = " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
-    return re.sub(r"``?([^`]+)``?", r"`\1`", re.sub(r":math:`([^`]+)`", r"$\1$", first))
 
 
 # --- rendering ------------------------------------------------------------------------------------
@@ -302,7 +271,9 @@ def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
             ]
             if links:
                 text = f"Stored data, with their provenance: {', '.join(links)}."
-                linked.append(nbformat.v4.new_markdown_cell(f":::{{div}} data-link\n{text}\n:::"))
+                note = f":::{{div}} data-link\n{text}\n:::"
+                # An id of its own choice would differ from build to build.
+                linked.append(nbformat.v4.new_markdown_cell(note, id=f"{cell.id}-data"))
     return linked
 
 
@@ -338,7 +309,7 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     shutil.copy(ROOT / "_config.yml", STAGE)
     write_ledger(STAGE / "book" / "_generated", outcomes)
-    write_library(STAGE / "book" / "_generated")
+    api.write_pages(STAGE / "book" / "api")
     one_identity().savefig(STAGE / "book" / "_generated" / "one-identity.png")
 
 

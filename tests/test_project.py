@@ -317,7 +317,7 @@ def resolve(dotted: str) -> object:
 @pytest.mark.parametrize("page", ["README.md", "book/library.md"])
 def test_entry_points_in_prose_exist(page):
     packages = "learners|sparse|tensors|landscapes|borders|structured|scores|moments"
-    named = re.findall(rf"`(?:nnmoments\.)?((?:{packages})\.[\w.]+)`", (ROOT / page).read_text())
+    named = re.findall(rf"`~?(?:nnmoments\.)?((?:{packages})\.[\w.]+)`", (ROOT / page).read_text())
     assert len(named) > 4
     for name in named:
         resolve(name)

@@ -383,8 +383,10 @@ def _tanh_derivative(m: int) -> Function:
     return lambda z: 2.0 ** (m + 1) * _LOGISTIC[m - 1](2.0 * z)
 
 
+#: :math:`\phi(z) = \max(z, 0)`.
 relu = Activation("ReLU", lambda z: np.maximum(z, 0.0), (_step, _zero, _zero, _zero), (0.0,))
 
+#: :math:`\phi(z) = \max(z, z/100)`.
 leaky_relu = Activation(
     "leaky ReLU",
     lambda z: np.maximum(z, 0.01 * z),
@@ -392,6 +394,7 @@ leaky_relu = Activation(
     (0.0,),
 )
 
+#: :math:`\phi(z) = \max(z, 0)^2`.
 squared_relu = Activation(
     "squared ReLU",
     lambda z: np.maximum(z, 0.0) ** 2,
@@ -399,8 +402,10 @@ squared_relu = Activation(
     (0.0,),
 )
 
+#: :math:`\phi(z) = 1/(1 + e^{-z})`.
 sigmoid = Activation("sigmoid", expit, _LOGISTIC)
 
+#: :math:`\phi(z) = \tanh z`.
 tanh = Activation(
     "tanh",
     np.tanh,
@@ -414,25 +419,30 @@ def _gauss_derivative(m: int) -> Function:
     return lambda z: np.asarray((-root) ** m * hermite(m, root * z) * np.exp(-(z**2)))
 
 
-#: As in ZS: the integral of exp(-t^2) from 0 to z, without the usual 2/sqrt(pi).
+#: :math:`\phi(z) = \int_0^z e^{-t^2} dt`, as in ZS, without the usual :math:`2/\sqrt\pi`.
 erf = Activation(
     "erf",
     lambda z: 0.5 * math.sqrt(math.pi) * _erf(z),
     (_gauss_derivative(0), _gauss_derivative(1), _gauss_derivative(2), _gauss_derivative(3)),
 )
 
+#: :math:`\phi(z) = z`.
 linear = Activation("linear", lambda z: z.copy(), (np.ones_like, _zero, _zero, _zero))
 
+#: :math:`\phi(z) = z^2`.
 quadratic = Activation(
     "quadratic",
     lambda z: z**2,
     (lambda z: 2.0 * z, lambda z: np.full_like(z, 2.0), _zero, _zero),
 )
 
+#: :math:`\phi(z) = |z|`.
 absolute = Activation("absolute value", np.abs, (np.sign, _zero, _zero, _zero), (0.0,))
 
+#: :math:`\phi(z) = \cos z`.
 cosine = Activation("cosine", np.cos, (lambda z: -np.sin(z), lambda z: -np.cos(z), np.sin, np.cos))
 
+#: :math:`\phi(z) = \log(1 + e^z)`.
 softplus = Activation(
     "softplus",
     lambda z: np.logaddexp(0.0, z),

@@ -21,6 +21,7 @@ __all__ = [
     "check_samples",
 ]
 
+#: An array of doubles.
 Array = npt.NDArray[np.float64]
 
 

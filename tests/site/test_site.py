@@ -2,7 +2,9 @@
 
 import functools
 import http.server
+import importlib
 import os
+import pkgutil
 import shutil
 import threading
 from collections.abc import Iterator
@@ -12,12 +14,18 @@ from urllib.parse import unquote, urldefrag, urljoin, urlparse
 import pytest
 from bs4 import BeautifulSoup
 
+import nnmoments
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 # Sphinx's own pages and the search, which is empty without a query.
 FRONT = "index.html"  # only sends the browser on to the book's first page
 PAGES = sorted(str(p.relative_to(SITE)) for p in SITE.rglob("*.html") if "_static" not in p.parts)
 PAGES = [page for page in PAGES if page != FRONT]
+REFERENCE = [page for page in PAGES if page.startswith("book/api/")]
+# Pages of source are all alike: the browser opens one.
+SOURCES = [page for page in PAGES if page.startswith("_modules/nnmoments/")]
+OPENED = [page for page in PAGES if page not in SOURCES[1:]]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needs_browser = pytest.mark.skipif(
@@ -28,6 +36,12 @@ by_page = pytest.mark.parametrize("page", PAGES)
 
 def soup(page: str) -> BeautifulSoup:
     return BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+
+
+@functools.cache
+def ids(path: Path) -> frozenset[str]:
+    text = path.read_text(encoding="utf-8")
+    return frozenset(tag["id"] for tag in BeautifulSoup(text, "html.parser").find_all(id=True))
 
 
 def test_the_book_is_built():
@@ -64,8 +78,7 @@ def test_internal_links_lead_somewhere(page):
         path = SITE / unquote(target or page)
         assert path.exists(), anchor["href"]
         if fragment and path.suffix == ".html":
-            other = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-            assert other.find(id=unquote(fragment)), anchor["href"]
+            assert unquote(fragment) in ids(path), anchor["href"]
 
 
 @by_page
@@ -73,6 +86,48 @@ def test_images_have_alternative_text(page):
     for image in soup(page).select("article img"):
         assert len(image.get("alt", "")) > 20, image.get("src")
         assert not image["alt"].endswith(".png")
+
+
+@pytest.mark.parametrize("package", [info.name for info in pkgutil.iter_modules(nnmoments.__path__)])
+def test_every_public_name_stands_in_the_reference_and_the_index(package):
+    """One entry and one line of the index each, with a link to the source in the site itself."""
+    pages = [soup(page) for page in REFERENCE]
+    index = {anchor["href"] for anchor in soup("genindex.html").select("main a[href]")}
+    for name in importlib.import_module(f"nnmoments.{package}").__all__:
+        anchor = f"nnmoments.{package}.{name}"
+        ((page, entry),) = [
+            (page, entry)
+            for page, parsed in zip(REFERENCE, pages, strict=True)
+            for entry in parsed.find_all("dt", id=anchor)
+        ]
+        assert f"{page}#{anchor}" in index
+        sources = [link["href"] for link in entry.parent.find_all("a") if link.get_text() == "[source]"]
+        assert any(source.startswith("../../_modules/nnmoments/") for source in sources), anchor
+
+
+def test_the_reference_shows_the_library_only():
+    modules = SITE / "_modules"
+    assert {path.name for path in modules.iterdir()} == {"index.html", "nnmoments"}
+    for page in REFERENCE:
+        assert not [
+            found for found in ids(SITE / page) if found.startswith(("companion", "sklearn", "numpy"))
+        ]
+
+
+def test_signatures_are_short():
+    """Types stand with the parameters: a signature has names and short defaults only."""
+    for page in REFERENCE:
+        for signature in soup(page).select("dt.sig"):
+            text = signature.get_text()
+            assert "Union[" not in text
+            assert "ndarray" not in text
+            assert max(map(len, text.split())) < 60, text
+
+
+def test_the_ledger_leads_to_the_reference():
+    """A claim's function, where the library offers it, is a link to its entry."""
+    links = [anchor["href"] for anchor in soup("book/ledger.html").select("table.ledger a[href]")]
+    assert len([link for link in links if link.startswith("api/")]) > 50
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +167,7 @@ def test_the_front_page_leads_to_the_book(browser, address):
 
 
 @needs_browser
-@by_page
+@pytest.mark.parametrize("page", OPENED)
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_page_in_the_browser(browser, address, page, scheme, width):
     """No foreign request, no console error, maths typeset, nothing wider than the screen."""
@@ -143,3 +198,59 @@ def test_page_in_the_browser(browser, address, page, scheme, width):
     assert not foreign
     assert not errors
     assert overflow <= 0
+
+
+@needs_browser
+@pytest.mark.parametrize("name", ["relu", "cross_moment", "SLIDES"])
+def test_the_search_finds_a_public_name(browser, address, name):
+    view = browser.new_page()
+    view.goto(f"{address}search.html?q={name}", wait_until="load")
+    entry = view.locator(f"#search-results a[href*='book/api/'][href$='.{name}']").first
+    entry.wait_for(timeout=20_000)
+    view.close()
+
+
+# For each text: its contrast with what is painted behind it, by WCAG 2.
+CONTRASTS = """
+() => {
+  const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = numbers(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] > 0.99) return c;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const e of document.querySelectorAll("article :is(p, dt, dt *, code *, pre *):not(.headerlink)")) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.offsetParent) continue;
+    const [a, b] = [light(numbers(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
+    found.push([(a + 0.05) / (b + 0.05), e.className + ": " + e.textContent.slice(0, 60)]);
+  }
+  return found.sort((x, y) => x[0] - y[0]);
+}
+"""
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", REFERENCE)
+def test_the_reference_can_be_read(browser, address, page, scheme):
+    """No signature is cut off at a laptop's width, and all text stands out from its ground."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    view = context.new_page()
+    view.goto(address + page, wait_until="load")
+    cut = view.evaluate(
+        """() => [...document.querySelectorAll("dt.sig")].filter(sig => {
+             const edge = sig.closest("article").getBoundingClientRect().right + 1;
+             return [sig, ...sig.querySelectorAll("*")].some(e => e.getBoundingClientRect().right > edge);
+           }).map(sig => sig.textContent)"""
+    )
+    contrasts = view.evaluate(CONTRASTS)
+    context.close()
+    assert not cut
+    assert len(contrasts) > 20
+    assert contrasts[0][0] >= 4.5, contrasts[:5]

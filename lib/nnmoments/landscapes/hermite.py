@@ -261,7 +261,7 @@ class SphereLoss:
         self.d = X.shape[1]
 
     def value(self, z: Array) -> float:
-        """Return the value at z/|z|."""
+        """Return the value at :math:`z/|z|`."""
         return self.value_and_gradient(z)[0]
 
     def gradient(self, z: Array) -> Array:

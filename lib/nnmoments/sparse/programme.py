@@ -40,7 +40,7 @@ class L1Solution:
     n_screened, n_exact : int
         How many were certified without a solve, and how many needed the exact solver.
     dual : (C, n) array or None
-        Dual points z with M z = t r, |z| <= 1, if asked for.
+        Dual points z with M z = t r, :math:`|z| \le 1`, if asked for.
     basis : RowBasis
         The row space in which they were solved.
     tol : float

@@ -25,7 +25,7 @@ class Reconstruction:
     weights : (k, d) array
         Rows are neurons.
     output : (k,) array
-        v; +-1 for homogeneous activations, where only v_i |w_i|^q is determined.
+        v; +-1 for homogeneous activations, where only :math:`v_i |w_i|^q` is determined.
     """
 
     weights: Array = field(repr=False)

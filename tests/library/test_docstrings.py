@@ -1,0 +1,206 @@
+"""Every public name of the library is documented in numpydoc's form, which the reference pages show."""
+
+import ast
+import functools
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from numpydoc.docscrape import get_doc_object
+from numpydoc.validate import Validator, validate
+from sphinx.pycode import ModuleAnalyzer
+
+import nnmoments
+
+# numpydoc's own rules: a docstring, a summary, the parameters of the signature in their order and
+# no others, each with a type; what is returned or yielded.
+RULES = {"GL08", "SS01", "PR01", "PR02", "PR03", "PR04", "RT01", "YD01"}
+
+PACKAGES = [importlib.import_module(f"nnmoments.{m.name}") for m in pkgutil.iter_modules(nnmoments.__path__)]
+
+# Not yet documented in full: a name leaves the list when it is, and the list leaves with the last.
+MISSING = Path(__file__).with_name("docstrings_missing.txt").read_text().split()
+
+
+def is_function(value: object) -> bool:
+    return inspect.isfunction(inspect.unwrap(value))
+
+
+def modules(package: ModuleType) -> list[ModuleType]:
+    """Return a package's modules; a module is its own."""
+    found = pkgutil.walk_packages(getattr(package, "__path__", []), f"{package.__name__}.")
+    return [importlib.import_module(info.name) for info in found] or [package]
+
+
+def offered() -> Iterator[tuple[str, str, object]]:
+    """Each public name and its value: those of the packages, or of their modules if these list none."""
+    for package in PACKAGES:
+        for source in [package] if package.__all__ else modules(package):
+            for name in source.__all__:
+                yield source.__name__, name, getattr(source, name)
+
+
+def public() -> Iterator[tuple[str, object]]:
+    """All public functions and classes, and the classes' own methods and properties."""
+    for module, name, value in offered():
+        if inspect.isclass(value) or is_function(value):
+            yield f"{module}.{name}", value
+        for own, member in vars(value).items() if inspect.isclass(value) else ():
+            function = getattr(member, "__func__", member)  # of a static or class method
+            described = is_function(function) or isinstance(member, property | functools.cached_property)
+            if described and not own.startswith("_"):
+                yield f"{module}.{name}.{own}", function
+
+
+PUBLIC = dict(public())
+
+
+def raises(function: object) -> bool:
+    """Whether the body itself raises an error, or has an argument checked."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    checked = any(getattr(call, "id", "").startswith("check_") for call in calls)
+    return checked or any(isinstance(node, ast.Raise) for node in ast.walk(tree))
+
+
+def faults(value: object, *, method: bool = False) -> set[str]:
+    """Return what a docstring lacks, by numpydoc's codes; RS01: what is raised; EX01: a doctest.
+
+    The example of a class serves its methods. The fields of a result are attributes, since only
+    its function fills them in.
+    """
+    text = inspect.getdoc(value)
+    if not text:
+        return {"GL08"}
+    if not (inspect.isclass(value) or is_function(value)):  # a property
+        return set()
+    document = get_doc_object(value)
+    found = {code for code, _ in validate(document)["errors"]} & RULES
+    if inspect.isclass(value):
+        entries = [*document["Parameters"], *document["Attributes"]]
+        names = {name for entry in entries for name in entry.name.split(", ")}
+        found -= {"PR01", "PR02", "PR03"}
+        found |= {"PR01"} if set(Validator(document).signature_parameters) - names else set()
+        found |= {"PR04"} if any(not entry.type for entry in entries) else set()
+    elif raises(value) and not document["Raises"]:
+        found.add("RS01")
+    if not method and ">>> " not in "\n".join(document["Examples"]):
+        found.add("EX01")
+    return found
+
+
+def declared(name: str) -> object | None:
+    """Return the method that a class's own method overrides, and that documents it; None if none does."""
+    owner, _, own = name.rpartition(".")
+    for base in PUBLIC[owner].__mro__[1:]:
+        if getattr(vars(base).get(own), "__doc__", None):
+            return vars(base)[own]
+    return None
+
+
+def faults_of(name: str) -> set[str]:
+    value, method = PUBLIC[name], name.rpartition(".")[0] in PUBLIC
+    if method and not value.__doc__ and (base := declared(name)) is not None:
+        # Documented where it is declared, so it must take the same arguments.
+        if isinstance(base, property | functools.cached_property):
+            return set()
+        return (
+            set()
+            if list(inspect.signature(value).parameters) == list(inspect.signature(base).parameters)
+            else {"PR01"}
+        )
+    return faults(value, method=method)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstring_is_complete(name):
+    if name in MISSING:
+        assert faults_of(name), f"{name} is complete: take it off the list"
+    else:
+        assert not faults_of(name)
+
+
+def test_what_is_missing_exists():
+    assert set(MISSING) <= set(PUBLIC)
+    assert len(set(MISSING)) == len(MISSING)
+
+
+def test_constants_and_instances_have_a_comment():
+    """The reference shows the `#:` comment above them."""
+    commented = {
+        (package.__name__, name)
+        for package in PACKAGES
+        for module in modules(package)
+        for _, name in ModuleAnalyzer.for_module(module.__name__).find_attr_docs()
+    }
+    for module, name, value in offered():
+        package = ".".join(module.split(".")[:2])
+        assert inspect.isclass(value) or is_function(value) or (package, name) in commented, name
+
+
+def complete(n: int, scale: float = 1.0) -> float:
+    """Return n times the scale.
+
+    Parameters
+    ----------
+    n : int
+    scale : float
+        Positive.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If n is negative.
+
+    Examples
+    --------
+    >>> complete(2)
+    2.0
+    """
+    if n < 0:
+        raise ValueError("n must not be negative")
+    return n * scale
+
+
+# What is taken out of a complete docstring, or put in its place, and the fault that must be found.
+FOILS = {
+    "no docstring": ("", "", "GL08"),
+    "no summary": ("Return n times the scale.\n", "", "SS01"),
+    "no parameter": ("    n : int\n", "", "PR01"),
+    "unknown parameter": ("    n : int\n", "    n : int\n    k : int\n", "PR02"),
+    "another order": (
+        "    n : int\n    scale : float\n        Positive.\n",
+        "    scale : float\n    n : int\n",
+        "PR03",
+    ),
+    "no type": ("    n : int\n", "    n\n", "PR04"),
+    "no result": ("    Returns\n    -------\n    float\n", "", "RT01"),
+    "no error": ("    Raises\n    ------\n    ValueError\n        If n is negative.\n", "", "RS01"),
+    "no example": ("    >>> complete(2)\n    2.0\n", "    complete(2) is 2.\n", "EX01"),
+}
+
+
+@pytest.mark.parametrize("foil", FOILS)
+def test_each_rule_has_a_docstring_that_breaks_it(foil, monkeypatch):
+    assert not faults(complete)
+    old, new, code = FOILS[foil]
+    assert old in complete.__doc__
+    monkeypatch.setattr(complete, "__doc__", complete.__doc__.replace(old, new) if old else "")
+    assert faults(complete) == {code}
+
+
+def test_a_checked_argument_counts_as_an_error():
+    def checked(n: int) -> None:
+        check_integer("n", n)  # noqa: F821
+
+    assert raises(checked)
+    assert not raises(lambda n: n)
