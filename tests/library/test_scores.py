@@ -1,5 +1,6 @@
 """Local likelihood (GM Section 2) against its own conditions, quadrature and known densities."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -15,10 +16,10 @@ from nnmoments.scores import (
     NearestNeighbor,
     ScoreMatching,
     SpectralStein,
+    choose_score,
     fit_gaussian_mixture,
     rate_bandwidth,
     score_matching_loss,
-    select,
 )
 from nnmoments.scores.higher_degree import correct_window
 from nnmoments.scores.kernel_moments import central_moments, kernel_moments
@@ -316,11 +317,11 @@ def test_score_matching_loss_is_minimal_at_the_truth(order, assert_within_errors
 def test_select_rejects_bad_bandwidths():
     X = MIXTURE.sample(1500, rng=0)
     ways = [lambda Z, h=h: LocalLikelihood(Z, bandwidth=h) for h in (0.2, 0.8, 20.0)]
-    chosen = select(X, ways, rng=0)
+    chosen = choose_score(X, ways, rng=0)
     assert chosen.chosen == 1
     assert chosen.standard_errors[1] == 0.0
     with pytest.raises(ValueError, match="candidates is empty"):
-        select(X, [], rng=0)
+        choose_score(X, [], rng=0)
 
 
 def test_kernel_density_scores_are_derivatives_of_the_estimate():
@@ -372,3 +373,26 @@ def test_independent_coordinates_recover_logistic_scores():
     error = model.score(points, 2) - f.score(points, 2)
     assert np.sqrt(np.mean(error**2)) < 0.05
     assert model.log_derivatives(points, 4)[3] is not None
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda X: LocalLikelihood(X, bandwidth=1.0, leave_one_out=True),
+        lambda X: LocalLikelihood(X, degree=4, bandwidth=NearestNeighbor(0.5)),
+        lambda X: IndependentLocalLikelihood(X, bandwidth=NearestNeighbor(0.5)),
+        lambda X: KernelDensity(X, bandwidth=0.5),
+        lambda X: ScoreMatching(X, width=1.0, centres=20, rng=0),
+        lambda X: SpectralStein(X),
+        lambda X: fit_gaussian_mixture(X, 2, rng=0),
+    ],
+    ids=["leave one out", "degree 4", "independent", "density", "matching", "stein", "mixture"],
+)
+def test_score_models_pickle_and_equal_their_copies(fit, rng):
+    X = rng.standard_normal((300, 2))
+    model = fit(X)
+    before = model.score(X[:5], 1)
+    copy = pickle.loads(pickle.dumps(model))
+    assert copy == model
+    np.testing.assert_array_equal(copy.score(X[:5], 1), before)
+    assert fit(X + 1.0) != model

@@ -18,10 +18,10 @@ from nnmoments.scores import (
     NearestNeighbor,
     ScoreMatching,
     SpectralStein,
+    choose_score,
     degree_two,
     fit_gaussian_mixture,
     rate_bandwidth,
-    select,
 )
 from nnmoments.scores.kernel_moments import central_moments, kernel_moments
 from nnmoments.validation import Array
@@ -433,7 +433,7 @@ def _choose(X: Array, rng: np.random.Generator) -> tuple[ScoreModel, str]:
         lambda Z, p=p, s=s: LocalLikelihood(Z, degree=p, bandwidth=NearestNeighbor(s))  # type: ignore[misc]
         for p, s in settings
     ]
-    chosen = select(X, ways, points=2000, rng=rng).chosen
+    chosen = choose_score(X, ways, points=2000, rng=rng).chosen
     return ways[chosen](X), "p={}, {}".format(*settings[chosen])
 
 

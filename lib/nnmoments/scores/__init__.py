@@ -1,20 +1,13 @@
-"""Score functions estimated from samples: local likelihood, its bandwidths, and its competitors."""
+"""Score functions estimated from a sample: local likelihood, its alternatives, and the choice among them."""
 
-from nnmoments.scores.bandwidth import (
-    NearestNeighbor,
-    Selection,
-    rate_bandwidth,
-    score_matching_loss,
-    select,
-)
-from nnmoments.scores.competitors import (
-    KernelDensity,
-    ScoreMatching,
-    SpectralStein,
-    fit_gaussian_mixture,
-)
+from nnmoments.scores.bandwidth import NearestNeighbor, rate_bandwidth
+from nnmoments.scores.choice import ScoreChoice, choose_score, score_matching_loss
 from nnmoments.scores.independent import IndependentLocalLikelihood
+from nnmoments.scores.kernel_density import KernelDensity
 from nnmoments.scores.local_likelihood import STATUS, LocalFit, LocalLikelihood, degree_two
+from nnmoments.scores.mixtures import fit_gaussian_mixture
+from nnmoments.scores.score_matching import ScoreMatching
+from nnmoments.scores.spectral_stein import SpectralStein
 
 __all__ = [
     "STATUS",
@@ -23,12 +16,12 @@ __all__ = [
     "LocalFit",
     "LocalLikelihood",
     "NearestNeighbor",
+    "ScoreChoice",
     "ScoreMatching",
-    "Selection",
     "SpectralStein",
+    "choose_score",
     "degree_two",
     "fit_gaussian_mixture",
     "rate_bandwidth",
     "score_matching_loss",
-    "select",
 ]

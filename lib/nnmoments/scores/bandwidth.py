@@ -1,17 +1,13 @@
-"""Bandwidths: Remark 1's rule, nearest neighbours, and the choice by cross-validated score matching."""
+"""Bandwidths of local likelihood: Remark 1's rule, and nearest neighbours."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from nnmoments.densities.base import ScoreModel
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import Array, check_integer, check_number
 
-__all__ = ["NearestNeighbor", "Selection", "rate_bandwidth", "score_matching_loss", "select"]
+__all__ = ["NearestNeighbor", "rate_bandwidth"]
 
 # Samples that stand for all when distances to neighbours are wanted; the relative error of a
 # bandwidth is about 1 / (d sqrt(share * 1024)).
@@ -78,135 +74,3 @@ class NearestNeighbor:
         # Ties would make a distance zero, and a bandwidth is positive.
         floor = 1e-3 * math.sqrt(square.mean())
         return np.maximum(0.5 * widen * np.sqrt(np.maximum(found, 0.0)), floor)
-
-
-def score_matching_loss(
-    model: ScoreModel, points: npt.ArrayLike, order: int, *, step: float, rng: Any
-) -> Array:
-    r"""Return :math:`\tfrac12 s_m^2 - \partial_u^m s_m` at each point, for random directions u.
-
-    Here :math:`s_m(x) = \hat S_m(x)(u, \dots, u)`. By Stein's identity the mean is, up to a constant
-    that does not depend on the model, :math:`\tfrac12 E\,(\hat S_m - S_m)(u, \dots, u)^2`: for m = 1
-    Hyvarinen's score matching, sliced; for m > 1 the same for the score tensor of order m. The
-    points must be independent of the model. Derivatives are central differences.
-
-    Parameters
-    ----------
-    model : ScoreModel
-    points : (q, d) array_like
-        Held-out points.
-    order : int
-        m, 1 to 4.
-    step : float
-        Of the differences, a length.
-
-    References
-    ----------
-    .. [1] A. Hyvarinen, "Estimation of non-normalized statistical models by score matching", JMLR 6, 2005.
-    .. [2] Y. Song et al., "Sliced score matching", UAI 2019.
-
-    Examples
-    --------
-    >>> from nnmoments.densities import StandardNormal
-    >>> f = StandardNormal(1)
-    >>> losses = score_matching_loss(f, f.sample(4000, rng=0), 1, step=0.1, rng=0)
-    >>> float(losses.mean().round(1))   # -E S_1^2 / 2 at the truth
-    -0.5
-    """
-    points = check_array("points", points, shape=(None, model.d))
-    order = check_integer("order", order, 1, 4)
-    directions = np.random.default_rng(rng).standard_normal(points.shape)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    offsets = np.arange(-(order // 2) - order % 2, order // 2 + order % 2 + 1)
-    weights = _difference_weights(offsets.astype(float), order) / step**order
-    values = np.empty((len(offsets), len(points)))
-    grid = points[None] + step * offsets[:, None, None] * directions[None]
-    scores = model.score(grid.reshape(-1, model.d), order).reshape(len(offsets), len(points), -1)
-    powers = directions
-    for _ in range(order - 1):
-        powers = (powers[:, :, None] * directions[:, None, :]).reshape(len(points), -1)
-    values = np.einsum("oqt,qt->oq", scores, powers)
-    middle = values[len(offsets) // 2]
-    return np.asarray(0.5 * middle**2 - weights @ values, dtype=np.float64)
-
-
-def _difference_weights(offsets: Array, order: int) -> Array:
-    """Return the finite-difference weights of a derivative at 0 on the given offsets."""
-    powers = offsets[None, :] ** np.arange(len(offsets))[:, None]
-    right = np.zeros(len(offsets))
-    right[order] = math.factorial(order)
-    return np.asarray(np.linalg.solve(powers, right), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The candidate with the least cross-validated loss.
-
-    Attributes
-    ----------
-    chosen : int
-        Its place among the candidates.
-    losses : (c,) array
-        Mean held-out losses, up to a constant common to all candidates.
-    standard_errors : (c,) array
-        Of the difference of each to the chosen one.
-    """
-
-    chosen: int
-    losses: Array = field(repr=False)
-    standard_errors: Array = field(repr=False)
-
-
-def select(
-    X: npt.ArrayLike,
-    candidates: Sequence[Callable[[Array], ScoreModel]],
-    *,
-    order: int = 1,
-    folds: int = 2,
-    points: int = 1000,
-    rng: Any,
-) -> Selection:
-    """Choose among ways of fitting a score model by cross-validated score matching.
-
-    Parameters
-    ----------
-    X : (n, d) array_like
-    candidates : sequence of callables
-        Each maps a sample to a fitted score model.
-    order : int
-        Order m of the score tensor whose error is to be small.
-    folds : int
-        At least 2; each is held out in turn.
-    points : int
-        Held-out points used in each fold, at most.
-
-    Examples
-    --------
-    >>> from nnmoments.densities import StandardNormal
-    >>> from nnmoments.scores import LocalLikelihood
-    >>> X = StandardNormal(1).sample(2000, rng=0)
-    >>> ways = [lambda Z, h=h: LocalLikelihood(Z, bandwidth=h) for h in (0.05, 1.0)]
-    >>> select(X, ways, rng=0).chosen
-    1
-    """
-    X = check_array("X", X, ndim=2)
-    if not candidates:
-        raise ValueError("candidates is empty; give at least one way of fitting a score model")
-    folds = check_integer("folds", folds, 2, len(X))
-    points = check_integer("points", points, 2)
-    generator = np.random.default_rng(rng)
-    parts = np.array_split(generator.permutation(len(X)), folds)
-    spread = math.sqrt(np.var(X, axis=0).mean())
-    # Differences over a tenth of the data's scale; wider for orders whose rounding grows as step^-m.
-    step = 0.1 * spread * (1.0 + 0.5 * (order - 1))
-    losses = []
-    for part in parts:
-        rest = X[np.setdiff1d(np.arange(len(X)), part)]
-        held_out, seed = X[part[:points]], int(generator.integers(2**32))
-        losses.append(
-            [score_matching_loss(fit(rest), held_out, order, step=step, rng=seed) for fit in candidates]
-        )
-    table = np.concatenate([np.array(fold) for fold in losses], axis=1)
-    chosen = int(table.mean(axis=1).argmin())
-    difference = table - table[chosen]
-    return Selection(chosen, table.mean(axis=1), difference.std(axis=1) / math.sqrt(table.shape[1]))

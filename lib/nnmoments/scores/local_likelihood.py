@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.densities.base import ScoreModel
+from nnmoments.results import Result
 from nnmoments.scores.bandwidth import NearestNeighbor
 from nnmoments.scores.higher_degree import correct_window, correction_derivatives
 from nnmoments.scores.kernel_moments import central_moments, kernel_moments
@@ -71,8 +72,8 @@ def degree_two(mean: Array, covariance: Array, bandwidth: Array) -> tuple[Array,
     return a1, A2
 
 
-@dataclass(frozen=True)
-class LocalFit:
+@dataclass(frozen=True, eq=False, repr=False)
+class LocalFit(Result):
     r"""Local likelihood at a batch of points.
 
     Attributes
