@@ -245,6 +245,34 @@ remainder = Sweep(
 )
 
 
+def bound_ratio(activation: str, t: float, cosine: float) -> float:
+    """Return E[X_1 X_2] of two units over Lemma 1's bound, rho(t, 1) kappa rho(t, |W|)."""
+    u = UNITS[activation](t)
+    kinks = u.breakpoints
+    product = float(paired_hermite_moments(u, u, 0, correlation=cosine, breakpoints=(kinks, kinks))[0, 0])
+    norm, least = math.sqrt(1.0 + abs(cosine)), math.sqrt(1.0 - abs(cosine))
+    return product / (_scale(activation, t, 1.0) * (norm / least) * _scale(activation, t, norm))
+
+
+def product_exponent(cosine: float) -> float:
+    """Return the rate at which log E[X_1 X_2] of two sign units falls, over 1'G^-1 1 = 2/(1 + cosine).
+
+    log(t^2 E[X_1 X_2]) is a line in -t^2/2 up to terms that vanish.
+    """
+    t = np.array([8.0, 9.0, 10.0])
+    u = [UNITS["sign"](float(s)) for s in t]
+    products = [
+        float(
+            paired_hermite_moments(f, f, 0, correlation=cosine, breakpoints=(f.breakpoints, f.breakpoints))[
+                0, 0
+            ]
+        )
+        for f in u
+    ]
+    slope = np.polyfit(-(t**2) / 2.0, np.log(products) + 2.0 * np.log(t), 1)[0]
+    return float(slope) * (1.0 + cosine) / 2.0
+
+
 def slopes(frame: Any) -> dict[str, float]:
     """Return the ratio of each fitted slope of log E|Delta|, beyond its power of t, to the theory's.
 

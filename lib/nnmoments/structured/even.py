@@ -41,13 +41,16 @@ class EvenForm:
 
     @property
     def margin(self) -> float:
-        r"""The least :math:`\pm(a_i + a_j - g_{ij})` over pairs: the weights are the only maxima if positive.
+        r"""The least :math:`2\min(\pm a_i, \pm a_j) \mp g_{ij}` of pairs: positive if all weights are maxima.
 
-        Moving mass between two coordinates, :math:`z_i^2 \pm s`, changes F by
-        :math:`(a_i + a_j - g_{ij}) s^2` in the mean.
+        In :math:`p_i = z_i^2` F is quadratic on a simplex. From the corner i towards j it changes by
+        :math:`g_{ij} - 2 a_i` to first order; between corners its second derivative along
+        :math:`e_i - e_j` is :math:`2(a_i + a_j - g_{ij})`. So where the margin is positive the weights are
+        strict maxima and there are no others; where it is negative some weight is none.
         """
         i, j = np.triu_indices(len(self.quartic), 1)
-        return float(np.min(self.sign * (self.quartic[i] + self.quartic[j] - self.mixed[i, j])))
+        least = np.minimum(self.sign * self.quartic[i], self.sign * self.quartic[j])
+        return float(np.min(2.0 * least - self.sign * self.mixed[i, j]))
 
 
 def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
