@@ -28,7 +28,7 @@ MODULE = '''
 """An experiment."""
 import numpy as np
 from companion.sweep import Figure, grid
-from nnmoments.hermite import hermite
+from nnmoments.hermite import hermite_polynomial
 
 CALLS = []
 

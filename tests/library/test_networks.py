@@ -304,7 +304,7 @@ def test_linear_part():
         (lambda: FeedForward([], relu), "weights must hold at least one matrix"),
         (lambda: FeedForward([np.ones((2, 3)), np.ones((2, 3))], relu), r"weights\[1\] must have shape"),
         (lambda: FeedForward([np.ones((2, 3))], relu, link="probit"), "link must be one of"),
-        (lambda: FeedForward([np.ones((2, 3))], relu, biases=[]), "biases must be one a layer"),
+        (lambda: FeedForward([np.ones((2, 3))], relu, biases=[]), "biases must be one per layer"),
         (
             lambda: feed_forward("softmax").sample_labels(POINTS, noise=1.0),
             "noise is for identity links only",

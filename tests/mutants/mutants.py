@@ -235,20 +235,21 @@ MUTANTS = [
     ),
     Mutant(
         "hermite",
-        "return hermite(n, x) / math.sqrt(math.factorial(n))",
-        "return hermite(n, x) / math.factorial(n)",
+        "square * previous) / math.sqrt(m + 1.0)",
+        "square * previous) / (m + 1.0)",
         "normalisation of h_n",
     ),
     Mutant(
         "hermite",
-        "projection * current - m * square * previous",
-        "projection * current - m * previous",
+        "x * current - math.sqrt(m) * square * previous",
+        "x * current - math.sqrt(m) * previous",
         "homogeneity of H_n",
     ),
+    Mutant("hermite", "if probe and width", "if False and width", "a peak between the points"),
     Mutant(
         "hermite",
-        "tuple((b - mean) / scale for b in breakpoints)",
-        "tuple(b for b in breakpoints)",
+        "gaps = at - mean[:, None]",
+        "gaps = at + 0.0 * mean[:, None]",
         "place of a kink",
     ),
     Mutant(
@@ -259,8 +260,8 @@ MUTANTS = [
     ),
     Mutant(
         "activations",
-        "(-root) ** m * hermite(m, root * z)",
-        "root**m * hermite(m, root * z)",
+        "(-root) ** m * hermite_polynomial(m, np.nan_to_num(root * z))",
+        "root**m * hermite_polynomial(m, np.nan_to_num(root * z))",
         "sign of Gaussian derivatives",
     ),
     Mutant(
@@ -271,8 +272,8 @@ MUTANTS = [
     ),
     Mutant(
         "activations",
-        "(t**2 - 1.0) * phi / math.sqrt(24.0)",
-        "(t**2 - 1.0) * phi / 24.0",
+        "(phi * (t + 1.0)) / math.sqrt(24.0)",
+        "(phi * (t + 1.0)) / 24.0",
         "normalisation of u_4",
     ),
     Mutant(
@@ -301,14 +302,14 @@ MUTANTS = [
     ),
     Mutant(
         "hermite",
-        "math.sqrt(math.factorial(m) / math.factorial(n)) * gamma**m",
-        "gamma**m",
+        "(math.lgamma(n + 1) - math.lgamma(m + 1)) / 2.0",
+        "(math.lgamma(n + 1) - math.lgamma(m + 1))",
         "normalisation in GP's Fact 5",
     ),
     Mutant(
         "hermite",
-        "second(rho * g + root * e)",
-        "second(rho * g + e)",
+        "second, rho * g + root * e)",
+        "second, rho * g + e)",
         "variance of the second unit",
     ),
     Mutant(

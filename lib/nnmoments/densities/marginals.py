@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import log_ndtr
 
 from nnmoments.densities.base import MAX_ORDER
-from nnmoments.hermite import hermite
+from nnmoments.hermite import hermite_polynomial
 from nnmoments.validation import Array, check_integer, check_number
 
 __all__ = [
@@ -250,7 +250,9 @@ class SmoothedUniform(Marginal):
         ratios = [np.ones_like(u)]
         for m in range(1, order + 1):
             # d^m/du^m of Phi(u_+) is (-1)^(m-1) He_(m-1)(u_+) phi(u_+) / s^m.
-            difference = hermite(m - 1, upper) * bells[0] - hermite(m - 1, lower) * bells[1]
+            difference = (
+                hermite_polynomial(m - 1, upper) * bells[0] - hermite_polynomial(m - 1, lower) * bells[1]
+            )
             ratios.append((-1.0) ** (m - 1) * difference / self.noise**m)
         # (log f)^(m) from r_j = f^(j)/f:  r_m = sum_j C(m-1, j-1) g_j r_(m-j).
         logs: list[Array] = []

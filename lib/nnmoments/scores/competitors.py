@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture as MixtureFit
 
 from nnmoments.densities import GaussianMixture
 from nnmoments.densities.base import ScoreModel
-from nnmoments.hermite import hermite
+from nnmoments.hermite import hermite_polynomial
 from nnmoments.linalg import symmetrize
 from nnmoments.scores.kernel_moments import central_moments, kernel_moments
 from nnmoments.validation import Array, check_array, check_integer, check_number
@@ -123,7 +123,7 @@ class ScoreMatching(ScoreModel):
         """Return the order-th derivatives of all features, (n, features, d, ..., d)."""
         u = (X[:, None, :] - self.centres[None]) / self.width
         bump = np.exp(-0.5 * np.sum(u**2, axis=2))
-        table = [hermite(k, u) for k in range(order + 1)]
+        table = [hermite_polynomial(k, u) for k in range(order + 1)]
         shape = (len(X), len(self.centres)) + (self.d,) * order
         bumps = np.empty(shape)
         for entry in np.ndindex(*(self.d,) * order):
