@@ -24,7 +24,14 @@ from nnmoments.hermite import (
     normal_density,
 )
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_callable, check_integer, check_number
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_callable,
+    check_integer,
+    check_number,
+    finite_result,
+)
 
 __all__ = [
     "SLIDES",
@@ -137,12 +144,10 @@ class Activation:
             raise ValueError(f"derivatives must be four callables, got {self.derivatives!r}")
         for derivative in self.derivatives:
             check_callable("derivatives", derivative)
-        places = self.breakpoints
-        if not isinstance(places, Sequence | np.ndarray) or isinstance(places, str) or np.ndim(places) != 1:
-            raise ValueError(f"breakpoints must be a sequence of numbers, got {places!r}")
+        places = check_array("breakpoints", self.breakpoints, ndim=1, empty=True)
         # Tuples and floats, whatever came, so that equal activations are equal.
         object.__setattr__(self, "derivatives", tuple(self.derivatives))
-        object.__setattr__(self, "breakpoints", tuple(check_number("breakpoints", b) for b in places))
+        object.__setattr__(self, "breakpoints", tuple(places.tolist()))
         object.__setattr__(self, "kind", self.kind or self.name)
         object.__setattr__(self, "threshold", check_number("threshold", self.threshold))
 
@@ -184,7 +189,7 @@ class Activation:
         order = check_integer("order", order, 0, 4)
         function = self.function if order == 0 else self.derivatives[order - 1]
         if not (type(z) is np.ndarray and z.dtype == np.float64):
-            z = check_array("z", z)
+            z = check_array("z", z, empty=True)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return np.asarray(function(z), dtype=np.float64)
 
@@ -360,7 +365,8 @@ class Activation:
         1.0
         """
         scale = check_number("scale", scale, above=0.0)
-        return self.moment_coefficient(m, scale=scale, shift=shift) / scale**m
+        coefficient = self.moment_coefficient(m, scale=scale, shift=shift)
+        return float(_divided(coefficient, scale, m))
 
     def singular_coefficient(self, m: int, *, scale: float = 1.0, shift: float = 0.0) -> float:
         r"""Return the part of :math:`E[\phi^{(m)}(s g + b)]` that lies at the breakpoints, m <= 4.
@@ -396,8 +402,8 @@ class Activation:
         for a, steps in self.jumps.items():
             u = (a - shift) / scale
             for j in range(m):
-                total += (
-                    steps[j] * scale ** (j - m) * float(hermite_polynomial(m - 1 - j, u) * normal_density(u))
+                total += float(
+                    _divided(steps[j] * hermite_polynomial(m - 1 - j, u) * normal_density(u), scale, m - j)
                 )
         return total
 
@@ -621,6 +627,11 @@ def _zero(z: Array) -> Array:
 
 def _one(z: Array) -> Array:
     return np.ones_like(z)
+
+
+@finite_result("scale")
+def _divided(value: npt.ArrayLike, scale: float, power: int) -> Array:
+    return np.asarray(np.asarray(value, dtype=np.float64) / np.float64(scale) ** power)
 
 
 def _step(z: Array) -> Array:

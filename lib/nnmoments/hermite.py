@@ -71,7 +71,7 @@ def normal_density(x: npt.ArrayLike) -> Array:
     >>> round(float(normal_density(0.0)), 6)
     0.398942
     """
-    x = check_array("x", x)
+    x = check_array("x", x, empty=True)
     with np.errstate(over="ignore", under="ignore"):  # far away the density is zero
         return np.asarray(np.exp(-0.5 * x**2) / math.sqrt(2.0 * math.pi))
 
@@ -103,7 +103,7 @@ def hermite_polynomial(n: int, x: npt.ArrayLike) -> Array:
     >>> float(hermite_polynomial(3, 2.0))
     2.0
     """
-    n, x = check_integer("n", n, 0), check_array("x", x)
+    n, x = check_integer("n", n, 0), check_array("x", x, empty=True)
     previous, current = np.zeros_like(x), np.ones_like(x)
     for m in range(n):
         previous, current = current, x * current - m * previous
@@ -141,7 +141,7 @@ def normalized_hermite(n: int, x: npt.ArrayLike) -> Array:
     >>> round(float(normalized_hermite(2, 2.0)), 6)
     2.12132
     """
-    n, x = check_integer("n", n, 0), check_array("x", x)
+    n, x = check_integer("n", n, 0), check_array("x", x, empty=True)
     return _normalized(n, x, 1.0)
 
 
@@ -299,10 +299,16 @@ def _evaluated(name: str, function: Callable[[Array], Array], points: Array) -> 
         raise ValueError(f"{name} must return real numbers: {error}") from error
 
 
+def _elementwise(name: str, function: Callable[[Array], Array], points: Array) -> Array:
+    found = _evaluated(name, function, points)
+    if found.shape != points.shape:
+        raise ValueError(f"{name} must be elementwise, but maps shape {points.shape} to {found.shape}")
+    return found
+
+
 def _places(name: str, breakpoints: Sequence[float], mean: Array, scale: Array) -> Array:
     """Return (b - mu_i)/s_i, (k, b): the breakpoints as the standard normal of each row sees them."""
-    sized = isinstance(breakpoints, Sequence | np.ndarray) and np.ndim(breakpoints) == 1
-    at = np.zeros(0) if sized and not len(breakpoints) else check_array(name, breakpoints, ndim=1)
+    at = check_array(name, breakpoints, ndim=1, empty=True)
     gaps = at - mean[:, None]
     # Under a scale of zero f is constant and its breakpoints do not matter.
     with np.errstate(over="ignore"):
@@ -481,10 +487,8 @@ def hermite_projections(
         raise ValueError(f"scale must not be negative, got {scale.min()}")
 
     def values(g: Array) -> Array:
-        found = _evaluated("function", function, mean[:, None] + scale[:, None] * g)
-        if found.shape != g.shape:
-            raise ValueError(f"function must be elementwise, but maps shape {g.shape} to {found.shape}")
-        return found * hermite_polynomial(n, g)
+        arguments = mean[:, None] + scale[:, None] * g
+        return _elementwise("function", function, arguments) * hermite_polynomial(n, g)
 
     inside = _places("breakpoints", breakpoints, mean, scale)
     return _integrate(values, inside, rounding=_rounding(mean, scale))
@@ -544,7 +548,7 @@ def paired_hermite_projections(
         return _integrate(
             lambda e: (
                 np.stack([hermite_polynomial(r, e) for r in range(order + 1)], axis=-1)
-                * _evaluated("second", second, rho * g + root * e)[..., None]
+                * _elementwise("second", second, rho * g + root * e)[..., None]
             ),
             (kinks - rho * g) / root,
             together=True,
@@ -553,7 +557,7 @@ def paired_hermite_projections(
 
     def outer(g: Array) -> Array:
         left = np.stack([hermite_polynomial(p, g) for p in range(order + 1)], axis=-1)
-        left = left * _evaluated("first", first, g)[..., None]
+        left = left * _elementwise("first", first, g)[..., None]
         return left[..., :, None] * inner(g)[None, :, None, :]
 
     # Seen from g, a kink of h is a transition of width root/rho at kink/rho: grade the panels to it.

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +30,6 @@ __all__ = [
 _LARGEST = 1e70
 
 
-@functools.cache
 def set_partitions(m: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
     """Return all partitions of {0, ..., m-1} into nonempty blocks; there are Bell(m) of them.
 
@@ -54,18 +54,22 @@ def set_partitions(m: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
     >>> [len(set_partitions(m)) for m in range(7)]
     [1, 1, 2, 5, 15, 52, 203]
     """
-    if check_integer("m", m, 0, 12) == 0:
+    return _partitions(check_integer("m", m, 0, 12))
+
+
+@functools.cache
+def _partitions(m: int) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    if m == 0:
         return ((),)
     last = m - 1
     grown: list[tuple[tuple[int, ...], ...]] = []
-    for partition in set_partitions(last):
+    for partition in _partitions(last):
         grown.append((*partition, (last,)))
         for i, block in enumerate(partition):
             grown.append((*partition[:i], (*block, last), *partition[i + 1 :]))
     return tuple(grown)
 
 
-@functools.cache
 def monomials(d: int, degree: int) -> tuple[tuple[int, ...], ...]:
     r"""Return the monomials of d variables up to a degree, each as the sorted variables of its product.
 
@@ -97,7 +101,11 @@ def monomials(d: int, degree: int) -> tuple[tuple[int, ...], ...]:
     >>> np.stack([np.prod(X[:, axes], axis=1) for axes in monomials(2, 2)], axis=1)
     array([[1., 2., 3., 4., 6., 9.]])
     """
-    d, degree = check_integer("d", d, 1), check_integer("degree", degree, 0)
+    return _monomials(check_integer("d", d, 1), check_integer("degree", degree, 0))
+
+
+@functools.cache
+def _monomials(d: int, degree: int) -> tuple[tuple[int, ...], ...]:
     return tuple(
         axes
         for order in range(degree + 1)
@@ -172,9 +180,15 @@ def khatri_rao(*matrices: npt.ArrayLike) -> Array:
     """
     if not matrices:
         raise ValueError("matrices must hold at least one matrix")
-    product = check_array("matrices", matrices[0], ndim=2)
-    for factor in matrices[1:]:
-        matrix = check_array("matrices", factor, shape=(len(product), None))
+    first = check_array("matrices", matrices[0], ndim=2)
+    return _row_products(
+        [first, *(check_array("matrices", m, shape=(len(first), None)) for m in matrices[1:])]
+    )
+
+
+def _row_products(matrices: Sequence[Array]) -> Array:
+    product = matrices[0]
+    for matrix in matrices[1:]:
         product = (product[:, :, None] * matrix[:, None, :]).reshape(len(product), -1)
     return product
 
@@ -209,7 +223,7 @@ def outer_power(vectors: npt.ArrayLike, order: int) -> Array:
     count, d = vectors.shape
     if order == 0:
         return np.ones(count)
-    return khatri_rao(*[vectors] * order).reshape((count,) + (d,) * order)
+    return _row_products([vectors] * order).reshape((count,) + (d,) * order)
 
 
 def principal_angles(first: npt.ArrayLike, second: npt.ArrayLike) -> Array:

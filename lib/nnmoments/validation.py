@@ -37,6 +37,7 @@ def check_array(
     *,
     ndim: int | Sequence[int] | None = None,
     shape: Sequence[int | None] | None = None,
+    empty: bool = False,
 ) -> Array:
     """Return `value` as a finite float64 array with the wanted dimensions.
 
@@ -50,6 +51,12 @@ def check_array(
         Accepted numbers of axes.
     shape : sequence of (int or None), optional
         Wanted extent of each axis; None accepts any extent above zero.
+    empty : bool
+        Whether an array without entries is accepted, as by elementwise functions.
+
+    Returns
+    -------
+    array
 
     Raises
     ------
@@ -83,7 +90,7 @@ def check_array(
     ):
         wanted = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
-    if array.size == 0:
+    if array.size == 0 and not empty:
         raise ValueError(f"{name} is empty: shape {array.shape}")
     with np.errstate(invalid="ignore", over="ignore"):
         total = np.sum(array)
@@ -171,6 +178,10 @@ def finite_result(name: str) -> Callable[[Callable[P, Array]], Callable[P, Array
     return decorate
 
 
+# Sizes, counts and orders above this are slips, and could not be served.
+_MOST = 2**62
+
+
 def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return `value` as an int in [low, high].
 
@@ -200,7 +211,7 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> i
         not isinstance(value, numbers.Integral)
         or isinstance(value, bool)
         or int(value) < low
-        or (high is not None and int(value) > high)
+        or int(value) > (_MOST if high is None else high)
     ):
         raise ValueError(f"{name} must be an integer from {low} {top}, got {_shown(value)}")
     return int(value)

@@ -323,5 +323,5 @@ def test_bad_input_is_named():
         Activation("x", np.sin, (np.cos,))
     with pytest.raises(ValueError, match="function must be callable"):
         Activation("x", 2.0, (np.cos,) * 4)
-    with pytest.raises(ValueError, match="breakpoints must be a number"):
+    with pytest.raises(ValueError, match="breakpoints holds NaN or infinity"):
         Activation("x", np.sin, (np.cos,) * 4, [math.inf])

@@ -76,7 +76,12 @@ MUTANTS = [
         "axis=1)",
         "posterior without prior weights",
     ),
-    Mutant("densities/marginals", "/ self.scale**order", "/ self.scale", "scale of higher derivatives"),
+    Mutant(
+        "densities/marginals",
+        "/ np.float64(self.scale) ** order",
+        "/ self.scale",
+        "scale of higher derivatives",
+    ),
     Mutant(
         "densities/marginals",
         "Polynomial([0.5, 0.0, -0.5])",
@@ -254,8 +259,8 @@ MUTANTS = [
     ),
     Mutant(
         "activations",
-        "self.moment_coefficient(m, scale=scale, shift=shift) / scale**m",
-        "self.moment_coefficient(m, scale=scale, shift=shift)",
+        "float(_divided(coefficient, scale, m))",
+        "coefficient",
         "scale of the Stein coefficient",
     ),
     Mutant(
@@ -314,8 +319,8 @@ MUTANTS = [
     ),
     Mutant(
         "activations",
-        "steps[j] * scale ** (j - m)",
-        "steps[j] * scale ** (j + 1 - m)",
+        "scale, m - j)",
+        "scale, m - 1 - j)",
         "scale of a Dirac",
     ),
     Mutant(

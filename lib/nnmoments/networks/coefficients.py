@@ -61,7 +61,8 @@ def shifted_coefficient(
         if len(set(term)) < len(term):
             raise ValueError(f"terms must hold each unit at most once, got {term}")
         if wanted <= set(term):
-            total = total + coefficient * np.float64(mu) ** (len(term) - (len(wanted) if reduced else 0))
+            with np.errstate(over="ignore"):
+                total = total + coefficient * np.float64(mu) ** (len(term) - (len(wanted) if reduced else 0))
     return float(check_result("mu", total))
 
 

@@ -26,6 +26,8 @@ from nnmoments.validation import (
 __all__ = ["KeptSample", "biased_sample", "tilted_sample"]
 
 _CHUNK = 200_000
+# Labels below this share of their bound would keep no sample in a lifetime.
+_LEAST = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,6 +157,8 @@ def _keep(
         share = check_array("f", f(X), shape=(len(X),)) / envelope(X)
         if np.any(share < 0.0) or np.any(share > 1.0 + 1e-9):
             raise ValueError("f must lie between 0 and the bound; raise bound")
+        if 0.0 < share.max() < _LEAST:
+            raise ValueError(f"f is nowhere above {_LEAST:g} of the bound; lower bound")
         keep = np.flatnonzero(rng.random(len(X)) < share)[: n - have]
         have += len(keep)
         draws += int(keep[-1]) + 1 if have == n else len(X)
