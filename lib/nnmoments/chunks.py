@@ -1,5 +1,7 @@
 """Cutting samples into chunks, so that memory stays bounded whatever their number."""
 
+from nnmoments.validation import check_integer
+
 __all__ = ["CHUNK_DOUBLES", "row_chunks"]
 
 #: Doubles that one chunk's widest intermediate may hold: small against the last-level cache, large
@@ -25,10 +27,17 @@ def row_chunks(n: int, width: int, *, doubles: int = CHUNK_DOUBLES, multiple: in
     -------
     list of slice
 
+    Raises
+    ------
+    ValueError
+        If a number is no integer, or negative.
+
     Examples
     --------
     >>> row_chunks(5, 10, doubles=20)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
+    n, width = check_integer("n", n, 0), check_integer("width", width, 0)
+    doubles, multiple = check_integer("doubles", doubles, 1), check_integer("multiple", multiple, 1)
     rows = multiple * max(1, doubles // (max(width, 1) * multiple))
     return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]

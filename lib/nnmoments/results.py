@@ -1,6 +1,7 @@
 """What results, densities and networks have in common: equality by content, and a repr that shows it."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ def same(first: Any, second: Any) -> bool:
     ----------
     first, second : object
         Arrays, numbers, strings, containers of these, or objects with attributes.
+
+    Returns
+    -------
+    bool
 
     Examples
     --------
@@ -48,6 +53,8 @@ def same(first: Any, second: Any) -> bool:
 class Comparable:
     """Equality by content: two objects are equal if they are of one class and all attributes are.
 
+    Values of cached properties only save work: they count for no equality and are in no pickle.
+
     Examples
     --------
     >>> import copy
@@ -59,10 +66,23 @@ class Comparable:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return same(vars(self), vars(other))
+        return same(_content(self, vars(self)), _content(other, vars(other)))
 
     def __hash__(self) -> int:
         return hash(type(self))
+
+    def __getstate__(self) -> Any:
+        return _content(self, super().__getstate__())  # type: ignore[arg-type]
+
+
+def _content(owner: object, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an object that are no values of cached properties."""
+    cached = functools.cached_property
+    return {
+        name: value
+        for name, value in state.items()
+        if not isinstance(getattr(type(owner), name, None), cached)
+    }
 
 
 class Result(Comparable):

@@ -3,9 +3,12 @@
 Every message names the argument, what came and what is accepted; every check happens before any work.
 """
 
+import functools
+import math
 import numbers
-from collections.abc import Sequence
-from typing import Any
+import reprlib
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +16,20 @@ import numpy.typing as npt
 __all__ = [
     "Array",
     "check_array",
+    "check_callable",
     "check_choice",
     "check_integer",
     "check_number",
+    "check_result",
     "check_rng",
     "check_sample_weight",
     "check_samples",
+    "finite_result",
 ]
 
 #: An array of doubles.
 Array = npt.NDArray[np.float64]
+P = ParamSpec("P")
 
 
 def check_array(
@@ -31,6 +38,7 @@ def check_array(
     *,
     ndim: int | Sequence[int] | None = None,
     shape: Sequence[int | None] | None = None,
+    empty: bool = False,
 ) -> Array:
     """Return `value` as a finite float64 array with the wanted dimensions.
 
@@ -44,6 +52,12 @@ def check_array(
         Accepted numbers of axes.
     shape : sequence of (int or None), optional
         Wanted extent of each axis; None accepts any extent above zero.
+    empty : bool
+        Whether an array without entries is accepted, as by elementwise functions.
+
+    Returns
+    -------
+    array
 
     Raises
     ------
@@ -59,10 +73,12 @@ def check_array(
         raise ValueError(f"{name} must not be a masked array: fill or drop its masked entries first")
     try:
         raw = np.asarray(value)
-        if raw.dtype.kind not in "biufO":  # strings and complex numbers would be converted silently
+        # Strings and complex numbers would be converted silently.
+        if raw.dtype.kind not in "biufO" or (raw.dtype == object and _holds_text(raw)):
             raise TypeError(f"got dtype {raw.dtype}")
-        array = raw.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore"):  # a number above the doubles becomes infinite, and is refused
+            array = raw.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be an array of real numbers: {error}") from error
     if ndim is None and shape is not None:
         ndim = len(shape)
@@ -75,7 +91,7 @@ def check_array(
     ):
         wanted = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
-    if array.size == 0:
+    if array.size == 0 and not empty:
         raise ValueError(f"{name} is empty: shape {array.shape}")
     with np.errstate(invalid="ignore", over="ignore"):
         total = np.sum(array)
@@ -84,8 +100,105 @@ def check_array(
     return array
 
 
+def _holds_text(array: npt.NDArray[Any]) -> bool:
+    return any(isinstance(entry, str | bytes) for entry in array.flat)
+
+
+def _shown(value: Any) -> str:
+    """Return a short repr for a message, of anything."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"one of type {type(value).__name__}"
+
+
+def check_result(name: str, result: Array) -> Array:
+    """Return a result if it is finite, and else say which argument made it overflow.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    result : array
+        What came of it.
+
+    Raises
+    ------
+    ValueError
+        If the result holds NaN or infinity.
+
+    Examples
+    --------
+    >>> check_result("x", np.array([np.inf]))
+    Traceback (most recent call last):
+        ...
+    ValueError: x is too large: the result is beyond the range of doubles
+    """
+    if not np.isfinite(result).all():
+        raise ValueError(f"{name} is too large: the result is beyond the range of doubles")
+    return result
+
+
+def finite_result(name: str) -> Callable[[Callable[P, Array]], Callable[P, Array]]:
+    """Return a decorator: overflow inside the function is silent, and in its result a ValueError.
+
+    Parameters
+    ----------
+    name : str
+        The argument to blame, for the message.
+
+    Returns
+    -------
+    callable
+        The decorator.
+
+    Raises
+    ------
+    ValueError
+        When the decorated function returns NaN or infinity.
+
+    Examples
+    --------
+    >>> @finite_result("x")
+    ... def square(x):
+    ...     return x**2
+    >>> square(np.array([1e200]))
+    Traceback (most recent call last):
+        ...
+    ValueError: x is too large: the result is beyond the range of doubles
+    """
+
+    def decorate(function: Callable[P, Array]) -> Callable[P, Array]:
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Array:
+            with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+                return check_result(name, function(*args, **kwargs))
+
+        return checked
+
+    return decorate
+
+
+# Sizes, counts and orders above this are slips, and could not be served.
+_MOST = 2**62
+
+
 def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return `value` as an int in [low, high].
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : int
+        Python's or numpy's, but no bool and no float.
+    low : int
+    high : int, optional
+
+    Raises
+    ------
+    ValueError
+        If the value is no integer, or out of range.
 
     Examples
     --------
@@ -99,14 +212,28 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> i
         not isinstance(value, numbers.Integral)
         or isinstance(value, bool)
         or int(value) < low
-        or (high is not None and int(value) > high)
+        or int(value) > (_MOST if high is None else high)
     ):
-        raise ValueError(f"{name} must be an integer from {low} {top}, got {value!r}")
+        raise ValueError(f"{name} must be an integer from {low} {top}, got {_shown(value)}")
     return int(value)
 
 
 def check_number(name: str, value: Any, *, above: float | None = None, below: float | None = None) -> float:
     """Return `value` as a finite float strictly between the bounds.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : float
+        Python's or numpy's real numbers, but no bool and no array.
+    above, below : float, optional
+        Bounds, themselves excluded.
+
+    Raises
+    ------
+    ValueError
+        If the value is no number, not finite, or out of range.
 
     Examples
     --------
@@ -117,18 +244,58 @@ def check_number(name: str, value: Any, *, above: float | None = None, below: fl
     """
     bounds = [f"{word} {b}" for word, b in (("above", above), ("below", below)) if b is not None]
     wanted = "a " + " ".join(["number", " and ".join(bounds)]).strip()
-    if (
-        not isinstance(value, numbers.Real)
-        or not np.isfinite(float(value))
-        or (above is not None and not float(value) > above)
-        or (below is not None and not float(value) < below)
-    ):
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
-    return float(value)
+    try:
+        number = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    inside = (above is None or number > above) and (below is None or number < below)
+    if not (math.isfinite(number) and inside):
+        raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
+    return number
+
+
+def check_callable(name: str, value: Any) -> Any:
+    """Return `value` if it can be called.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : callable
+
+    Raises
+    ------
+    ValueError
+        If it can't.
+
+    Examples
+    --------
+    >>> check_callable("function", 2.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: function must be callable, got 2.0
+    """
+    if not callable(value):
+        raise ValueError(f"{name} must be callable, got {_shown(value)}")
+    return value
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return `value` if it is one of `choices`.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+        What the caller passed.
+    choices : sequence
+        What is accepted.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
 
     Examples
     --------
@@ -137,13 +304,20 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
         ...
     ValueError: link must be one of 'softmax', 'sigmoid', got 'probit'
     """
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    if not isinstance(value, Hashable) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {_shown(value)}")
     return value
 
 
 def check_samples(X: npt.ArrayLike, y: npt.ArrayLike, d: int | None = None) -> tuple[Array, Array]:
     """Return inputs (n, d) and labels (n,) or (n, n_y) that belong together.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+    y : (n,) or (n, n_y) array_like
+    d : int, optional
+        Columns that X must have.
 
     Raises
     ------
@@ -166,6 +340,17 @@ def check_samples(X: npt.ArrayLike, y: npt.ArrayLike, d: int | None = None) -> t
 
 def check_sample_weight(sample_weight: npt.ArrayLike | None, n: int) -> Array | None:
     """Return weights (n,) that are not negative and not all zero, or None where none are given.
+
+    Parameters
+    ----------
+    sample_weight : (n,) array_like, optional
+    n : int
+        Number of samples.
+
+    Raises
+    ------
+    ValueError
+        If there are not n weights, or they are negative or all zero.
 
     Examples
     --------
@@ -209,8 +394,10 @@ def check_rng(name: str, value: Any) -> np.random.Generator:
     if isinstance(value, np.random.RandomState):
         return np.random.default_rng(value._bit_generator)
     try:
+        if isinstance(value, bool | np.bool_) or np.ma.isMaskedArray(value):
+            raise TypeError("no seed")
         return np.random.default_rng(value)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name} must be None, a seed, a Generator or a RandomState, got {value!r}"
+            f"{name} must be None, a seed, a Generator or a RandomState, got {_shown(value)}"
         ) from error

@@ -13,7 +13,7 @@ from companion import ledger
 from companion.experiments import high_thresholds
 from nnmoments.activations import cosine, relu_threshold
 from nnmoments.borders.planes import delta_correlation
-from nnmoments.hermite import gaussian_expectation, hermite, normal_density, normalized_hermite
+from nnmoments.hermite import gaussian_expectation, hermite_polynomial, normal_density, normalized_hermite
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.structured.even import even_form
 
@@ -49,7 +49,9 @@ def test_fact_5_is_neither_of_the_two():
         )
 
     for n, m, gamma in ((4, 2, 0.7), (5, 1, 1.3), (6, 4, 0.5)):
-        plain = gaussian_expectation(lambda g, n=n, m=m, s=gamma: hermite(m, g) * hermite(n, s * g))
+        plain = gaussian_expectation(
+            lambda g, n=n, m=m, s=gamma: hermite_polynomial(m, g) * hermite_polynomial(n, s * g)
+        )
         normal = gaussian_expectation(
             lambda g, n=n, m=m, s=gamma: normalized_hermite(m, g) * normalized_hermite(n, s * g)
         )

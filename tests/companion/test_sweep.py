@@ -30,7 +30,7 @@ MODULE = '''
 """An experiment."""
 import numpy as np
 from companion.sweep import Sweep, grid
-from nnmoments.hermite import hermite
+from nnmoments.hermite import hermite_polynomial
 
 CALLS = []
 

@@ -1,6 +1,8 @@
 """Activations: derivatives by finite differences, coefficients by mpmath, properties by the slides."""
 
+import copy
 import math
+import pickle
 
 import mpmath
 import numpy as np
@@ -9,10 +11,12 @@ import pytest
 from companion.experiments.stein_moments import property_table, rho_table
 from nnmoments.activations import (
     SLIDES,
+    Activation,
     absolute,
     cosine,
     erf,
     exponential,
+    get_activation,
     leaky_relu,
     linear,
     quadratic,
@@ -42,18 +46,18 @@ named = pytest.mark.parametrize("phi", EVERY, ids=[a.name for a in EVERY])
 
 # The same functions in mpmath, written from their definitions.
 REFERENCE = {
-    "ReLU": lambda z: max(z, mpmath.mpf(0)),
-    "leaky ReLU": lambda z: max(z, z / 100),
-    "squared ReLU": lambda z: max(z, mpmath.mpf(0)) ** 2,
+    "relu": lambda z: max(z, mpmath.mpf(0)),
+    "leaky_relu": lambda z: max(z, z / 100),
+    "squared_relu": lambda z: max(z, mpmath.mpf(0)) ** 2,
     "sigmoid": lambda z: 1 / (1 + mpmath.exp(-z)),
     "tanh": mpmath.tanh,
     "erf": lambda z: mpmath.sqrt(mpmath.pi) / 2 * mpmath.erf(z),
     "linear": lambda z: z,
     "quadratic": lambda z: z**2,
-    "absolute value": abs,
+    "absolute": abs,
     "cosine": mpmath.cos,
     "softplus": lambda z: mpmath.log(1 + mpmath.exp(z)),
-    "ReLU at 1.5": lambda z: max(z - mpmath.mpf("1.5"), mpmath.mpf(0)),
+    "relu at 1.5": lambda z: max(z - mpmath.mpf("1.5"), mpmath.mpf(0)),
     "sign at 0.5": lambda z: mpmath.mpf(z > 0.5),
     "sigmoid at 2": lambda z: 1 / (1 + mpmath.exp(2 - z)),
     "exp(0.7(z - 0.2))": lambda z: mpmath.exp(mpmath.mpf("0.7") * (z - mpmath.mpf("0.2"))),
@@ -181,13 +185,13 @@ def test_rho_by_quadrature(sigma):
 
 def test_structure_is_computed():
     degrees = {phi.name: phi.homogeneity for phi in EVERY}
-    assert degrees["ReLU"] == degrees["leaky ReLU"] == degrees["linear"] == degrees["absolute value"] == 1
-    assert degrees["squared ReLU"] == degrees["quadratic"] == 2
-    assert degrees["tanh"] is degrees["softplus"] is degrees["ReLU at 1.5"] is None
+    assert degrees["relu"] == degrees["leaky_relu"] == degrees["linear"] == degrees["absolute"] == 1
+    assert degrees["squared_relu"] == degrees["quadratic"] == 2
+    assert degrees["tanh"] is degrees["softplus"] is degrees["relu at 1.5"] is None
     parities = {phi.name: phi.parity for phi in EVERY}
     assert parities["tanh"] == parities["erf"] == parities["linear"] == -1
-    assert parities["quadratic"] == parities["cosine"] == parities["absolute value"] == 1
-    assert parities["sigmoid"] == parities["ReLU"] == 0
+    assert parities["quadratic"] == parities["cosine"] == parities["absolute"] == 1
+    assert parities["sigmoid"] == parities["relu"] == 0
     assert linear.properties.smooth
     assert linear.properties.piecewise_linear
     assert not sign_threshold(0.5).properties.smooth
@@ -252,6 +256,52 @@ def test_exponential_growth_is_seen(rate):
     assert not properties.piecewise_linear
 
 
+@named
+def test_pickle_and_equality(phi):
+    """A copy is equal, and the very same object where the activation has a name of its own."""
+    copies = pickle.loads(pickle.dumps(phi)), copy.deepcopy(phi)
+    for other in copies:
+        assert other == phi
+        assert hash(other) == hash(phi)
+        np.testing.assert_array_equal(other.derivative(2, [-1.0, 0.7]), phi.derivative(2, [-1.0, 0.7]))
+    if phi.kind == phi.name:
+        assert copies[0] is phi
+
+
+def test_a_users_own_activation_pickles():
+    """Functions of a module are all that is needed."""
+    own = Activation("half", np.tanh, (np.cos, np.sin, np.cos, np.sin), [0.0])
+    assert pickle.loads(pickle.dumps(own)) == own
+    assert own != Activation("half", np.tanh, (np.cos, np.sin, np.cos, np.sin), [0.5])
+    assert (own.kind, own.threshold) == ("half", 0.0)
+
+
+def test_names():
+    """One spelling; thresholded units by name; distinct thresholds differ although names round."""
+    for phi in (*SLIDES, absolute, cosine, softplus):
+        assert get_activation(phi.name) is phi
+    for make in (relu_threshold, sign_threshold, sigmoid_threshold):
+        assert get_activation(make(1.25).name) == make(1.25)
+        assert make(1.25).threshold == 1.25
+    assert relu_threshold(2.0) != relu_threshold(2.0 + 1e-12)
+    assert relu_threshold(2.0).kind == "relu"
+    assert sigmoid_threshold(2.0).kind == "sigmoid"
+    assert (exponential(2.0, 1.5).kind, exponential(2.0, 1.5).threshold) == ("exponential", 1.5)
+    for name in ("ReLU", "relu at", "relu at x", "tanh at 2", "relu at nan", "", None, relu.function):
+        with pytest.raises(ValueError, match="activation must be an Activation or one of 'relu'"):
+            get_activation(name)
+
+
+def test_elementwise_beyond_the_doubles():
+    """As numpy's functions: infinite where the value is, NaN where the argument is; words are refused."""
+    assert quadratic(1e300) == np.inf
+    assert np.isnan(relu(np.array([np.nan]))).all()
+    assert erf.derivative(3, 1e300) == 0.0
+    assert np.isnan(erf.derivative(1, np.array([np.nan]))).all()
+    with pytest.raises(ValueError, match="z must be an array of real numbers"):
+        relu("one")
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="order must be an integer from 0 to 4, got 5"):
         relu.derivative(5, 0.0)
@@ -269,3 +319,9 @@ def test_bad_input_is_named():
         relu_threshold(math.nan)
     with pytest.raises(ValueError, match=r"rate must be a number above 0\.0"):
         exponential(0.0)
+    with pytest.raises(ValueError, match="derivatives must be four callables"):
+        Activation("x", np.sin, (np.cos,))
+    with pytest.raises(ValueError, match="function must be callable"):
+        Activation("x", 2.0, (np.cos,) * 4)
+    with pytest.raises(ValueError, match="breakpoints holds NaN or infinity"):
+        Activation("x", np.sin, (np.cos,) * 4, [math.inf])

@@ -1,7 +1,9 @@
 """Densities against references written separately: mpmath derivatives of the density, quadrature."""
 
+import copy
 import itertools
 import math
+import pickle
 
 import mpmath
 import numpy as np
@@ -586,7 +588,7 @@ def test_user_density_is_checked_when_used():
     with pytest.raises(
         ValueError, match="order 3 needs as many log-density derivatives; the score model has 2"
     ):
-        UserDensity(2, CASES["user"][0]._derivatives[:2]).score([[0.0, 1.0]], 3)
+        UserDensity(2, CASES["user"][0].functions[:2]).score([[0.0, 1.0]], 3)
     with pytest.raises(ValueError, match="log-density derivative 1 holds NaN"):
         UserDensity(1, [lambda X: X * np.nan]).score([[1.0]], 1)
     with pytest.raises(ValueError, match="sample was not given"):
@@ -611,6 +613,65 @@ def test_check_slots_recognises_equal_slots_and_vectors():
     assert slots[1].shape == (3, 1)
     assert slots[2] is None
     assert vectors == (1,)
+
+
+@pytest.mark.parametrize(("half_width", "noise"), [(1.0, 0.5), (0.01, 1.0), (3.0, 0.1)])
+@pytest.mark.parametrize("beyond", [-3.1, 6.0, 30.0])
+def test_smoothed_uniform_far_in_its_tails(half_width, noise, beyond):
+    """Relative accuracy of all six derivatives where ratios f^(m)/f grow like the m-th power."""
+    u = math.copysign(half_width + abs(beyond) * noise, beyond)
+    density = SmoothedUniform(half_width=half_width, noise=noise)
+    with mpmath.workdps(100):
+        b, s = mpmath.mpf(half_width), mpmath.mpf(noise) * mpmath.sqrt(2)
+
+        def log_f(t):
+            return mpmath.log(mpmath.erfc((abs(t) - b) / s) - mpmath.erfc((abs(t) + b) / s))
+
+        for order in range(1, 7):
+            exact = float(mpmath.diff(log_f, mpmath.mpf(u), order, h=mpmath.mpf(10) ** -10))
+            assert density.log_derivative([u], order)[0] == pytest.approx(exact, rel=1e-12)
+
+
+def test_smoothed_uniform_at_infinity():
+    """(log f)'' tends to -1/s^2, the edge's, and (log f)' to the slope of a Gaussian around the edge."""
+    far = SmoothedUniform().log_derivative([1e5, -1e8, 1e200], 2)
+    np.testing.assert_allclose(far, -4.0, rtol=1e-9)
+    assert SmoothedUniform().log_derivative([1e5], 1)[0] == pytest.approx(-4.0 * (1e5 - 1.0), rel=1e-9)
+
+
+def _slope(X):
+    return -X
+
+
+def _bend(X):
+    return -np.ones((len(X), 1, 1))
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "user"])
+def test_pickle_and_equality(name):
+    """Densities pickle plainly and equal their copies, whether they have been used or not."""
+    density, _, points = CASES[name]
+    density.score(points, 1)
+    for other in (pickle.loads(pickle.dumps(density)), copy.deepcopy(density)):
+        assert other == density
+        np.testing.assert_array_equal(other.score(points, 2), density.score(points, 2))
+    assert density != StandardNormal(7)
+
+
+def test_user_density_pickles():
+    density = UserDensity(1, [_slope, _bend])
+    assert pickle.loads(pickle.dumps(density)) == density != UserDensity(1, [_slope])
+    assert repr(density) == "UserDensity(d=1, log_derivatives=2)"
+
+
+def test_random_states_and_refusals():
+    """All that scikit-learn and numpy take for a seed; sampling and evaluating are abstract."""
+    first = StandardNormal(2).sample(3, rng=np.random.RandomState(0))
+    np.testing.assert_array_equal(first, StandardNormal(2).sample(3, rng=np.random.RandomState(0)))
+    with pytest.raises(ValueError, match="rng must be None, a seed"):
+        Normal().sample(3, rng="0")
+    with pytest.raises(TypeError, match="abstract"):
+        type("Half", (densities.Density,), {"log_derivatives": lambda self, X, order: []})()
 
 
 def test_representations_say_what_they_are():

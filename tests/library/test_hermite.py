@@ -6,17 +6,19 @@ import mpmath
 import numpy as np
 import pytest
 from numpy.polynomial import hermite_e
+from scipy.special import expit
 
 from nnmoments.densities import StandardNormal
 from nnmoments.hermite import (
     gaussian_expectation,
-    hermite,
     hermite_coefficient,
-    hermite_moments,
+    hermite_polynomial,
+    hermite_projections,
     hermite_scaling,
     homogeneous_hermite,
+    normal_density,
     normalized_hermite,
-    paired_hermite_moments,
+    paired_hermite_projections,
 )
 
 X = np.linspace(-4.0, 4.0, 33)
@@ -25,7 +27,7 @@ X = np.linspace(-4.0, 4.0, 33)
 @pytest.mark.parametrize("n", range(9))
 def test_hermite_against_numpy(n):
     np.testing.assert_allclose(
-        hermite(n, X), hermite_e.hermeval(X, [0.0] * n + [1.0]), rtol=1e-12, atol=1e-12
+        hermite_polynomial(n, X), hermite_e.hermeval(X, [0.0] * n + [1.0]), rtol=1e-12, atol=1e-12
     )
 
 
@@ -115,7 +117,7 @@ def test_hermite_of_a_sum(n):
         terms = (math.comb(n, k) * family(n - k, root * x) * family(k, root * y) for k in range(n + 1))
         return 2.0 ** (-n / 2) * sum(terms)
 
-    np.testing.assert_allclose(right(hermite), hermite(n, x + y), rtol=1e-11, atol=1e-9)
+    np.testing.assert_allclose(right(hermite_polynomial), hermite_polynomial(n, x + y), rtol=1e-11, atol=1e-9)
     if n >= 2:
         assert np.abs(right(normalized_hermite) - normalized_hermite(n, x + y)).max() > 0.1
 
@@ -155,13 +157,14 @@ def test_expectation_of_a_sharp_integrand(scale):
 def test_many_moments_at_once(n):
     """Each row agrees with the scalar quadrature, at its own place of the kink; a scale of 0 too."""
     means, scales = np.array([-2.0, 0.4, 1.0, 3.0]), np.array([0.3, 2.0, 0.0, 5.0])
-    values = hermite_moments(
+    values = hermite_projections(
         lambda z: np.maximum(z - 1.0, 0.0), n, mean=means, scale=scales, breakpoints=[1.0]
     )
     for mean, scale, value in zip(means, scales, values, strict=True):
         kink = [(1.0 - mean) / scale] if scale else []
         expected = gaussian_expectation(
-            lambda g, m=mean, s=scale: np.maximum(m + s * g - 1.0, 0.0) * hermite(n, g), breakpoints=kink
+            lambda g, m=mean, s=scale: np.maximum(m + s * g - 1.0, 0.0) * hermite_polynomial(n, g),
+            breakpoints=kink,
         )
         assert value == pytest.approx(float(expected), rel=1e-12, abs=1e-14)
 
@@ -174,7 +177,7 @@ def test_pair_of_thresholds(rho):
         root = mpmath.sqrt(1 - mpmath.mpf(rho) ** 2)
         cuts = [t, *sorted({t + 0.1, t + 0.5, t + 2.0, t + 5.0, 14.0})]
         exact = mpmath.quad(lambda g: mpmath.npdf(g) * mpmath.ncdf((rho * g - s) / root), cuts)
-    value = paired_hermite_moments(
+    value = paired_hermite_projections(
         lambda g: (g > t) * 1.0, lambda h: (h > s) * 1.0, 0, correlation=rho, breakpoints=([t], [s])
     )
     assert value[0, 0] == pytest.approx(float(exact), rel=1e-10, abs=1e-15)
@@ -184,16 +187,66 @@ def test_pair_of_thresholds(rho):
 def test_pair_of_exponentials(rho):
     """E[grad^m e^(a g + b h)] in closed form: the Stein moments of a smooth pair."""
     a, b, root = 0.5, -0.3, math.sqrt(1 - rho**2)
-    value = paired_hermite_moments(lambda g: np.exp(a * g), lambda h: np.exp(b * h), 3, correlation=rho)
+    value = paired_hermite_projections(lambda g: np.exp(a * g), lambda h: np.exp(b * h), 3, correlation=rho)
     along, across = a + b * rho, b * root
     mean = math.exp((along**2 + across**2) / 2)
     expected = [[mean * along**p * across**r for r in range(4)] for p in range(4)]
     np.testing.assert_allclose(value, expected, rtol=1e-11, atol=1e-12)
 
 
+def test_a_peak_between_the_points_is_seen():
+    """E of a bump of width 1e-3 is sqrt(2 pi) 1e-3 phi(c), to the order of its width squared."""
+    for centre in (0.3, -2.7183):
+        value = gaussian_expectation(lambda g, c=centre: np.exp(-(((g - c) / 1e-3) ** 2) / 2.0))
+        spread = math.sqrt(1.0 + 1e-6)
+        exact = 1e-3 / spread * math.exp(-((centre / spread) ** 2) / 2.0)
+        assert value == pytest.approx(exact, rel=1e-11)
+    value = hermite_projections(lambda z: np.exp(-((z / 1e-3) ** 2) / 2.0), 0, mean=[-0.3], scale=[1.0])
+    assert value[0] == pytest.approx(
+        1e-3 / math.sqrt(1.0 + 1e-6) * math.exp(-0.045 / (1.0 + 1e-6)), rel=1e-11
+    )
+
+
+@pytest.mark.parametrize("slope", [1e3, 1e5, 1e8])
+def test_a_steep_sigmoid_is_smooth(slope):
+    """E[sigma(s (g - 1))] is P(g > 1), up to a term of order 1/s^2 by symmetry."""
+    value = float(gaussian_expectation(lambda g: expit(slope * (g - 1.0))))
+    step = 0.15865525393145707
+    # E[sigma(s(g - 1))] - P(g > 1) = phi'(1) (pi^2/6) / s^2 (-1), phi' the slope of the density
+    correction = math.pi**2 / 6.0 / slope**2 * math.exp(-0.5) / math.sqrt(2.0 * math.pi)
+    assert value == pytest.approx(step + correction, rel=1e-11)
+
+
+def test_kinks_need_no_name_and_names_do_no_harm():
+    """E|g - 0.3| = 2 phi(0.3) + 0.3 (2 Phi(0.3) - 1), the kink named, not named, or far from the origin."""
+    exact = 2.0 * float(normal_density(0.3)) + 0.3 * math.erf(0.3 / math.sqrt(2.0))
+    assert gaussian_expectation(lambda g: np.abs(g - 0.3)) == pytest.approx(exact, rel=1e-12)
+    for mean in (0.0, 1e4, 1e8):
+        for names in ([mean + 0.3], []):
+            value = gaussian_expectation(
+                lambda z, m=mean: np.abs(z - (m + 0.3)), mean=mean, breakpoints=names
+            )
+            assert value == pytest.approx(exact, rel=max(1e-12, 1e-15 * mean))
+
+
+def test_high_orders():
+    """h_n and alpha(n, m, gamma) where n! is beyond the doubles."""
+    with mpmath.workdps(40):
+        exact = mpmath.hermite(200, mpmath.mpf(3) / mpmath.sqrt(2)) / mpmath.sqrt(
+            mpmath.mpf(2) ** 200 * mpmath.factorial(200)
+        )
+    assert normalized_hermite(200, 3.0) == pytest.approx(float(exact), rel=1e-10)
+    assert homogeneous_hermite(200, [3.0], [[1.0]]) == pytest.approx(
+        3.0**200 * float(normalized_hermite(200, 1.0)), rel=1e-10
+    )
+    assert hermite_scaling(200, 200, 0.5) == pytest.approx(0.5**200, rel=1e-10)
+    with pytest.raises(ValueError, match="x is too large"):
+        normalized_hermite(200, 1e10)
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="n must be an integer from 0 up"):
-        hermite(-1, X)
+        hermite_polynomial(-1, X)
     with pytest.raises(ValueError, match="scale must not be negative"):
         gaussian_expectation(np.cos, scale=-1.0)
     with pytest.raises(ValueError, match="function must be finite within 14"):
@@ -201,12 +254,12 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="function grows too fast"):
         gaussian_expectation(lambda g: np.exp(g**2 / 2.0))
     with pytest.raises(ValueError, match="name every kink and jump"):
-        gaussian_expectation(lambda g: np.abs(g - 0.3))
+        gaussian_expectation(lambda g: np.sin(1e9 * g**2))
     with pytest.raises(ValueError, match="function must map"):
         gaussian_expectation(lambda g: np.ones((2, len(g))))
     with pytest.raises(ValueError, match="scale must have shape"):
-        hermite_moments(np.cos, 2, mean=[0.0, 1.0], scale=[1.0])
+        hermite_projections(np.cos, 2, mean=[0.0, 1.0], scale=[1.0])
     with pytest.raises(ValueError, match="correlation must be a number above"):
-        paired_hermite_moments(np.cos, np.cos, 2, correlation=1.0)
+        paired_hermite_projections(np.cos, np.cos, 2, correlation=1.0)
     with pytest.raises(ValueError, match="X must have shape"):
         homogeneous_hermite(2, np.ones(3), np.ones((5, 2)))

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from sklearn.preprocessing import PolynomialFeatures
 
 from nnmoments import linalg
 from nnmoments.linalg import (
     khatri_rao,
     match_rows,
+    monomials,
     outer_power,
     principal_angles,
     set_partitions,
@@ -129,3 +131,31 @@ def test_match_rows_errors():
 
 def test_all_is_what_there_is():
     assert all(hasattr(linalg, name) for name in linalg.__all__)
+
+
+@pytest.mark.parametrize(("d", "degree"), [(1, 4), (3, 3), (4, 2), (2, 0)])
+def test_monomials_are_those_of_scikit_learn(d, degree):
+    """The same columns in the same order as PolynomialFeatures; pairs as triu_indices."""
+    X = np.random.default_rng(0).standard_normal((5, d))
+    columns = np.stack([np.prod(X[:, axes], axis=1) for axes in monomials(d, degree)], axis=1)
+    np.testing.assert_allclose(columns, PolynomialFeatures(degree).fit_transform(X), rtol=1e-14)
+    assert len(monomials(d, degree)) == math.comb(d + degree, degree)
+    if degree >= 2:
+        pairs = [axes for axes in monomials(d, degree) if len(axes) == 2]
+        np.testing.assert_array_equal(np.transpose(np.triu_indices(d)), pairs)
+
+
+def test_ranges_are_named():
+    with pytest.raises(ValueError, match="d must be an integer from 1 up"):
+        monomials(0, 2)
+    with pytest.raises(ValueError, match="tensor must have 2 last axes of one length"):
+        symmetrize(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="matrices must hold at least one"):
+        khatri_rao()
+    with pytest.raises(ValueError, match=r"matrices must have shape \(2, any\)"):
+        khatri_rao(np.ones((2, 1)), np.ones((3, 1)))
+    with pytest.raises(ValueError, match="truth has rows whose squares are beyond"):
+        match_rows([[1.0]], [[1e200]])
+    with pytest.raises(ValueError, match="estimate has rows whose squares are beyond"):
+        match_rows([[1e200]], [[1.0]])
+    assert principal_angles([[1e200, 0.0]], [[0.0, 1e-200]]) == pytest.approx(math.pi / 2.0)

@@ -1,7 +1,9 @@
 """Teacher networks: derivatives by finite differences, moments by Monte Carlo and quadrature."""
 
+import copy
 import itertools
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -24,9 +26,11 @@ from nnmoments.hermite import homogeneous_hermite
 from nnmoments.linalg import outer_power
 from nnmoments.moments import cross_moment
 from nnmoments.networks import (
+    CutNetwork,
     FeedForward,
     HiddenPolynomial,
     OneHiddenLayer,
+    UnionOfHalfspaces,
     conditioned_weights,
     sparse_weights,
 )
@@ -304,7 +308,7 @@ def test_linear_part():
         (lambda: FeedForward([], relu), "weights must hold at least one matrix"),
         (lambda: FeedForward([np.ones((2, 3)), np.ones((2, 3))], relu), r"weights\[1\] must have shape"),
         (lambda: FeedForward([np.ones((2, 3))], relu, link="probit"), "link must be one of"),
-        (lambda: FeedForward([np.ones((2, 3))], relu, biases=[]), "biases must be one a layer"),
+        (lambda: FeedForward([np.ones((2, 3))], relu, biases=[]), "biases must be one per layer"),
         (
             lambda: feed_forward("softmax").sample_labels(POINTS, noise=1.0),
             "noise is for identity links only",
@@ -353,3 +357,42 @@ def test_linear_part():
 def test_bad_input_is_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+NETWORKS = {
+    "one hidden layer": (one_hidden_layer(), 3),
+    "feed forward": (feed_forward("softmax"), 3),
+    "polynomial": (HiddenPolynomial(np.eye(2), "relu at 0.5", {(0,): 1.0, (0, 1): 2.0}), 2),
+    "union": (UnionOfHalfspaces(np.eye(2), 1.0), 2),
+    "cut": (CutNetwork([np.eye(2)], [1.0], {(0,): 1.0}), 2),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_pickle_equality_and_repr(name):
+    """Networks pickle plainly and equal their copies, whether they have been used or not."""
+    net, d = NETWORKS[name]
+    X = RNG.standard_normal((4, d))
+    if isinstance(net, HiddenPolynomial):
+        net.moment(2)
+    for other in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+        assert other == net
+        np.testing.assert_array_equal(other(X), net(X))
+        assert "_forms" not in vars(other)
+    assert all(net != other for key, (other, _) in NETWORKS.items() if key != name)
+    assert repr(net).startswith(f"{type(net).__name__}(")
+
+
+def test_activations_by_name():
+    """A name and the activation of that name make equal networks."""
+    assert OneHiddenLayer(np.eye(2), "squared_relu") == OneHiddenLayer(np.eye(2), squared_relu)
+    assert HiddenPolynomial(np.eye(2), "sign at 1", {(0,): 1.0}).activation == sign_threshold(1.0)
+    assert FeedForward([np.eye(2)] * 3, ["tanh", relu]).activations == (tanh, relu)
+    with pytest.raises(ValueError, match="activation must be an Activation or one of"):
+        OneHiddenLayer(np.eye(2), "ReLU")
+
+
+def test_weights_out_of_range():
+    for size in (1e-150, 1e150):
+        with pytest.raises(ValueError, match="weights must have rows of a size between"):
+            OneHiddenLayer([[size, 0.0]], relu)

@@ -19,11 +19,11 @@ from nnmoments.borders.planes import delta_correlation
 from nnmoments.borders.refinement import refine_estimate, sampled_refine_estimate, tan_alpha
 from nnmoments.hermite import (
     gaussian_expectation,
-    hermite,
+    hermite_polynomial,
     hermite_scaling,
     normal_density,
     normalized_hermite,
-    paired_hermite_moments,
+    paired_hermite_projections,
 )
 from nnmoments.landscapes.hermite import (
     HermiteLoss,
@@ -162,12 +162,14 @@ def hermite_facts(*, printed: bool = False) -> float:
     """
     worst = 0.0
     x, y, gamma = np.linspace(-2.0, 2.0, 9), np.linspace(-1.0, 1.5, 9), 0.7
-    M = paired_hermite_moments(_orthonormal_polynomial(3), _orthonormal_polynomial(3), 0, correlation=0.6)
+    M = paired_hermite_projections(_orthonormal_polynomial(3), _orthonormal_polynomial(3), 0, correlation=0.6)
     worst = max(worst, abs(float(M[0, 0]) - 0.6**3))  # Fact 2
     u = relu_threshold(1.5)
-    mean = paired_hermite_moments(u, _orthonormal_polynomial(4), 0, correlation=0.6, breakpoints=((1.5,), ()))
+    mean = paired_hermite_projections(
+        u, _orthonormal_polynomial(4), 0, correlation=0.6, breakpoints=((1.5,), ())
+    )
     worst = max(worst, abs(float(mean[0, 0]) - u.hermite_coefficient(4) * 0.6**4))  # Lemma 9
-    poly = normalized_hermite if printed else hermite
+    poly = normalized_hermite if printed else hermite_polynomial
     for n in range(6):
         for m in range(6):
             left, right = _orthonormal_polynomial(m), _orthonormal_polynomial(n)
@@ -225,7 +227,9 @@ def _remainder(*, activation: str, t: float, rng: np.random.Generator) -> dict[s
     u = UNITS[activation](t)
     kinks = u.breakpoints
     mean = float(gaussian_expectation(u, breakpoints=kinks))
-    product = float(paired_hermite_moments(u, u, 0, correlation=_COSINE, breakpoints=(kinks, kinks))[0, 0])
+    product = float(
+        paired_hermite_projections(u, u, 0, correlation=_COSINE, breakpoints=(kinks, kinks))[0, 0]
+    )
     norm = math.sqrt(1.0 + (_SIZE - 1) * _COSINE)
     condition = norm / math.sqrt(1.0 - _COSINE)
     return {
@@ -249,7 +253,7 @@ def bound_ratio(activation: str, t: float, cosine: float) -> float:
     """Return E[X_1 X_2] of two units over Lemma 1's bound, rho(t, 1) kappa rho(t, |W|)."""
     u = UNITS[activation](t)
     kinks = u.breakpoints
-    product = float(paired_hermite_moments(u, u, 0, correlation=cosine, breakpoints=(kinks, kinks))[0, 0])
+    product = float(paired_hermite_projections(u, u, 0, correlation=cosine, breakpoints=(kinks, kinks))[0, 0])
     norm, least = math.sqrt(1.0 + abs(cosine)), math.sqrt(1.0 - abs(cosine))
     return product / (_scale(activation, t, 1.0) * (norm / least) * _scale(activation, t, norm))
 
@@ -263,9 +267,9 @@ def product_exponent(cosine: float) -> float:
     u = [UNITS["sign"](float(s)) for s in t]
     products = [
         float(
-            paired_hermite_moments(f, f, 0, correlation=cosine, breakpoints=(f.breakpoints, f.breakpoints))[
-                0, 0
-            ]
+            paired_hermite_projections(
+                f, f, 0, correlation=cosine, breakpoints=(f.breakpoints, f.breakpoints)
+            )[0, 0]
         )
         for f in u
     ]

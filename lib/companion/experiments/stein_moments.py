@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from companion.experiments.labels import LABELED
 from companion.sweep import Sweep, grid
-from nnmoments.activations import SLIDES, relu, sigmoid, squared_relu, tanh
+from nnmoments.activations import relu, sigmoid, squared_relu, tanh
 from nnmoments.densities import (
     Density,
     Gaussian,
@@ -211,7 +212,7 @@ row_spans = Sweep(
 def _coefficients(*, activation: str, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
     """Worst z-score of M_1..M_4 of one activation, and of M_4 with its last term as printed."""
     d, k = 5, 3
-    phi = {a.name: a for a in SLIDES}[activation]
+    phi = LABELED[activation]
     teacher = OneHiddenLayer(conditioned_weights(k, d, condition=2.0, rng=rng), phi, [1.0, -1.0, 1.0])
     density = StandardNormal(d)
     # Two random directions: few entries, and so few comparisons, that see all of the tensor.
@@ -234,8 +235,8 @@ def _coefficients(*, activation: str, n: int, trial: int, rng: np.random.Generat
 coefficients = Sweep(
     "01-moment-coefficients",
     _coefficients,
-    quick=grid(activation=[a.name for a in SLIDES], n=[100_000], trial=range(3)),
-    paper=grid(activation=[a.name for a in SLIDES], n=[1_000_000], trial=range(20)),
+    quick=grid(activation=list(LABELED), n=[100_000], trial=range(3)),
+    paper=grid(activation=list(LABELED), n=[1_000_000], trial=range(20)),
 )
 
 
@@ -267,27 +268,27 @@ _PRINTED_RHO = {
 
 def coefficient_table() -> pd.DataFrame:
     """Return the coefficients m_1 to m_4 of the slides' activations at unit norm."""
-    rows = [[phi.moment_coefficient(m) for m in range(1, 5)] for phi in SLIDES]
-    return pd.DataFrame(rows, index=[phi.name for phi in SLIDES], columns=["m_1", "m_2", "m_3", "m_4"])
+    rows = [[phi.moment_coefficient(m) for m in range(1, 5)] for phi in LABELED.values()]
+    return pd.DataFrame(rows, index=list(LABELED), columns=["m_1", "m_2", "m_3", "m_4"])
 
 
 def property_table() -> pd.DataFrame:
     """Return P1 to P3 of the slides' eight activations, computed, and whether the slides agree."""
     rows = []
-    for phi in SLIDES:
+    for name, phi in LABELED.items():
         p = phi.properties
         found = (p.nonnegative_derivative, p.nonlinear, p.smooth, p.piecewise_linear, p.admitted)
-        rows.append([phi.name, *found, found == _PRINTED_PROPERTIES[phi.name]])
+        rows.append([name, *found, found == _PRINTED_PROPERTIES[name]])
     return pd.DataFrame(rows, columns=["activation", "P1", "P2", "P3a", "P3b", "all", "as printed"])
 
 
 def rho_table() -> pd.DataFrame:
     """Return rho of the slides' activations beside the printed values, one row an entry."""
     rows = [
-        (phi.name, sigma, phi.rho(sigma), printed)
-        for phi in SLIDES
-        if phi.name in _PRINTED_RHO
-        for sigma, printed in zip(SIGMAS, _PRINTED_RHO[phi.name], strict=True)
+        (name, sigma, phi.rho(sigma), printed)
+        for name, phi in LABELED.items()
+        if name in _PRINTED_RHO
+        for sigma, printed in zip(SIGMAS, _PRINTED_RHO[name], strict=True)
     ]
     return pd.DataFrame(rows, columns=["activation", "sigma", "computed", "printed"])
 

@@ -23,11 +23,17 @@ from nnmoments.learners.halfspaces import fit_union
 from nnmoments.learners.high_threshold import decode_moments
 from nnmoments.linalg import principal_angles
 from nnmoments.moments.gaussian import active_moments, controlled_moments
-from nnmoments.networks import HiddenPolynomial, conditioned_weights
-from nnmoments.networks.coefficients import shifted_coefficient, univariate_coefficients, univariate_part
-from nnmoments.networks.halfspaces import UnionOfHalfspaces
-from nnmoments.networks.oracles import tilted_sample
-from nnmoments.structured.cuts import CutNetwork, learn_cut
+from nnmoments.networks import (
+    CutNetwork,
+    HiddenPolynomial,
+    UnionOfHalfspaces,
+    conditioned_weights,
+    shifted_coefficient,
+    tilted_sample,
+    univariate_coefficients,
+    univariate_part,
+)
+from nnmoments.structured.cuts import learn_cut
 from nnmoments.structured.even import EvenForm, ellipsoid_rows, even_form, sphere_maxima
 from nnmoments.structured.exponential import ExactMean, OracleMean, disjoint_supports
 from nnmoments.structured.graph import correlation_graph, support_cliques

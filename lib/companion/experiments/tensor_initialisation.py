@@ -12,9 +12,10 @@ from scipy import stats
 from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
+from companion.experiments.labels import LABELED
 from companion.ledger import LEVEL
 from companion.sweep import Sweep, grid, mean_interval
-from nnmoments.activations import SLIDES, Activation, squared_relu
+from nnmoments.activations import Activation, squared_relu
 from nnmoments.densities import StandardNormal
 from nnmoments.landscapes.square_loss import (
     SquareLoss,
@@ -411,7 +412,7 @@ def pass_ratios(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _activations(*, activation: str, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
     """Error of one pass at d = 6, k = 2 for the activations that Assumption 5.3 admits."""
-    phi = next(a for a in SLIDES if a.name == activation)
+    phi = LABELED[activation]
     odd = phi.homogeneity is None
     teacher = _teacher(6, rng, k=2, phi=phi)
     weights = 1.5 * teacher.weights
@@ -427,7 +428,7 @@ def _activations(*, activation: str, n: int, trial: int, rng: np.random.Generato
     return {"error": match.worst, "output_error": output_error, "angle": angle}
 
 
-_ADMITTED = [a.name for a in SLIDES if a.name not in ("linear", "quadratic")]
+_ADMITTED = [name for name in LABELED if name not in ("linear", "quadratic")]
 
 activations = Sweep(
     "03-activations",
@@ -444,10 +445,10 @@ def hessian_table() -> pd.DataFrame:
     """Return the smallest eigenvalue of the population Hessian at the truth, for the slides' activations."""
     weights = conditioned_weights(3, 6, condition=2.0, rng=np.random.default_rng(0))
     rows = []
-    for phi in SLIDES:
+    for name, phi in LABELED.items():
         general = np.linalg.eigvalsh(population_hessian(weights, phi))[0]
         identity = np.linalg.eigvalsh(population_hessian(np.eye(4), phi))[0]
-        rows.append([phi.name, phi.rho(1.0), identity, general])
+        rows.append([name, phi.rho(1.0), identity, general])
     return pd.DataFrame(rows, columns=["activation", "rho(1)", "lambda_min, W = I", "lambda_min, kappa = 2"])
 
 
@@ -639,7 +640,7 @@ def refusals() -> pd.DataFrame:
     cases: list[tuple[str, str, int]] = [("linear", "linear", 2), ("quadratic", "quadratic", 2)]
     cases.append(("k > d", "squared ReLU", 5))
     for case, name, k in cases:
-        phi = next(a for a in SLIDES if a.name == name)
+        phi = LABELED[name]
         try:
             tensor_initialize(X, phi(X[:, 0]), k, phi)
             message = "accepted"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nnmoments.linalg import khatri_rao, set_partitions
 from nnmoments.results import Comparable
-from nnmoments.validation import Array, check_array, check_integer
+from nnmoments.validation import Array, check_array, check_integer, finite_result
 
 __all__ = [
     "MAX_ORDER",
@@ -33,7 +33,7 @@ MAX_ORDER = 6
 Slot = Array | None
 
 
-class Derivative(abc.ABC):
+class Derivative(Comparable, abc.ABC):
     r"""A batch of tensors :math:`G(x) = \sum_q c_q(x)\, C_q`: point-wise coefficients times fixed tensors.
 
     Derivatives of a log-density nearly always have this form with few coefficients: one vector for
@@ -48,16 +48,59 @@ class Derivative(abc.ABC):
 
     @abc.abstractmethod
     def lift(self, coefficients: Array, slots: Sequence[Slot]) -> Array:
-        """Map coefficients (..., q) to contracted tensors (..., k_1, ..., k_j)."""
+        """Map coefficients (..., q) to contracted tensors (..., k_1, ..., k_j).
+
+        Parameters
+        ----------
+        coefficients : (..., q) array
+        slots : sequence of (d, k_i) array or None
+            What each axis is contracted with; None is the identity.
+
+        Returns
+        -------
+        (..., k_1, ..., k_j) array
+
+        Examples
+        --------
+        >>> Diagonal(np.ones((1, 2))).lift(np.array([1.0, 2.0]), [None, None])
+        array([[1., 0.],
+               [0., 2.]])
+        """
 
     def project(self, slots: Sequence[Slot]) -> Array:
-        """Return the contracted tensors at every point: (n or 1, k_1, ..., k_j)."""
+        """Return the contracted tensors at every point.
+
+        Parameters
+        ----------
+        slots : sequence of (d, k_i) array or None
+            What each axis is contracted with; None is the identity.
+
+        Returns
+        -------
+        (n or 1, k_1, ..., k_j) array
+
+        Examples
+        --------
+        >>> Diagonal(np.array([[1.0, 2.0]])).project([np.ones((2, 1))])
+        array([[3.]])
+        """
         return self.lift(self.coefficients, slots)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Diagonal(Derivative):
-    r""":math:`G(x) = \sum_a c_a(x)\, e_a^{\otimes j}`: the j-th derivative of a sum of 1-D functions."""
+    r""":math:`G(x) = \sum_a c_a(x)\, e_a^{\otimes j}`: the j-th derivative of a sum of 1-D functions.
+
+    Parameters
+    ----------
+    coefficients : (n, d) array
+
+    Examples
+    --------
+    >>> Diagonal(np.array([[1.0, 2.0]])).project([None, None])
+    array([[[1., 0.],
+            [0., 2.]]])
+    """
 
     coefficients: Array
 
@@ -82,9 +125,19 @@ class Diagonal(Derivative):
         return diagonal.transpose(*range(len(lead)), *position)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Constant(Derivative):
-    """The same (d, ..., d) tensor at every point."""
+    """The same tensor at every point.
+
+    Parameters
+    ----------
+    tensor : (d, ..., d) array
+
+    Examples
+    --------
+    >>> Constant(np.eye(2)).project([np.ones((2, 1)), None])
+    array([[[1., 1.]]])
+    """
 
     tensor: Array
 
@@ -97,9 +150,21 @@ class Constant(Derivative):
         return coefficients.reshape(coefficients.shape[:-1] + (1,) * len(slots)) * contracted[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dense(Derivative):
-    """A tensor (n, d, ..., d) stored entry by entry; `matrix`, if given, multiplies the only slot."""
+    """A tensor stored entry by entry.
+
+    Parameters
+    ----------
+    values : (n, d, ..., d) array
+    matrix : (d, d) array, optional
+        Multiplies the only slot.
+
+    Examples
+    --------
+    >>> Dense(np.array([[1.0, 2.0]]), matrix=2.0 * np.eye(2)).project([None])
+    array([[2., 4.]])
+    """
 
     values: Array
     matrix: Array | None = None
@@ -185,17 +250,69 @@ class ScoreModel(Comparable, abc.ABC):
 
     @abc.abstractmethod
     def log_derivatives(self, X: Array, order: int) -> Sequence[Derivative | Array | None]:
-        """Return G_1, ..., G_order at the rows of X (n, d).
+        """Return G_1, ..., G_order at the rows of X.
 
-        Each entry is an (n, d, ..., d) array, a structured `Derivative`, or None where it vanishes.
+        Parameters
+        ----------
+        X : (n, d) array
+        order : int
+
+        Returns
+        -------
+        sequence
+            Each entry is an (n, d, ..., d) array, a structured `Derivative`, or None where it vanishes.
+
+        Examples
+        --------
+        >>> from nnmoments.densities import StandardNormal
+        >>> StandardNormal(1).log_derivatives(np.array([[2.0]]), 1)[0].project([None])
+        array([[-2.]])
         """
 
     def components(self, X: Array) -> "Iterable[tuple[Array | None, ScoreModel]]":
-        """Yield (posterior weight at each point, model); S_m is the weighted sum of their S_m."""
+        """Yield pairs of weight and model: S_m is the weighted sum of the models' S_m.
+
+        Parameters
+        ----------
+        X : (n, d) array
+
+        Returns
+        -------
+        iterable of ((n,) array or None, ScoreModel)
+            The posterior weight at each point, None for one.
+
+        Examples
+        --------
+        >>> from nnmoments.densities import GaussianMixture
+        >>> mixture = GaussianMixture([0.5, 0.5], [[1.0], [-1.0]])
+        >>> [weight for weight, part in mixture.components(np.zeros((1, 1)))]
+        [array([0.5]), array([0.5])]
+        """
         return [(None, self)]
 
     def derivatives(self, X: Array, order: int) -> tuple[Derivative | None, ...]:
-        """Return `log_derivatives` with plain arrays wrapped and their shapes checked."""
+        """Return `log_derivatives` with plain arrays wrapped and their shapes checked.
+
+        Parameters
+        ----------
+        X : (n, d) array
+        order : int
+
+        Returns
+        -------
+        tuple of Derivative or None
+
+        Raises
+        ------
+        ValueError
+            If there are too few derivatives, or one has a wrong shape or holds NaN.
+
+        Examples
+        --------
+        >>> from nnmoments.densities import StandardNormal
+        >>> StandardNormal(2).derivatives(np.zeros((1, 2)), 3)[2] is None
+        True
+        """
         wrapped: list[Derivative | None] = []
         for j, entry in enumerate(self.log_derivatives(X, order), start=1):
             if entry is None or isinstance(entry, Derivative):
@@ -211,28 +328,91 @@ class ScoreModel(Comparable, abc.ABC):
         return tuple(wrapped)
 
     def score(self, X: npt.ArrayLike, order: int) -> Array:
-        """Return the score tensors S_m(x), (n, d, ..., d); for tests and small d."""
+        """Return the score tensors S_m(x); for tests and small d.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        order : int
+            m, from 1 to 6.
+
+        Returns
+        -------
+        (n, d, ..., d) array
+
+        Raises
+        ------
+        ValueError
+            If the order is out of range, X does not fit, or the score overflows.
+
+        Examples
+        --------
+        >>> from nnmoments.densities import StandardNormal
+        >>> StandardNormal(1).score([[2.0]], 2)
+        array([[[3.]]])
+        """
         order = check_integer("order", order, 1, MAX_ORDER)
         return self._score(X, order, (None,) * order)
 
     def contract(self, X: npt.ArrayLike, *vectors: npt.ArrayLike) -> Array:
-        """Return S_m(x) contracted with m vectors, (n,), without forming the tensor.
+        """Return S_m(x) contracted with m vectors, without forming the tensor.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        *vectors : (d,) array_like
+            From one to six.
+
+        Returns
+        -------
+        (n,) array
 
         Raises
         ------
         ValueError
             If there are no vectors or more than six, or a vector does not have d entries.
+
+        Examples
+        --------
+        >>> from nnmoments.densities import StandardNormal
+        >>> StandardNormal(2).contract([[2.0, 1.0]], [1.0, 0.0], [1.0, 0.0])
+        array([3.])
         """
         order = check_integer("the number of vectors", len(vectors), 1, MAX_ORDER)
         slots = [check_array("vectors", u, shape=(self.d,))[:, None] for u in vectors]
         return self._score(X, order, slots).reshape(-1)
 
     def project(self, X: npt.ArrayLike, basis: npt.ArrayLike, order: int) -> Array:
-        """Return S_m(x)(V, ..., V), (n, k, ..., k), for a (d, k) basis V."""
+        """Return S_m(x)(V, ..., V).
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        basis : (d, k) array_like
+            V.
+        order : int
+            m, from 1 to 6.
+
+        Returns
+        -------
+        (n, k, ..., k) array
+
+        Raises
+        ------
+        ValueError
+            If the order is out of range, or X or the basis does not fit.
+
+        Examples
+        --------
+        >>> from nnmoments.densities import StandardNormal
+        >>> StandardNormal(2).project([[2.0, 1.0]], [[1.0], [0.0]], 2)
+        array([[[3.]]])
+        """
         order = check_integer("order", order, 1, MAX_ORDER)
         basis = check_array("basis", basis, shape=(self.d, None))
         return self._score(X, order, (basis,) * order)
 
+    @finite_result("X, basis or vectors")
     def _score(self, X: npt.ArrayLike, order: int, slots: Sequence[Slot]) -> Array:
         X = check_array("X", X, shape=(None, self.d))
         total = np.zeros(())

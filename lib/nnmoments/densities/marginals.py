@@ -6,13 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from numpy.polynomial import Polynomial
 from scipy import stats
 from scipy.special import log_ndtr
 
 from nnmoments.densities.base import MAX_ORDER
-from nnmoments.hermite import hermite
-from nnmoments.validation import Array, check_integer, check_number
+from nnmoments.hermite import hermite_polynomial
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+    check_result,
+    check_rng,
+    finite_result,
+)
 
 __all__ = [
     "Laplace",
@@ -25,6 +35,12 @@ __all__ = [
 ]
 
 
+# Beyond so many deviations of the noise a smoothed uniform is evaluated by the cumulants of its tail: an
+# integral over an exponential density cut at 80, for which 80 points leave nothing to be seen.
+_TAIL, _DECAY = 3.0, 80.0
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(80)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Marginal(abc.ABC):
     """A density on the line, :math:`f(x) = f_0((x - loc)/scale)/scale`.
@@ -35,6 +51,11 @@ class Marginal(abc.ABC):
         Centre of symmetry.
     scale : float
         Scale of the standard density :math:`f_0`; not always its standard deviation.
+
+    Raises
+    ------
+    ValueError
+        If the scale is not positive, or a parameter is not finite.
     """
 
     loc: float = 0.0
@@ -45,17 +66,89 @@ class Marginal(abc.ABC):
         check_number("scale", self.scale, above=0.0)
 
     def sample(self, size: int | tuple[int, ...], *, rng: Any) -> Array:
-        """Draw independent values."""
-        return self.loc + self.scale * self._sample(size, np.random.default_rng(rng))
+        """Draw independent values.
 
-    def log_density(self, x: Array) -> Array:
-        """Return log f(x)."""
-        return self._log_density((x - self.loc) / self.scale) - math.log(self.scale)
+        Parameters
+        ----------
+        size : int or tuple of int
+        rng : None, int, Generator or RandomState
 
-    def log_derivative(self, x: Array, order: int) -> Array:
-        """Return the derivative of log f of the given order, 1 to 6, pointwise."""
+        Returns
+        -------
+        array
+            Of that shape.
+
+        Raises
+        ------
+        ValueError
+            If the size is no shape.
+
+        Examples
+        --------
+        >>> Normal().sample((2, 3), rng=0).shape
+        (2, 3)
+        """
+        for length in size if isinstance(size, tuple) else (size,):
+            check_integer("size", length, 0)
+        return self.loc + self.scale * self._sample(size, check_rng("rng", rng))
+
+    def log_density(self, x: npt.ArrayLike) -> Array:
+        """Return log f, minus infinity where f is zero or the logarithm below all doubles.
+
+        Parameters
+        ----------
+        x : array_like
+            Any shape.
+
+        Returns
+        -------
+        array
+            Of the shape of x.
+
+        Raises
+        ------
+        ValueError
+            If x is not finite.
+
+        Examples
+        --------
+        >>> Laplace().log_density([0.0, 2.0]).round(4)
+        array([-0.6931, -2.6931])
+        """
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return self._log_density(self._standard(x)) - math.log(self.scale)
+
+    @finite_result("x")
+    def log_derivative(self, x: npt.ArrayLike, order: int) -> Array:
+        """Return the derivative of log f, pointwise.
+
+        Parameters
+        ----------
+        x : array_like
+            Any shape.
+        order : int
+            From 1 to 6.
+
+        Returns
+        -------
+        array
+            Of the shape of x.
+
+        Raises
+        ------
+        ValueError
+            If the order is out of range, x is not finite, or the derivative overflows.
+
+        Examples
+        --------
+        >>> Normal(scale=2.0).log_derivative([3.0], 1)
+        array([-0.75])
+        """
         order = check_integer("order", order, 1, MAX_ORDER)
-        return self._log_derivative((x - self.loc) / self.scale, order) / self.scale**order
+        return self._log_derivative(self._standard(x), order) / np.float64(self.scale) ** order
+
+    def _standard(self, x: npt.ArrayLike) -> Array:
+        return check_result("x", (check_array("x", x, empty=True) - self.loc) / self.scale)
 
     @abc.abstractmethod
     def _sample(self, size: int | tuple[int, ...], rng: np.random.Generator) -> Array: ...
@@ -181,6 +274,10 @@ class Laplace(Marginal):
 
     drop_singular: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("drop_singular", self.drop_singular, (False, True))
+
     def _sample(self, size: int | tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.laplace(size=size)
 
@@ -203,8 +300,11 @@ class SmoothedUniform(Marginal):
     r"""A uniform variable on [-b, b] plus Gaussian noise of standard deviation s.
 
     :math:`f(u) = [\Phi(u_+) - \Phi(u_-)]/(2b)`, :math:`u_\pm = (u \pm b)/s`. The ratios
-    :math:`f^{(m)}/f` come from Hermite functions, formed in logarithms so that tails keep their
-    relative accuracy; the derivatives of log f are their cumulants.
+    :math:`f^{(m)}/f` come from Hermite functions; the derivatives of log f are their cumulants. In the
+    tails, where those cancel, they come from the cumulants of the uniform variable t given u:
+
+    .. math:: (\log f)' = (E[t|u] - u)/s^2, \qquad (\log f)'' = \operatorname{var}(t|u)/s^4 - 1/s^2, \qquad
+              (\log f)^{(m)} = \kappa_m(t|u)/s^{2m}
 
     Parameters
     ----------
@@ -238,19 +338,29 @@ class SmoothedUniform(Marginal):
     def _log_mass(self, u: Array) -> Array:
         upper, lower = self._edges(u)
         low, high = log_ndtr(lower), log_ndtr(upper)
-        return np.asarray(high + np.log1p(-np.exp(low - high)), dtype=np.float64)
+        # Far away both are minus infinity.
+        gap = np.where(np.isneginf(high), -np.inf, low - high)
+        return np.asarray(high + np.log1p(-np.exp(gap)), dtype=np.float64)
 
     def _log_density(self, u: Array) -> Array:
         return self._log_mass(u) - math.log(2.0 * self.half_width)
 
     def _log_derivative(self, u: Array, order: int) -> Array:
+        far = self._edges(u)[0] < -_TAIL
+        values = np.empty_like(u)
+        values[~far], values[far] = self._near(u[~far], order), self._far(u[far], order)
+        return values
+
+    def _near(self, u: Array, order: int) -> Array:
         upper, lower = self._edges(u)
         log_mass = self._log_mass(u)
         bells = [np.exp(-0.5 * edge**2 - 0.5 * math.log(2.0 * math.pi) - log_mass) for edge in (upper, lower)]
         ratios = [np.ones_like(u)]
         for m in range(1, order + 1):
             # d^m/du^m of Phi(u_+) is (-1)^(m-1) He_(m-1)(u_+) phi(u_+) / s^m.
-            difference = hermite(m - 1, upper) * bells[0] - hermite(m - 1, lower) * bells[1]
+            difference = (
+                hermite_polynomial(m - 1, upper) * bells[0] - hermite_polynomial(m - 1, lower) * bells[1]
+            )
             ratios.append((-1.0) ** (m - 1) * difference / self.noise**m)
         # (log f)^(m) from r_j = f^(j)/f:  r_m = sum_j C(m-1, j-1) g_j r_(m-j).
         logs: list[Array] = []
@@ -262,6 +372,32 @@ class SmoothedUniform(Marginal):
             logs.append(ratios[m] - tail)
         # The evaluation point was -|u|: odd derivatives of the even function log f change sign.
         return logs[-1] * (np.where(u > 0, -1.0, 1.0) if order % 2 else 1.0)
+
+    def _far(self, u: Array, order: int) -> Array:
+        # Given u = a beyond the edge, b - t has the density exp(-x - x^2 / 2 u_+^2) in units of s^2/(a - b).
+        beyond, square = np.abs(u) - self.half_width, self.noise**2
+        end = np.minimum(2.0 * self.half_width * beyond / square, _DECAY)[..., None]
+        x = end * (1.0 + _NODES) / 2.0
+        p = _NODE_WEIGHTS * np.exp(-x - 0.5 * (x * (self.noise / beyond[..., None])) ** 2)
+        p /= p.sum(axis=-1, keepdims=True)
+        mean = np.sum(p * x, axis=-1)
+        centred = x - mean[..., None]
+        m = [np.sum(p * centred**j, axis=-1) for j in range(7)]
+        # Cumulants from central moments; those of t = b - x have the sign (-1)^m.
+        cumulant = {
+            1: mean,
+            2: m[2],
+            3: m[3],
+            4: m[4] - 3.0 * m[2] ** 2,
+            5: m[5] - 10.0 * m[3] * m[2],
+            6: m[6] - 15.0 * m[4] * m[2] - 10.0 * m[3] ** 2 + 30.0 * m[2] ** 3,
+        }[order]
+        value = (-1.0) ** order * cumulant / beyond**order
+        if order == 1:
+            value = value - beyond / square
+        elif order == 2:
+            value = value - 1.0 / square
+        return value * (np.sign(u) if order % 2 else 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

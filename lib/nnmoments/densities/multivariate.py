@@ -1,5 +1,7 @@
 """Densities on R^d: Gaussians, mixtures, products of one-dimensional densities, and the user's own."""
 
+import abc
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,27 +21,70 @@ from nnmoments.densities.base import (
     scores_to_log_derivatives,
 )
 from nnmoments.densities.marginals import Marginal
-from nnmoments.validation import Array, check_array, check_integer
+from nnmoments.validation import Array, check_array, check_callable, check_integer, check_rng
 
 __all__ = ["Density", "Gaussian", "GaussianMixture", "Product", "StandardNormal", "UserDensity", "iid"]
 
 
 class Density(ScoreModel):
-    """A score model that can also be sampled and evaluated."""
+    """A score model that can also be sampled and evaluated.
+
+    A subclass offers `log_derivatives`, `_sample` and `_log_density`.
+    """
 
     def sample(self, n: int, *, rng: Any) -> Array:
-        """Draw n independent points, (n, d)."""
-        return self._sample(check_integer("n", n, 1), np.random.default_rng(rng))
+        """Draw independent points.
+
+        Parameters
+        ----------
+        n : int
+        rng : None, int, Generator or RandomState
+
+        Returns
+        -------
+        (n, d) array
+
+        Raises
+        ------
+        ValueError
+            If n is not positive.
+
+        Examples
+        --------
+        >>> StandardNormal(2).sample(3, rng=0).shape
+        (3, 2)
+        """
+        return self._sample(check_integer("n", n, 1), check_rng("rng", rng))
 
     def log_density(self, X: npt.ArrayLike) -> Array:
-        """Return log f at the rows of X, (n,)."""
-        return self._log_density(check_array("X", X, shape=(None, self.d)))
+        """Return log f, minus infinity where f is zero or the logarithm below all doubles.
 
-    def _sample(self, n: int, rng: np.random.Generator) -> Array:
-        raise NotImplementedError
+        Parameters
+        ----------
+        X : (n, d) array_like
 
-    def _log_density(self, X: Array) -> Array:
-        raise NotImplementedError
+        Returns
+        -------
+        (n,) array
+
+        Raises
+        ------
+        ValueError
+            If X does not fit.
+
+        Examples
+        --------
+        >>> StandardNormal(2).log_density([[0.0, 0.0]]).round(4)
+        array([-1.8379])
+        """
+        with np.errstate(over="ignore"):
+            return self._log_density(check_array("X", X, shape=(None, self.d)))
+
+    @abc.abstractmethod
+    def _sample(self, n: int, rng: np.random.Generator) -> Array: ...
+
+    @abc.abstractmethod
+    def _log_density(self, X: Array) -> Array: ...
 
 
 class Gaussian(Density):
@@ -70,7 +115,8 @@ class Gaussian(Density):
         self.mean = check_array("mean", mean, ndim=1)
         self.d = len(self.mean)
         self.covariance = check_array("covariance", covariance, shape=(self.d, self.d))
-        asymmetry = np.abs(self.covariance - self.covariance.T).max()
+        with np.errstate(over="ignore"):
+            asymmetry = np.abs(self.covariance - self.covariance.T).max()
         if asymmetry > 1e-10 * np.abs(self.covariance).max():
             raise ValueError("covariance must be symmetric")
         try:
@@ -78,6 +124,8 @@ class Gaussian(Density):
         except np.linalg.LinAlgError as error:
             raise ValueError("covariance must be positive definite") from error
         self.precision = cho_solve((self._factor, True), np.eye(self.d))
+        if not np.isfinite(self.precision).all():
+            raise ValueError("covariance must be positive definite, and not near the end of the doubles")
         self._centred = not self.mean.any()
         self._white = np.array_equal(self.covariance, np.eye(self.d))
 
@@ -103,6 +151,19 @@ class Gaussian(Density):
 
 def StandardNormal(d: int) -> Gaussian:
     """Return N(0, I) on R^d.
+
+    Parameters
+    ----------
+    d : int
+
+    Returns
+    -------
+    Gaussian
+
+    Raises
+    ------
+    ValueError
+        If d is not positive.
 
     Examples
     --------
@@ -180,7 +241,8 @@ class GaussianMixture(Density):
         return np.asarray(np.logaddexp.reduce(self._log_joint(X), axis=1), dtype=np.float64)
 
     def components(self, X: Array) -> list[tuple[Array | None, ScoreModel]]:
-        posterior = softmax(self._log_joint(X), axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            posterior = softmax(self._log_joint(X), axis=1)
         return [(posterior[:, c], part) for c, part in enumerate(self.parts)]
 
     def log_derivatives(self, X: Array, order: int) -> list[Array]:
@@ -195,7 +257,12 @@ class Product(Density):
     Parameters
     ----------
     marginals : sequence of Marginal
-        One a coordinate.
+        One per coordinate.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is no density on the line.
 
     Examples
     --------
@@ -205,12 +272,16 @@ class Product(Density):
     """
 
     def __init__(self, marginals: Sequence[Marginal]) -> None:
-        if not marginals or not all(isinstance(m, Marginal) for m in marginals):
+        sequence = isinstance(marginals, Sequence) and len(marginals) > 0
+        if not sequence or not all(isinstance(m, Marginal) for m in marginals):
             raise ValueError("marginals must be a nonempty sequence of one-dimensional densities")
         self.marginals = tuple(marginals)
         self.d = len(self.marginals)
-        # Equal marginals are evaluated together.
-        self._groups = {
+
+    @functools.cached_property
+    def _groups(self) -> dict[Marginal, npt.NDArray[np.intp]]:
+        """Equal marginals, which are evaluated together, and their coordinates."""
+        return {
             marginal: np.flatnonzero([other == marginal for other in self.marginals])
             for marginal in dict.fromkeys(self.marginals)
         }
@@ -244,6 +315,20 @@ class Product(Density):
 def iid(marginal: Marginal, d: int) -> Product:
     """Return the density of d independent coordinates with the same marginal.
 
+    Parameters
+    ----------
+    marginal : Marginal
+    d : int
+
+    Returns
+    -------
+    Product
+
+    Raises
+    ------
+    ValueError
+        If the marginal is no density on the line, or d is not positive.
+
     Examples
     --------
     >>> from nnmoments.densities import Logistic
@@ -254,7 +339,7 @@ def iid(marginal: Marginal, d: int) -> Product:
 
 
 class UserDensity(Density):
-    """A density given by its own functions.
+    """A density given by its own functions; it pickles if they are of a module.
 
     Parameters
     ----------
@@ -287,20 +372,24 @@ class UserDensity(Density):
         log_density: Callable[[Array], Array] | None = None,
     ) -> None:
         self.d = check_integer("d", d, 1)
-        check_integer("the number of log_derivatives", len(log_derivatives), 1, MAX_ORDER)
-        self._derivatives = tuple(log_derivatives)
-        self._sampler = sample
-        self._log_f = log_density
+        many = len(log_derivatives) if isinstance(log_derivatives, Sequence) else 0
+        check_integer("the number of log_derivatives", many, 1, MAX_ORDER)
+        self.functions = tuple(check_callable("log_derivatives", f) for f in log_derivatives)
+        self.sampler = None if sample is None else check_callable("sample", sample)
+        self.log_function = None if log_density is None else check_callable("log_density", log_density)
+
+    def __repr__(self) -> str:
+        return f"UserDensity(d={self.d}, log_derivatives={len(self.functions)})"
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
-        if self._sampler is None:
+        if self.sampler is None:
             raise ValueError("sample was not given to this UserDensity")
-        return check_array("sample", self._sampler(n, rng), shape=(n, self.d))
+        return check_array("sample", self.sampler(n, rng), shape=(n, self.d))
 
     def _log_density(self, X: Array) -> Array:
-        if self._log_f is None:
+        if self.log_function is None:
             raise ValueError("log_density was not given to this UserDensity")
-        return check_array("log_density", self._log_f(X), shape=(len(X),))
+        return check_array("log_density", self.log_function(X), shape=(len(X),))
 
     def log_derivatives(self, X: Array, order: int) -> list[Array]:
-        return [derivative(X) for derivative in self._derivatives[:order]]
+        return [derivative(X) for derivative in self.functions[:order]]

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nnmoments.activations import SLIDES, Activation
+from nnmoments.activations import Activation, get_activation
 from nnmoments.landscapes.square_loss import Descent, SquareLoss, gradient_descent, levenberg_marquardt
 from nnmoments.networks import OneHiddenLayer
 from nnmoments.tensors import TensorInitialization, tensor_initialize
@@ -16,7 +16,6 @@ from nnmoments.validation import Array, check_choice, check_integer
 
 __all__ = ["TensorNetwork"]
 
-_ACTIVATIONS: dict[str, Activation] = {a.name: a for a in SLIDES}
 # Fewer samples cannot be cut in halves for the control variates, whatever the dimension.
 _SAMPLES = 4
 
@@ -73,7 +72,7 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         k: int = 1,
-        activation: str | Activation = "squared ReLU",
+        activation: str | Activation = "squared_relu",
         *,
         method: str = "controlled",
         finisher: str = "levenberg-marquardt",
@@ -102,9 +101,7 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _unit(self) -> Activation:
-        if isinstance(self.activation, Activation):
-            return self.activation
-        return _ACTIVATIONS[check_choice("activation", self.activation, tuple(_ACTIVATIONS))]
+        return get_activation(self.activation)
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> "TensorNetwork":
         """Learn from X (n, d) and y (n,)."""

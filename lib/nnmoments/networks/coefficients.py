@@ -7,8 +7,9 @@ import numpy as np
 
 from nnmoments.activations import Activation
 from nnmoments.hermite import gaussian_expectation, normalized_hermite
-from nnmoments.networks import HiddenPolynomial
-from nnmoments.validation import Array, check_integer, check_number
+from nnmoments.networks.hidden_polynomial import HiddenPolynomial
+from nnmoments.networks.terms import checked_terms
+from nnmoments.validation import Array, check_integer, check_number, check_result
 
 __all__ = ["shifted_coefficient", "univariate_coefficients", "univariate_part"]
 
@@ -33,6 +34,10 @@ def shifted_coefficient(
         Divide by :math:`\mu^{|S|}` (possible at mu = 0): the mean of
         :math:`\partial P/\partial X_S` where independent units have mean mu.
 
+    Returns
+    -------
+    float
+
     Raises
     ------
     ValueError
@@ -47,19 +52,36 @@ def shifted_coefficient(
     >>> shifted_coefficient({(0,): 1.0, (0, 1): 2.0}, [0], 0.5)
     1.0
     """
-    mu = check_number("mu", mu)
+    mu, terms = check_number("mu", mu), checked_terms(terms)
+    if not isinstance(subset, Sequence) or isinstance(subset, str):
+        raise ValueError(f"subset must be a sequence of unit numbers, got {subset!r}")
     wanted = {check_integer("subset", i, 0) for i in subset}
-    total = 0.0
+    total = np.zeros(())
     for term, coefficient in terms.items():
         if len(set(term)) < len(term):
             raise ValueError(f"terms must hold each unit at most once, got {term}")
         if wanted <= set(term):
-            total += coefficient * mu ** (len(term) - (len(wanted) if reduced else 0))
-    return total
+            with np.errstate(over="ignore"):
+                total = total + coefficient * np.float64(mu) ** (len(term) - (len(wanted) if reduced else 0))
+    return float(check_result("mu", total))
 
 
 def univariate_part(network: HiddenPolynomial) -> HiddenPolynomial:
     r"""Return :math:`f_{uni} = \sum_i q_i(X_i)`: what is left without products of different units.
+
+    Parameters
+    ----------
+    network : HiddenPolynomial
+
+    Returns
+    -------
+    HiddenPolynomial
+        Of the same units.
+
+    Raises
+    ------
+    ValueError
+        If the network is none.
 
     References
     ----------
@@ -71,6 +93,8 @@ def univariate_part(network: HiddenPolynomial) -> HiddenPolynomial:
     >>> univariate_part(HiddenPolynomial([[1.0], [2.0]], linear, {(0, 0): 3.0, (0, 1): 1.0})).terms
     {(0, 0): 3.0}
     """
+    if not isinstance(network, HiddenPolynomial):
+        raise ValueError(f"network must be a HiddenPolynomial, got {network!r}")
     kept = {term: c for term, c in network.terms.items() if len(set(term)) < 2}
     return HiddenPolynomial(network.weights, network.activation, kept or {(): 0.0})
 
@@ -80,6 +104,21 @@ def univariate_coefficients(network: HiddenPolynomial, order: int) -> Array:
 
     With powers in the polynomial each unit has an activation of its own, :math:`q_i \circ u`, and
     :math:`E[f_{uni} H_m(z \cdot x)] = \sum_i E[q_i(u(g)) h_m(g)]\,(z \cdot w_i)^m` for unit weights.
+
+    Parameters
+    ----------
+    network : HiddenPolynomial
+    order : int
+        m, from 0.
+
+    Returns
+    -------
+    (k,) array
+
+    Raises
+    ------
+    ValueError
+        If an argument is of another kind.
 
     References
     ----------

@@ -7,9 +7,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
-from nnmoments.activations import Activation
+from nnmoments.activations import Activation, get_activation
 from nnmoments.networks.weights import with_noise
-from nnmoments.validation import Array, check_array, check_choice
+from nnmoments.results import Comparable
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_choice,
+    check_number,
+    check_rng,
+    finite_result,
+)
 
 __all__ = ["FeedForward"]
 
@@ -17,16 +25,14 @@ __all__ = ["FeedForward"]
 _CHUNK = 8192
 
 
-class FeedForward:
+class FeedForward(Comparable):
     r"""A network of any depth, :math:`E[y|x] = \sigma_L(A_L \sigma_{L-1}(\cdots A_2\sigma_1(A_1 x)))`.
-
-    SA (1) and (3).
 
     Parameters
     ----------
     weights : sequence of (out, in) array_like
         :math:`A_1, \dots, A_L`, at least one.
-    activation : Activation or sequence of Activation
+    activation : str, Activation, or sequence of these
         :math:`\sigma_1, \dots, \sigma_{L-1}`; a single one serves all hidden layers.
     link : {"softmax", "sigmoid", "identity"}
         :math:`\sigma_L`: multiclass, multilabel, or real labels.
@@ -35,7 +41,11 @@ class FeedForward:
     Raises
     ------
     ValueError
-        If shapes do not chain.
+        If shapes do not chain, or there is not one activation for each hidden layer.
+
+    References
+    ----------
+    SA (1) and (3).
 
     Examples
     --------
@@ -48,29 +58,31 @@ class FeedForward:
     def __init__(
         self,
         weights: Sequence[npt.ArrayLike],
-        activation: Activation | Sequence[Activation],
+        activation: str | Activation | Sequence[str | Activation],
         *,
         link: str = "identity",
         biases: Sequence[npt.ArrayLike] | None = None,
     ) -> None:
-        if not len(weights):
+        if not isinstance(weights, Sequence | np.ndarray) or isinstance(weights, str) or not len(weights):
             raise ValueError("weights must hold at least one matrix")
         matrices = [check_array("weights[0]", weights[0], ndim=2)]
         for i, matrix in enumerate(weights[1:], start=1):
             matrices.append(check_array(f"weights[{i}]", matrix, shape=(None, len(matrices[-1]))))
         self.weights = tuple(matrices)
         hidden = len(matrices) - 1
-        self.activations = (activation,) * hidden if isinstance(activation, Activation) else tuple(activation)
-        if len(self.activations) != hidden or not all(isinstance(a, Activation) for a in self.activations):
+        if isinstance(activation, str | Activation):
+            activation = [activation] * hidden
+        if not isinstance(activation, Sequence) or len(activation) != hidden:
             raise ValueError(
                 f"activation must be one Activation or one for each of the {hidden} hidden layers, "
                 f"got {activation!r}"
             )
+        self.activations = tuple(get_activation(phi) for phi in activation)
         self.link = check_choice("link", link, ("softmax", "sigmoid", "identity"))
         if biases is None:
             biases = [np.zeros(len(matrix)) for matrix in matrices]
-        if len(biases) != len(matrices):
-            raise ValueError(f"biases must be one a layer: {len(matrices)}, got {len(biases)}")
+        if not isinstance(biases, Sequence | np.ndarray) or len(biases) != len(matrices):
+            raise ValueError(f"biases must be one per layer: {len(matrices)}, got {biases!r}")
         self.biases = tuple(
             check_array(f"biases[{i}]", bias, shape=(len(matrix),))
             for i, (bias, matrix) in enumerate(zip(biases, matrices, strict=True))
@@ -97,14 +109,37 @@ class FeedForward:
             return np.asarray(softmax(last, axis=1))
         return np.asarray(expit(last)) if self.link == "sigmoid" else last
 
+    @finite_result("X")
     def __call__(self, X: npt.ArrayLike) -> Array:
         """Return E[y|x] at the rows of X, (n, n_y)."""
         X = check_array("X", X, shape=(None, self.d))
         return self._output(self._layers(X)[-1])
 
     def sample_labels(self, X: npt.ArrayLike, *, noise: float = 0.0, rng: Any = None) -> Array:
-        """Draw labels (n, n_y): one-hot classes, independent bits, or E[y|x] plus Gaussian noise."""
-        rng = np.random.default_rng(rng)
+        """Draw labels (n, n_y): one-hot classes, independent bits, or E[y|x] plus Gaussian noise.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        noise : float
+            For an identity link only.
+        rng : None, int, Generator or RandomState
+
+        Returns
+        -------
+        (n, n_y) array
+
+        Raises
+        ------
+        ValueError
+            If the noise is negative, or given for another link.
+
+        Examples
+        --------
+        >>> FeedForward([[[1.0]], [[40.0], [-40.0]]], "relu", link="softmax").sample_labels([[1.0]], rng=0)
+        array([[1., 0.]])
+        """
+        rng, noise = check_rng("rng", rng), check_number("noise", noise)
         means = self(X)
         if self.link == "identity":
             return with_noise(means, noise, rng)
@@ -135,8 +170,17 @@ class FeedForward:
                 top = (top @ matrix) * phi.derivative(1, layer)[:, None, :]
             yield top
 
+    @finite_result("X")
     def jacobian(self, X: npt.ArrayLike) -> Array:
         """Return the gradient of E[y|x] at every row of X, (n, n_y, d).
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n, n_y, d) array
 
         Examples
         --------
@@ -146,11 +190,23 @@ class FeedForward:
         """
         return np.concatenate(list(self._factors(X))) @ self.weights[0]
 
+    @finite_result("X")
     def mean_factor(self, X: npt.ArrayLike) -> Array:
         r"""Return :math:`B = E[\sigma_2' A_2 \operatorname{Diag}\sigma_1']` over the sample, (n_y, k).
 
-        :math:`E[\nabla E[y|x]] = B A_1`. SA Theorem 1 (there with the opposite sign); for deep
-        networks SA Section 3.2.
+        :math:`E[\nabla E[y|x]] = B A_1`.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n_y, k) array
+
+        References
+        ----------
+        SA Theorem 1 (there with the opposite sign); for deep networks SA Section 3.2.
 
         Examples
         --------
@@ -162,6 +218,14 @@ class FeedForward:
 
     def mean_jacobian(self, X: npt.ArrayLike) -> Array:
         r"""Return :math:`E[\nabla E[y|x]] = B A_1` over the sample, (n_y, d), in bounded memory.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n_y, d) array
 
         Examples
         --------

@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.networks.weights import checked_weights
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.results import Comparable
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_result
 
 __all__ = ["UnionOfHalfspaces", "union_terms"]
 
 
-class UnionOfHalfspaces:
+class UnionOfHalfspaces(Comparable):
     r"""The indicator of a union of halfspaces, :math:`f = 1 - \prod_i (1 - 1\{w_i \cdot x > t\})`.
 
     It is 1 where any unit is active, so it serves as a label oracle for
@@ -23,6 +24,11 @@ class UnionOfHalfspaces:
         Rows :math:`w_i`.
     threshold : float
         t, the halfspaces' distance from the origin for rows of length 1.
+
+    Raises
+    ------
+    ValueError
+        If a row of the weights is zero, or the threshold is not finite.
 
     References
     ----------
@@ -39,9 +45,14 @@ class UnionOfHalfspaces:
         self.threshold = check_number("threshold", threshold)
         self.k, self.d = self.weights.shape
 
+    def __repr__(self) -> str:
+        return f"UnionOfHalfspaces(k={self.k}, d={self.d}, threshold={self.threshold:g})"
+
     def __call__(self, X: npt.ArrayLike) -> Array:
         """Return the labels 0 and 1 of the rows of X, (n,)."""
-        heights = check_array("X", X, shape=(None, self.d)) @ self.weights.T
+        X = check_array("X", X, shape=(None, self.d))
+        with np.errstate(over="ignore"):
+            heights = check_result("X", X @ self.weights.T)
         return np.asarray((heights > self.threshold).any(axis=1), dtype=np.float64)
 
 
@@ -49,6 +60,21 @@ def union_terms(k: int) -> dict[tuple[int, ...], float]:
     r"""Return the polynomial of the union, :math:`\sum_{S \ne \emptyset} (-1)^{|S|+1} \prod_{i \in S} X_i`.
 
     All :math:`2^k - 1` terms, so it is for small k; the linear terms have coefficient 1.
+
+    Parameters
+    ----------
+    k : int
+        From 1 to 16.
+
+    Returns
+    -------
+    dict
+        Terms as of `HiddenPolynomial`.
+
+    Raises
+    ------
+    ValueError
+        If k is out of range.
 
     References
     ----------

@@ -3,7 +3,6 @@
 import functools
 import itertools
 import math
-import numbers
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,16 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.activations import Activation
-from nnmoments.hermite import hermite_moments, paired_hermite_moments
+from nnmoments.activations import Activation, get_activation
+from nnmoments.hermite import hermite_projections, paired_hermite_projections
 from nnmoments.linalg import symmetrize
+from nnmoments.networks.terms import checked_terms, polynomial
 from nnmoments.networks.weights import checked_weights, with_noise
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.results import Comparable
+from nnmoments.validation import Array, check_array, check_integer, finite_result
 
 __all__ = ["HiddenPolynomial"]
 
 
-class HiddenPolynomial:
+class HiddenPolynomial(Comparable):
     r"""GP's network: :math:`f = \sum_S c_S \prod_{i \in S} u(\langle w_i, x\rangle)`.
 
     A polynomial of hidden units, of which the linear part is what the landscape decodes.
@@ -29,7 +30,7 @@ class HiddenPolynomial:
     ----------
     weights : (k, d) array_like
         Rows :math:`w_i`.
-    activation : Activation
+    activation : str or Activation
         u, usually thresholded.
     terms : mapping from tuples of unit numbers to coefficients
         :math:`c_S`; () is the constant, (i,) the linear terms, (i, i) a square.
@@ -50,21 +51,17 @@ class HiddenPolynomial:
     def __init__(
         self,
         weights: npt.ArrayLike,
-        activation: Activation,
+        activation: str | Activation,
         terms: Mapping[tuple[int, ...], float],
     ) -> None:
         self.weights = checked_weights(weights)
-        self.activation = activation
+        self.activation = get_activation(activation)
         self.k, self.d = self.weights.shape
-        if not terms:
-            raise ValueError("terms must hold at least one coefficient")
-        for term in terms:
-            if not all(isinstance(i, numbers.Integral) and 0 <= i < self.k for i in term):
-                raise ValueError(f"terms must name units 0 to {self.k - 1}, got {term}")
-        self.terms = {
-            tuple(int(i) for i in term): check_number(f"terms[{term}]", c) for term, c in terms.items()
-        }
-        self._forms: dict[int, tuple[Array, npt.NDArray[np.intp], Array]] = {}
+        self.terms = checked_terms(terms, self.k)
+
+    @functools.cached_property
+    def _forms(self) -> dict[int, tuple[Array, npt.NDArray[np.intp], Array]]:
+        return {}
 
     def __repr__(self) -> str:
         return (
@@ -75,16 +72,34 @@ class HiddenPolynomial:
     def _units(self, X: npt.ArrayLike) -> Array:
         return check_array("X", X, shape=(None, self.d)) @ self.weights.T
 
+    @finite_result("X")
     def __call__(self, X: npt.ArrayLike) -> Array:
         """Return f at the rows of X, (n,)."""
-        units = self.activation(self._units(X))
-        total = np.zeros(len(units))
-        for term, coefficient in self.terms.items():
-            total += coefficient * np.prod(units[:, term], axis=1)
-        return total
+        return polynomial(self.activation(self._units(X)), self.terms)
 
     def sample_labels(self, X: npt.ArrayLike, *, noise: float = 0.0, rng: Any = None) -> Array:
-        """Return f plus Gaussian noise of the given standard deviation; GP's labels have none."""
+        """Return f plus Gaussian noise of the given standard deviation; GP's labels have none.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        noise : float
+        rng : None, int, Generator or RandomState
+
+        Returns
+        -------
+        (n,) array
+
+        Raises
+        ------
+        ValueError
+            If the noise is negative.
+
+        Examples
+        --------
+        >>> HiddenPolynomial([[1.0]], "linear", {(0, 0): 3.0}).sample_labels([[2.0]])
+        array([12.])
+        """
         return with_noise(self(X), noise, rng)
 
     @property
@@ -100,10 +115,22 @@ class HiddenPolynomial:
         kept = {term: c for term, c in self.terms.items() if len(term) < 2}
         return HiddenPolynomial(self.weights, self.activation, kept or {(): 0.0})
 
+    @finite_result("X or z")
     def directional_derivative(self, X: npt.ArrayLike, z: npt.ArrayLike, order: int) -> Array:
         r"""Return :math:`\nabla^m f(x)(z, \dots, z)`, (n,), by truncated Taylor series along z, m <= 4.
 
         Needs an activation without breakpoints; its Stein counterpart is :math:`T_m(z, \dots, z)`.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        z : (d,) array_like
+        order : int
+            m, from 0 to 4.
+
+        Returns
+        -------
+        (n,) array
 
         Raises
         ------
@@ -137,6 +164,7 @@ class HiddenPolynomial:
             total += product[order]
         return total * math.factorial(order)
 
+    @finite_result("Z")
     def hermite_moment(self, order: int, Z: npt.ArrayLike) -> Array:
         r"""Return the exact :math:`E[f(x)\,H_m(z \cdot x)] = T_m(z, \dots, z)/\sqrt{m!}` under N(0, I).
 
@@ -173,8 +201,18 @@ class HiddenPolynomial:
         directions, keys, values = self._stein_form(order)
         return np.prod((Z @ directions.T)[:, keys], axis=2) @ values / math.sqrt(math.factorial(order))
 
+    @finite_result("weights")
     def moment(self, order: int) -> Array:
         r"""Return the exact :math:`T_m = E[f S_m] = E[\nabla^m f]` under N(0, I), (d, ..., d).
+
+        Parameters
+        ----------
+        order : int
+            m, from 0.
+
+        Returns
+        -------
+        (d, ..., d) array
 
         Raises
         ------
@@ -269,7 +307,7 @@ class _Blocks:
         kinks = [t / self.norms[index] for t in self.activation.breakpoints]
         return {
             (index,) * j: float(
-                hermite_moments(self._unit(unit), j, mean=[0.0], scale=[1.0], breakpoints=kinks)[0]
+                hermite_projections(self._unit(unit), j, mean=[0.0], scale=[1.0], breakpoints=kinks)[0]
             )
             / math.factorial(j)
             for j in range(self.order + 1)
@@ -284,7 +322,7 @@ class _Blocks:
         self.directions.append(residual / np.linalg.norm(residual))
         across = len(self.directions) - 1
         kinks = self.activation.breakpoints
-        moments = paired_hermite_moments(
+        moments = paired_hermite_projections(
             self._unit(first),
             self._unit(second),
             self.order,

@@ -5,22 +5,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.activations import Activation
+from nnmoments.activations import Activation, get_activation
 from nnmoments.linalg import outer_power
 from nnmoments.networks.weights import checked_weights, with_noise
-from nnmoments.validation import Array, check_array, check_integer
+from nnmoments.results import Comparable
+from nnmoments.validation import Array, check_array, check_integer, finite_result
 
 __all__ = ["OneHiddenLayer"]
 
 
-class OneHiddenLayer:
+class OneHiddenLayer(Comparable):
     r"""The network :math:`E[y|x] = \sum_i v_i\,\phi(\langle w_i, x\rangle + b_i)`.
 
     Parameters
     ----------
     weights : (k, d) array_like
         Rows :math:`w_i`, none of them zero.
-    activation : Activation
+    activation : str or Activation
     output : (k,) array_like, optional
         :math:`v_i`, signed; ones by default.
     biases : (k,) array_like, optional
@@ -41,12 +42,12 @@ class OneHiddenLayer:
     def __init__(
         self,
         weights: npt.ArrayLike,
-        activation: Activation,
+        activation: str | Activation,
         output: npt.ArrayLike | None = None,
         biases: npt.ArrayLike | None = None,
     ) -> None:
         self.weights = checked_weights(weights)
-        self.activation = activation
+        self.activation = get_activation(activation)
         self.k, self.d = self.weights.shape
         self.output = check_array("output", np.ones(self.k) if output is None else output, shape=(self.k,))
         self.biases = check_array("biases", np.zeros(self.k) if biases is None else biases, shape=(self.k,))
@@ -57,18 +58,56 @@ class OneHiddenLayer:
     def _hidden(self, X: npt.ArrayLike) -> Array:
         return check_array("X", X, shape=(None, self.d)) @ self.weights.T + self.biases
 
+    @finite_result("X")
     def __call__(self, X: npt.ArrayLike) -> Array:
         """Return E[y|x] at the rows of X, (n,)."""
         return np.asarray(self.activation(self._hidden(X)) @ self.output)
 
     def sample_labels(self, X: npt.ArrayLike, *, noise: float = 0.0, rng: Any = None) -> Array:
-        """Return E[y|x] plus Gaussian noise of the given standard deviation."""
+        """Return E[y|x] plus Gaussian noise of the given standard deviation.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        noise : float
+        rng : None, int, Generator or RandomState
+
+        Returns
+        -------
+        (n,) array
+
+        Raises
+        ------
+        ValueError
+            If the noise is negative.
+
+        Examples
+        --------
+        >>> OneHiddenLayer([[1.0, 0.0]], "relu").sample_labels([[2.0, 3.0]])
+        array([2.])
+        """
         return with_noise(self(X), noise, rng)
 
+    @finite_result("X")
     def derivative(self, X: npt.ArrayLike, order: int) -> Array:
         r"""Return the classical :math:`\nabla^m E[y|x]` at the rows of X, (n, d, ..., d), m <= 4.
 
         At kinks of the activation the singular part is missing; `moment` has it.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        order : int
+            m, from 0 to 4.
+
+        Returns
+        -------
+        (n, d, ..., d) array
+
+        Raises
+        ------
+        ValueError
+            If the order is out of range.
 
         Examples
         --------
@@ -78,8 +117,24 @@ class OneHiddenLayer:
         """
         return np.tensordot(self._slopes(X, order), outer_power(self.weights, order), axes=(1, 0))
 
+    @finite_result("X")
     def mean_derivative(self, X: npt.ArrayLike, order: int) -> Array:
         r"""Return the average of `derivative` over the rows of X, (d, ..., d), never forming it per row.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        order : int
+            From 0 to 4.
+
+        Returns
+        -------
+        (d, ..., d) array
+
+        Raises
+        ------
+        ValueError
+            If the order is out of range.
 
         Examples
         --------
@@ -96,6 +151,7 @@ class OneHiddenLayer:
         slopes = self.activation.derivative(order, self._hidden(X)) * self.output
         return slopes
 
+    @finite_result("weights")
     def moment(
         self, order: int, *, mean: npt.ArrayLike | None = None, covariance: npt.ArrayLike | None = None
     ) -> Array:
@@ -110,6 +166,10 @@ class OneHiddenLayer:
             m, from 0.
         mean, covariance : array_like, optional
             Of x; zero and the identity by default.
+
+        Returns
+        -------
+        (d, ..., d) array
 
         Raises
         ------

@@ -6,22 +6,32 @@ moment of the labels up to one factor, however small :math:`E[f]` is.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.networks import HiddenPolynomial
-from nnmoments.validation import Array, check_integer, check_number
+from nnmoments.networks.hidden_polynomial import HiddenPolynomial
+from nnmoments.results import Result
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_callable,
+    check_integer,
+    check_number,
+    check_rng,
+)
 
 __all__ = ["KeptSample", "biased_sample", "tilted_sample"]
 
 _CHUNK = 200_000
+# Labels below this share of their bound would keep no sample in a lifetime.
+_LEAST = 1e-12
 
 
-@dataclass(frozen=True)
-class KeptSample:
+@dataclass(frozen=True, eq=False, repr=False)
+class KeptSample(Result):
     r"""Inputs with density :math:`f\varphi/E[f]`, and how many draws it took.
 
     Attributes
@@ -29,9 +39,17 @@ class KeptSample:
     X : (n, d) array
     draws : int
         Draws of the proposal.
+
+    Examples
+    --------
+    >>> KeptSample(np.zeros((2, 1)), 5)
+    KeptSample
+          X: [[0.]
+              [0.]]
+      draws: 5
     """
 
-    X: Array = field(repr=False)
+    X: Array
     draws: int
 
 
@@ -47,8 +65,11 @@ def biased_sample(
     d, n : int
     bound : float
         B, at least the largest label.
-    rng : optional
-        Seed or generator.
+    rng : None, int, Generator or RandomState
+
+    Returns
+    -------
+    KeptSample
 
     Raises
     ------
@@ -65,7 +86,8 @@ def biased_sample(
     >>> bool(kept.X[:, 0].min() > 1.0), 0.1 < 1000 / kept.draws < 0.2
     (True, True)
     """
-    bound = check_number("bound", bound, above=0.0)
+    check_callable("f", f)
+    d, bound = check_integer("d", d, 1), check_number("bound", bound, above=0.0)
     return _keep(
         f, lambda size, rng: rng.standard_normal((size, d)), lambda X: np.full(len(X), bound), n, rng
     )
@@ -83,8 +105,11 @@ def tilted_sample(network: HiddenPolynomial, n: int, *, rng: Any = None) -> Kept
     network : HiddenPolynomial
         Sigmoid units with a threshold, coefficients not negative, no constant.
     n : int
-    rng : optional
-        Seed or generator.
+    rng : None, int, Generator or RandomState
+
+    Returns
+    -------
+    KeptSample
 
     Raises
     ------
@@ -99,12 +124,12 @@ def tilted_sample(network: HiddenPolynomial, n: int, *, rng: Any = None) -> Kept
     >>> kept.X.mean(axis=0).round(1), kept.draws < 12_000
     (array([1., 0.]), True)
     """
-    if not network.activation.name.startswith("sigmoid at"):
-        raise ValueError(f"network must have thresholded sigmoid units, got {network.activation.name}")
+    if not isinstance(network, HiddenPolynomial) or network.activation.kind != "sigmoid":
+        raise ValueError(f"network must have thresholded sigmoid units, got {network!r}")
     coefficients = np.array(list(network.terms.values()))
     if () in network.terms or np.any(coefficients < 0.0):
         raise ValueError("network must have no constant and no negative coefficient")
-    t = float(np.log(1.0 / network.activation(np.zeros(1))[0] - 1.0))  # u(0) = 1/(1 + e^t)
+    t = network.activation.threshold
     centres = np.array([network.weights[list(term)].sum(axis=0) for term in network.terms])
     sizes = np.array([len(term) for term in network.terms])
     heights = coefficients * np.exp(-t * sizes)
@@ -124,15 +149,16 @@ def _keep(
     n: int,
     rng: Any,
 ) -> KeptSample:
-    n = check_integer("n", n, 1)
-    rng = np.random.default_rng(rng)
+    n, rng = check_integer("n", n, 1), check_rng("rng", rng)
     kept: list[Array] = []
     draws = have = 0
     while have < n:
         X = draw(min(_CHUNK, max(1000, 2 * (n - have))), rng)
-        share = np.asarray(f(X), dtype=np.float64) / envelope(X)
+        share = check_array("f", f(X), shape=(len(X),)) / envelope(X)
         if np.any(share < 0.0) or np.any(share > 1.0 + 1e-9):
             raise ValueError("f must lie between 0 and the bound; raise bound")
+        if 0.0 < share.max() < _LEAST:
+            raise ValueError(f"f is nowhere above {_LEAST:g} of the bound; lower bound")
         keep = np.flatnonzero(rng.random(len(X)) < share)[: n - have]
         have += len(keep)
         draws += int(keep[-1]) + 1 if have == n else len(X)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
 from nnmoments.hermite import normalized_hermite
+from nnmoments.linalg import monomials
 from nnmoments.validation import Array
 
 __all__ = ["Correction", "correct_window", "correction_derivatives"]
@@ -49,8 +50,8 @@ class Correction:
 @cache
 def multi_indices(d: int, degree: int) -> tuple[tuple[int, ...], ...]:
     """Return all multi-indices of length d and sum 0..degree, by degree."""
-    every = itertools.product(range(degree + 1), repeat=d)
-    return tuple(sorted((a for a in every if sum(a) <= degree), key=lambda a: (sum(a), a)))
+    exponents = [tuple(axes.count(i) for i in range(d)) for axes in monomials(d, degree)]
+    return tuple(sorted(exponents, key=lambda a: (sum(a), a)))
 
 
 @cache
@@ -77,7 +78,7 @@ def _quadrature(d: int, degree: int) -> tuple[Array, Array, Array, Array]:
     return product, basis, basis[:, upper[0]] * basis[:, upper[1]], upper.astype(float)
 
 
-def hermite_moments(third: Array, fourth: Array | None) -> Array:
+def standardized_moments(third: Array, fourth: Array | None) -> Array:
     """Return tau, (q, P), from standardised central moments: E psi_alpha for |alpha| = 0..p."""
     d = third.shape[1]
     degree = 3 if fourth is None else 4
@@ -114,7 +115,7 @@ def correct_window(third: Array, fourth: Array | None, penalty: Array) -> Correc
         Weight of the ridge on the coefficients of degree 3 and 4.
     """
     d = third.shape[1]
-    tau = hermite_moments(third, fourth)
+    tau = standardized_moments(third, fourth)
     eta, residual = np.zeros_like(tau), np.full(len(tau), np.inf)
     used = 0
     degree = 3 if fourth is None else 4

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnmoments.linalg import monomials
 from nnmoments.validation import Array
 
 __all__ = ["KernelMoments", "central_moments", "kernel_moments"]
@@ -35,18 +36,15 @@ class KernelMoments:
     centre: Array
 
 
-def _monomials(X: Array, degree: int) -> tuple[Array, list[np.ndarray]]:
-    """Return the distinct monomials of degree 0..p, (n, P), and where tensor entries find theirs."""
-    n, d = X.shape
-    columns, index = [np.ones(n)], []
-    for order in range(1, degree + 1):
-        place = {}
-        for axes in itertools.combinations_with_replacement(range(d), order):
-            place[axes] = len(columns)
-            columns.append(np.prod(X[:, axes], axis=1))
-        entries = itertools.product(range(d), repeat=order)
-        index.append(np.array([place[tuple(sorted(e))] for e in entries]).reshape((d,) * order))
-    return np.column_stack(columns), index
+def _entries(d: int, degree: int) -> list[np.ndarray]:
+    """Return for tensors of order 1..p which monomial each entry is, by its place in `monomials`."""
+    place = {axes: i for i, axes in enumerate(monomials(d, degree))}
+    return [
+        np.array(
+            [place[tuple(sorted(entry))] for entry in itertools.product(range(d), repeat=order)]
+        ).reshape((d,) * order)
+        for order in range(1, degree + 1)
+    ]
 
 
 def kernel_moments(
@@ -66,8 +64,9 @@ def kernel_moments(
     """
     centre = X.mean(axis=0)
     shifted, targets = X - centre, points - centre
-    features, index = _monomials(shifted, degree)
-    features = np.ascontiguousarray(features.T)  # BLAS is twice as fast with the long axis last
+    d = X.shape[1]
+    # The long axis last, with which BLAS is twice as fast.
+    features = np.stack([np.prod(shifted[:, axes], axis=1) for axes in monomials(d, degree)])
     square = np.sum(shifted**2, axis=1)
     right = np.vstack([shifted.T, square, np.ones(len(X))])
     total, effective = np.empty(len(points)), np.empty(len(points))
@@ -96,7 +95,7 @@ def kernel_moments(
         total[part] = np.log(sums[part, 0]) + peak
         effective[part] = sums[part, 0] ** 2 / np.einsum("ij,ij->i", weights, weights)
     means = sums / sums[:, :1]
-    return KernelMoments(total, effective, tuple(means[:, places] for places in index), centre)
+    return KernelMoments(total, effective, tuple(means[:, places] for places in _entries(d, degree)), centre)
 
 
 def central_moments(raw: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 
 from nnmoments.densities.base import ScoreModel
-from nnmoments.hermite import hermite
+from nnmoments.hermite import hermite_polynomial
 from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
 
 __all__ = ["ScoreMatching"]
@@ -75,7 +75,7 @@ class ScoreMatching(ScoreModel):
         """Return the order-th derivatives of all features, (n, features, d, ..., d)."""
         u = (X[:, None, :] - self.centres[None]) / self.width
         bump = np.exp(-0.5 * np.sum(u**2, axis=2))
-        table = [hermite(k, u) for k in range(order + 1)]
+        table = [hermite_polynomial(k, u) for k in range(order + 1)]
         shape = (len(X), len(self.centres)) + (self.d,) * order
         bumps = np.empty(shape)
         for entry in np.ndindex(*(self.d,) * order):

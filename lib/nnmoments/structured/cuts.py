@@ -16,54 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnmoments.networks import CutNetwork
 from nnmoments.structured.even import sphere_maxima
 from nnmoments.validation import Array, check_array, check_integer, check_samples
 
-__all__ = ["CutNetwork", "SubspaceCut", "learn_cut", "subspaces_from_moment"]
-
-
-class CutNetwork:
-    r"""The network :math:`f = P(X_1, \dots, X_k)` above units :math:`X_i = 1\{\|V_i x\|^2 > \tau_i\}`.
-
-    Parameters
-    ----------
-    frames : (k, r, d) array_like
-        :math:`V_i`, with orthonormal rows.
-    thresholds : (k,) array_like
-    terms : mapping
-        P, as `HiddenPolynomial`.
-
-    Examples
-    --------
-    >>> net = CutNetwork([[[1.0, 0.0]], [[0.0, 1.0]]], [1.0, 1.0], {(0,): 1.0, (0, 1): 2.0})
-    >>> net([[2.0, 0.0], [2.0, 2.0]])
-    array([1., 3.])
-    """
-
-    def __init__(
-        self, frames: npt.ArrayLike, thresholds: npt.ArrayLike, terms: dict[tuple[int, ...], float]
-    ) -> None:
-        self.frames = check_array("frames", frames, ndim=3)
-        self.thresholds = check_array("thresholds", thresholds, shape=(len(self.frames),))
-        self.terms = terms
-        self.k, _, self.d = self.frames.shape
-
-    def energies(self, X: npt.ArrayLike) -> Array:
-        r"""Return :math:`\|V_i x\|^2`, (n, k)."""
-        X = check_array("X", X, shape=(None, self.d))
-        return np.stack([np.sum((X @ frame.T) ** 2, axis=1) for frame in self.frames], axis=1)
-
-    def units(self, X: npt.ArrayLike) -> Array:
-        """Return the outputs of the cut, (n, k)."""
-        return (self.energies(X) > self.thresholds).astype(np.float64)
-
-    def __call__(self, X: npt.ArrayLike) -> Array:
-        """Return f at the rows of X, (n,)."""
-        units = self.units(X)
-        total = np.zeros(len(units))
-        for term, coefficient in self.terms.items():
-            total += coefficient * np.prod(units[:, term], axis=1)
-        return total
+__all__ = ["SubspaceCut", "learn_cut", "subspaces_from_moment"]
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,22 @@ from nnmoments.activations import (
     sign_threshold,
 )
 from nnmoments.borders.planes import delta_correlation, sampled_delta_correlation
-from nnmoments.hermite import gaussian_expectation, hermite, normal_density
+from nnmoments.hermite import gaussian_expectation, hermite_polynomial, normal_density
 from nnmoments.learners.halfspaces import fit_union
 from nnmoments.linalg import match_rows, outer_power, principal_angles
 from nnmoments.moments.gaussian import controlled_moments
-from nnmoments.networks import HiddenPolynomial
-from nnmoments.networks.coefficients import shifted_coefficient, univariate_coefficients, univariate_part
-from nnmoments.networks.halfspaces import UnionOfHalfspaces, union_terms
-from nnmoments.networks.oracles import biased_sample, tilted_sample
-from nnmoments.structured.cuts import CutNetwork, learn_cut, subspaces_from_moment
+from nnmoments.networks import (
+    CutNetwork,
+    HiddenPolynomial,
+    UnionOfHalfspaces,
+    biased_sample,
+    shifted_coefficient,
+    tilted_sample,
+    union_terms,
+    univariate_coefficients,
+    univariate_part,
+)
+from nnmoments.structured.cuts import learn_cut, subspaces_from_moment
 from nnmoments.structured.even import ellipsoid_rows, even_form, sphere_maxima
 from nnmoments.structured.exponential import ExactMean, OracleMean, disjoint_supports
 from nnmoments.structured.graph import CorrelationGraph, correlation_graph, support_cliques
@@ -254,11 +261,17 @@ def test_product_of_two_squares_has_the_root_of_six():
     weights = weights / weights.sum()
     x, y = np.meshgrid(nodes, nodes, indexing="ij")
     z = np.array([0.6, 0.8])
-    integrand = hermite(2, x) * hermite(2, y) / 2.0 * hermite(4, z[0] * x + z[1] * y) / math.sqrt(24.0)
+    integrand = (
+        hermite_polynomial(2, x)
+        * hermite_polynomial(2, y)
+        / 2.0
+        * hermite_polynomial(4, z[0] * x + z[1] * y)
+        / math.sqrt(24.0)
+    )
     value = weights @ integrand @ weights
     assert value == pytest.approx(math.sqrt(6.0) * 0.36 * 0.64)
     # And Lemma 9 forbids the quadratic part.
-    single = weights @ (hermite(2, x) * hermite(4, z[0] * x + z[1] * y)) @ weights
+    single = weights @ (hermite_polynomial(2, x) * hermite_polynomial(4, z[0] * x + z[1] * y)) @ weights
     assert abs(single) < 1e-12
 
 
@@ -352,7 +365,7 @@ def test_fourth_moment_of_a_unit_of_the_cut_vanishes_at_four():
     x = rng.standard_normal((1_000_000, 2))
     energy = np.sum(x**2, axis=1)
     for tau in (2.0, 4.0, 7.0):
-        values = (energy > tau) * hermite(4, x[:, 0])
+        values = (energy > tau) * hermite_polynomial(4, x[:, 0])
         exact = 3.0 * math.exp(-tau / 2.0) * (tau**2 / 8.0 - tau / 2.0)
         assert abs(values.mean() - exact) < 5 * values.std() / 1000.0
 
