@@ -7,6 +7,8 @@ it replaces (which must occur exactly once), what it puts there, and what kind o
 from pathlib import Path
 from typing import NamedTuple
 
+_ROOT = Path(__file__).resolve().parents[2]
+
 
 class Mutant(NamedTuple):
     module: str
@@ -16,13 +18,12 @@ class Mutant(NamedTuple):
 
     @property
     def tests(self) -> str:
-        """The test file that is to notice: that of the module or package."""
+        """The tests that are to notice: the folder of the package, or the file of the module."""
         package, _, rest = self.module.partition("/")
-        return (
-            f"tests/companion/test_{rest}.py"
-            if package == "companion"
-            else f"tests/library/test_{package}.py"
-        )
+        if package == "companion":
+            return f"tests/companion/test_{rest}.py"
+        folder = f"tests/library/{package}"
+        return folder if (_ROOT / folder).is_dir() else f"tests/library/test_{package}.py"
 
     def plant(self, library: Path) -> tuple[Path, str]:
         """Return the file that is to change and its new text."""
