@@ -242,8 +242,8 @@ MUTANTS = [
     ),
     Mutant(
         "hermite",
-        "projection * current - m * square * previous",
-        "projection * current - m * previous",
+        "projection * powers[m] - m * square * powers[m - 1]",
+        "projection * powers[m] - m * powers[m - 1]",
         "homogeneity of H_n",
     ),
     Mutant(
@@ -505,21 +505,21 @@ MUTANTS = [
         "sign of odd factors",
     ),
     Mutant(
-        "tensors/subspace",
-        "weights = along if self.order == 3 else along**2 - 1.0",
-        "weights = along if self.order == 3 else along**2",
+        "moments/gaussian_scores",
+        "X.T @ (weighted[:, None] * images) - weighted.sum() * block",
+        "X.T @ (weighted[:, None] * images)",
         "Hermite polynomial without its constant",
     ),
     Mutant(
-        "tensors/subspace",
-        "2.0 * labels * along[:, r]",
-        "labels * along[:, r]",
+        "moments/gaussian_scores",
+        "first = (m - 2) * (powers[m - 3][:, r] @ X)",
+        "first = powers[m - 3][:, r] @ X",
         "factor two of the mixed term",
     ),
     Mutant(
-        "tensors/subspace",
-        "constant += 2.0 * labels.sum()",
-        "constant += labels.sum()",
+        "moments/gaussian_scores",
+        "(m - 2) * (m - 3) * powers[m - 4]",
+        "(m - 3) * powers[m - 4]",
         "factor two of the last term",
     ),
     Mutant(
