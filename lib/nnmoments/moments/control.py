@@ -132,7 +132,10 @@ def control_residuals(
 
     # Polynomials of shifted and scaled points are the same space, better conditioned.
     some = points(row_chunks(len(X), count)[0])
-    centre, spread = some.mean(axis=0), some.std(axis=0)
+    with np.errstate(over="ignore"):
+        centre, spread = some.mean(axis=0), some.std(axis=0)
+    if not np.isfinite(spread).all():
+        raise ValueError(TOO_LARGE)
     spread[spread == 0.0] = 1.0
 
     def chunks(fold: slice) -> Iterator[tuple[slice, Array]]:

@@ -17,7 +17,7 @@ from nnmoments.densities import StandardNormal
 from nnmoments.densities.base import Constant, Dense, ScoreModel, check_slots, squeeze_slots
 from nnmoments.linalg import symmetrize
 from nnmoments.moments.gaussian_scores import lower_cubic, lower_pairs, score_products
-from nnmoments.moments.samples import MAX_MOMENT_ORDER, as_samples, check_fits
+from nnmoments.moments.samples import MAX_MOMENT_ORDER, TOO_LARGE, as_samples, check_fits
 from nnmoments.moments.sums import block_sums
 from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_array, check_integer, check_samples
@@ -237,7 +237,10 @@ class SampledMoment(_Sample):
         self.d, self.order = self._X.shape[1], check_integer("order", order, 1, MAX_MOMENT_ORDER)
         self.hermite = bool(hermite)
         needed = self.hermite and self.order == 4
-        self._second = (self._X.T * (self._y / len(self._y))) @ self._X if needed else None
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._second = (self._X.T * (self._y / len(self._y))) @ self._X if needed else None
+        if self._second is not None and not np.isfinite(self._second).all():
+            raise ValueError(TOO_LARGE)
 
     def _chunks(self) -> Iterable[tuple[Array, Array]]:
         return [(self._X, self._y)]

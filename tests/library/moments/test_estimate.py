@@ -677,3 +677,20 @@ def test_contracted_with_one_vector_is_the_homogeneous_hermite_moment():
         assert abs(estimate.value - expected) <= 5.0 * estimate.standard_error
     full = cross_moment(X, (X @ u) ** 2, StandardNormal(4), 2)
     assert np.all(np.abs(full.value - 2.0 * outer_power(u[None], 2)[0]) <= 5.0 * full.standard_error)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e200, 1e300])
+def test_huge_and_tiny_numbers_are_right_or_refused(scale):
+    for call in (
+        lambda: cross_moment(X0, scale * Y0, N2, 2),
+        lambda: cross_moment(scale * X0, Y0, N2, 2),
+        lambda: cross_moment(X0, scale * Y0, N2, 2, control=ControlVariate()),
+        lambda: cross_moment(scale * X0, Y0, N2, 2, control=ControlVariate()),
+    ):
+        if scale < 1.0:
+            estimate = call()
+            assert np.isfinite(estimate.value).all()
+            assert np.isfinite(estimate.standard_error).all()
+        else:
+            with pytest.raises(ValueError, match=r"are so large|score: its values are not finite"):
+                call()
