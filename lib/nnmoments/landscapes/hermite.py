@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnmoments.moments import score_power
 from nnmoments.moments.forms import FourthMoment
-from nnmoments.moments.gaussian_scores import score_power
 from nnmoments.optimize.full_batch import EndPoint, classify, quasi_newton
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_samples
 

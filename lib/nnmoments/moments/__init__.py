@@ -11,6 +11,7 @@ from nnmoments.moments.estimate import CrossMoment, MomentEstimate, cross_moment
 from nnmoments.moments.first import first_moment
 from nnmoments.moments.forms import FourthMoment, Moment, SampledMoment, StreamedMoment, TensorMoment
 from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
+from nnmoments.moments.gaussian_scores import score_power
 
 __all__ = [
     "ControlVariate",
@@ -30,4 +31,5 @@ __all__ = [
     "first_moment",
     "fold_slices",
     "rows_of",
+    "score_power",
 ]

@@ -47,6 +47,13 @@ class Blocks(Result):
         :math:`\bar t` and :math:`s_p`.
     lean : array or None
         l, None without weights.
+
+    Examples
+    --------
+    >>> one, two = (Blocks(5.0, 25.0, 1, np.array(mean), np.array(0.0)) for mean in (1.0, 3.0))
+    >>> both = one.merge(two)
+    >>> float(both.mean), float(both.variance())
+    (2.0, 1.0)
     """
 
     weight: float

@@ -45,6 +45,18 @@ class MomentEstimate(Result):
     order : int
     removed : str
         What was removed from the labels before averaging.
+
+    Examples
+    --------
+    >>> from nnmoments.densities import StandardNormal
+    >>> X = np.array([[1.0], [-1.0], [2.0]])
+    >>> cross_moment(X, X[:, 0], StandardNormal(1), 1)
+    MomentEstimate
+               value: [2.]
+      standard_error: [1.]
+           n_samples: 3
+               order: 1
+             removed: nothing
     """
 
     value: Array
@@ -199,7 +211,10 @@ class CrossMoment(Comparable):
     ) -> "CrossMoment":
         """Add samples X (n, d) with labels y (n,) or (n, n_y) and weights (n,); return self.
 
-        A chunk that is refused leaves the accumulator as it was.
+        Raises
+        ------
+        ValueError
+            If the chunk does not fit; the accumulator is then as it was before.
         """
         X, y = as_samples(X, y, self.score.d)
         w = check_sample_weight(sample_weight, len(X))

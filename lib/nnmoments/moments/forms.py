@@ -33,6 +33,12 @@ class Moment(Protocol):
     Attributes
     ----------
     d, order : int
+
+    Examples
+    --------
+    >>> moment: Moment = TensorMoment(np.eye(2))
+    >>> moment.contract([[1.0, 0.0], None])
+    array([1., 0.])
     """
 
     d: int
@@ -49,7 +55,14 @@ class Moment(Protocol):
 
 
 class FourthMoment(Moment, Protocol):
-    """A moment of order 4, with what losses of fourth order need of it."""
+    """A moment of order 4, with what losses of fourth order need of it.
+
+    Examples
+    --------
+    >>> moment: FourthMoment = TensorMoment(np.ones((1, 1, 1, 1)))
+    >>> moment.cubic(np.array([[2.0]]))
+    (array([[8.]]), array([[8.]]))
+    """
 
     def cubic(self, A: Array) -> tuple[Array, Array]:
         """Return sum_j T(., a_i, a_j, a_j) and T(., a_i, a_i, a_i) for each row a_i of A (k, d)."""

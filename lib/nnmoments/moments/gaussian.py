@@ -41,6 +41,12 @@ class HermiteMoments(Result):
     n_samples, n_touched : int
         Samples, and those of them that were looked at.
     removed : str
+
+    Examples
+    --------
+    >>> T4 = TensorMoment(np.zeros((2, 2, 2, 2)))
+    >>> HermiteMoments(0.5, np.zeros(2), np.eye(2), T4, n_samples=10, n_touched=3).formed
+    True
     """
 
     mean: float
