@@ -7,6 +7,8 @@ it replaces (which must occur exactly once), what it puts there, and what kind o
 from pathlib import Path
 from typing import NamedTuple
 
+_ROOT = Path(__file__).resolve().parents[2]
+
 
 class Mutant(NamedTuple):
     module: str
@@ -16,13 +18,12 @@ class Mutant(NamedTuple):
 
     @property
     def tests(self) -> str:
-        """The test file that is to notice: that of the module or package."""
+        """The tests that are to notice: the folder of the package, or the file of the module."""
         package, _, rest = self.module.partition("/")
-        return (
-            f"tests/companion/test_{rest}.py"
-            if package == "companion"
-            else f"tests/library/test_{package}.py"
-        )
+        if package == "companion":
+            return f"tests/companion/test_{rest}.py"
+        folder = f"tests/library/{package}"
+        return folder if (_ROOT / folder).is_dir() else f"tests/library/test_{package}.py"
 
     def plant(self, library: Path) -> tuple[Path, str]:
         """Return the file that is to change and its new text."""
@@ -66,8 +67,8 @@ MUTANTS = [
     ),
     Mutant(
         "densities/multivariate",
-        "Dense(X if self._centred else X - self.mean, matrix=-self.precision)",
-        "Dense(X, matrix=-self.precision)",
+        "Dense(X if self._centred else X - self.mean, matrix=",
+        "Dense(X, matrix=",
         "forgotten mean",
     ),
     Mutant(
@@ -157,47 +158,92 @@ MUTANTS = [
         "off by one in blocks",
     ),
     Mutant(
-        "moments/estimate",
-        "if whole < len(chunk):",
-        "if whole + 1 < len(chunk):",
+        "moments/blocks",
+        "if part.stop > part.start:",
+        "if part.stop > part.start + 1:",
         "dropped remainder",
     ),
     Mutant(
-        "moments/estimate",
-        "shift**2 * (self.n_samples * n / total)",
-        "shift**2 * (n / total)",
+        "moments/blocks",
+        "shift**2 * (self.weight * other.weight / weight)",
+        "shift**2 * (other.weight / weight)",
         "merged spread",
     ),
     Mutant(
-        "moments/estimate",
-        "self._mean + shift * (n / total)",
-        "self._mean + shift * 0.5",
+        "moments/blocks",
+        "self.mean + shift * (other.weight / weight)",
+        "self.mean + shift * 0.5",
         "merged mean",
     ),
     Mutant(
-        "moments/estimate",
-        "self._spread / (self._blocks - 1) / self.n_samples",
-        "self._spread / self._blocks / self.n_samples",
+        "moments/blocks",
+        "self.spread / (self.count - 1) / self.weight",
+        "self.spread / self.count / self.weight",
         "degrees of freedom of the standard error",
     ),
     Mutant(
-        "moments/estimate",
-        "return mean, size * np.sum((means - mean) ** 2, axis=0)",
-        "return mean, np.sum((means - mean) ** 2, axis=0)",
+        "moments/blocks",
+        "spread = size * np.sum((means - mean) ** 2, axis=0)",
+        "spread = np.sum((means - mean) ** 2, axis=0)",
         "weight of a block",
+    ),
+    Mutant(
+        "moments/blocks",
+        "self.spread / (self.weight**2 - self.squares)",
+        "self.spread / self.weight**2",
+        "weighted mean in place of the truth",
+    ),
+    Mutant(
+        "moments/blocks",
+        "moved * (group.squares * moved - 2.0 * group.lean)",
+        "moved * (group.squares * moved)",
+        "merged spread of weighted blocks",
+    ),
+    Mutant(
+        "moments/blocks",
+        "shifts * (weights**2).reshape(shape)",
+        "shifts * weights.reshape(shape)",
+        "weights of weighted blocks",
+    ),
+    Mutant("moments/blocks", "lean -= group.squares * moved", "pass", "lean of merged blocks"),
+    Mutant(
+        "moments/blocks",
+        "spread -= blocks * total**2",
+        "spread -= total**2",
+        "spread about the first block's mean",
+    ),
+    Mutant("moments/blocks", "mean += fixed[tile[1:]]", "pass", "second derivative of a correlated Gaussian"),
+    Mutant(
+        "moments/gaussian",
+        "labels = y if w is None else y * (w * (n / w.sum()))",
+        "labels = y if w is None else y * w",
+        "weights that do not sum to n",
+    ),
+    Mutant("moments/gaussian", "* (weight / mass) for", "/ folds for", "folds of equal weight"),
+    Mutant(
+        "moments/first",
+        "C * (mass[own].sum() / mass.sum())",
+        "C / 2.0",
+        "halves of equal weight",
+    ),
+    Mutant(
+        "moments/crossfit",
+        "[*parts[:i], *parts[i + 1 :]]",
+        "list(parts)",
+        "no cross-fitting at all",
     ),
     Mutant("moments/estimate", "if not self._varies:", "if False:", "constant labels pass"),
     Mutant(
         "moments/control",
-        "gram.sum(axis=0) - gram[fold], right.sum(axis=0) - right[fold]",
-        "gram[fold], right[fold]",
-        "fold fitted to itself",
+        'weighted.T @ check_array("y", labels[part])',
+        'polynomials.T @ check_array("y", labels[part])',
+        "labels without weight in the normal equations",
     ),
     Mutant(
-        "moments/control",
-        "gram.sum(axis=0) - gram[fold], right.sum(axis=0) - right[fold]",
-        "gram.sum(axis=0), right.sum(axis=0)",
-        "no cross-fitting",
+        "moments/crossfit",
+        "fit([*parts[:i], *parts[i + 1 :]])",
+        "fit([part])",
+        "fold fitted to itself",
     ),
     Mutant(
         "moments/control",
@@ -248,6 +294,12 @@ MUTANTS = [
         "hermite",
         "x * current - math.sqrt(m) * square * previous",
         "x * current - math.sqrt(m) * previous",
+        "homogeneity of H_n",
+    ),
+    Mutant(
+        "hermite",
+        "projection * powers[m] - m * square * powers[m - 1]",
+        "projection * powers[m] - m * powers[m - 1]",
         "homogeneity of H_n",
     ),
     Mutant("hermite", "if probe and width", "if False and width", "a peak between the points"),
@@ -510,21 +562,21 @@ MUTANTS = [
         "sign of odd factors",
     ),
     Mutant(
-        "tensors/subspace",
-        "weights = along if self.order == 3 else along**2 - 1.0",
-        "weights = along if self.order == 3 else along**2",
+        "moments/gaussian_scores",
+        "X.T @ (weighted[:, None] * images) - weighted.sum() * block",
+        "X.T @ (weighted[:, None] * images)",
         "Hermite polynomial without its constant",
     ),
     Mutant(
-        "tensors/subspace",
-        "2.0 * labels * along[:, r]",
-        "labels * along[:, r]",
+        "moments/gaussian_scores",
+        "first = (m - 2) * (powers[m - 3][:, r] @ X)",
+        "first = powers[m - 3][:, r] @ X",
         "factor two of the mixed term",
     ),
     Mutant(
-        "tensors/subspace",
-        "constant += 2.0 * labels.sum()",
-        "constant += labels.sum()",
+        "moments/gaussian_scores",
+        "(m - 2) * (m - 3) * powers[m - 4]",
+        "(m - 3) * powers[m - 4]",
         "factor two of the last term",
     ),
     Mutant(

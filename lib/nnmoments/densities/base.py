@@ -157,8 +157,8 @@ class Dense(Derivative):
     Parameters
     ----------
     values : (n, d, ..., d) array
-    matrix : (d, d) array, optional
-        Multiplies the only slot.
+    matrix : (d, d) array or float, optional
+        Multiplies the only slot; a number stands for that multiple of the identity.
 
     Examples
     --------
@@ -167,7 +167,7 @@ class Dense(Derivative):
     """
 
     values: Array
-    matrix: Array | None = None
+    matrix: Array | float | None = None
 
     @property
     def coefficients(self) -> Array:  # type: ignore[override]
@@ -176,6 +176,8 @@ class Dense(Derivative):
     def lift(self, coefficients: Array, slots: Sequence[Slot]) -> Array:
         if self.matrix is not None:
             (slot,) = slots
+            if isinstance(self.matrix, float):
+                return self.matrix * (coefficients if slot is None else coefficients @ slot)
             return coefficients @ (self.matrix if slot is None else self.matrix @ slot)
         lead = coefficients.shape[:-1]
         tensors = coefficients.reshape(-1, *self.values.shape[1:])
