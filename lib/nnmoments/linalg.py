@@ -180,6 +180,7 @@ def weighted_least_squares(
     *,
     fit_intercept: bool = False,
     sample_weight: npt.ArrayLike | None = None,
+    rcond: float | None = None,
 ) -> tuple[Array, float]:
     r"""Return coefficients c and an intercept b that minimise :math:`\sum_s \omega_s (f_s c + b - y_s)^2`.
 
@@ -194,6 +195,8 @@ def weighted_least_squares(
         Whether b is free; zero otherwise.
     sample_weight : (n,) array_like, optional
         The :math:`\omega_s`; ones by default.
+    rcond : float, optional
+        Singular values below this share of the largest count as zero; by default rounding's share.
 
     Returns
     -------
@@ -219,5 +222,5 @@ def weighted_least_squares(
         features, y = features - centre, y - mean
     if weight is not None:
         features, y = features * np.sqrt(weight)[:, None], y * np.sqrt(weight)
-    found = np.asarray(np.linalg.lstsq(features, y, rcond=None)[0], dtype=np.float64)
+    found = np.asarray(np.linalg.lstsq(features, y, rcond=rcond)[0], dtype=np.float64)
     return found, float(mean - centre @ found)

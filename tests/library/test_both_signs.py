@@ -43,6 +43,15 @@ def test_units_whose_sides_say_the_same_keep_theirs(activation):
     np.testing.assert_allclose(found.predict(X), y, atol=1e-9)
 
 
+def test_a_unit_found_twice_is_one():
+    """Equal to the tolerance of a descent only, and of opposite signs: both keep the stronger side."""
+    X, u = sample(), np.array([0.6, 0.8, 0.0])
+    twice = np.stack([u, -u + 1e-9 * np.array([1.0, -2.0, 3.0])])
+    found = regress_both_signs(X, relu(X @ u) + 0.2 * np.sin(9.0 * X[:, 2]), twice, relu, fit_intercept=True)
+    np.testing.assert_array_equal(found.signs, [1.0, -1.0])
+    assert np.abs(found.forward).max() < 2.0
+
+
 def test_weights_are_so_many_copies():
     X, rng = sample(), np.random.default_rng(1)
     y, copies = rng.standard_normal(300), rng.integers(0, 4, 300)

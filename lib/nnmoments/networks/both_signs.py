@@ -14,6 +14,8 @@ __all__ = ["BothSigns", "regress_both_signs"]
 
 # An opposite unit is stronger only by more than this share: less is rounding where the two are dependent.
 _STRONGER = 1e-6
+# Units that a descent found twice agree to its tolerance only: together they count as one.
+_SAME = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,7 +107,7 @@ def regress_both_signs(
     none = images[:, :0]
     sides = [phi(images), phi(-images) if phi.parity == 0 else none, images if linear else none]
     found, intercept = weighted_least_squares(
-        np.hstack(sides), y, fit_intercept=fit_intercept, sample_weight=sample_weight
+        np.hstack(sides), y, fit_intercept=fit_intercept, sample_weight=sample_weight, rcond=_SAME
     )
     parts = np.split(found, np.cumsum([side.shape[1] for side in sides])[:2])
     forward, backward, slope = (part if len(part) else np.zeros(len(units)) for part in parts)
