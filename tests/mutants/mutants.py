@@ -795,12 +795,6 @@ MUTANTS = [
     ),
     Mutant(
         "landscapes/hermite",
-        "(self.l - 1) * (self._y @ below) * z",
-        "self.l * (self._y @ below) * z",
-        "Hermite recursion in the slope",
-    ),
-    Mutant(
-        "landscapes/hermite",
         "* across @ within @ across - l *",
         "* across @ within @ across + l *",
         "curvature of the sphere",
