@@ -17,11 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.moments.forms import FourthMoment
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
+from nnmoments.moments.forms import FourthMoment, Moment, TensorMoment
+from nnmoments.optimize import Descent, SmoothLoss, gradient_descent, quasi_newton
+from nnmoments.results import Result
+from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_rng
 
 __all__ = [
     "FourthOrderLoss",
+    "LandscapeRows",
+    "landscape_rows",
     "orthogonal_closed_form",
     "parameter_error",
     "random_rows",
@@ -29,7 +33,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class FourthOrderLoss:
+class FourthOrderLoss(SmoothLoss):
     r"""L(A) of GM (19), its gradient and its Hessian.
 
     Parameters
@@ -43,6 +47,11 @@ class FourthOrderLoss:
         The sign of kappa: -1 for ReLU under a Gaussian, where GM print the loss for +1.
     regularizer : {"squared", "plain"}
         :math:`(\|a\|^2 - 1)^2` of (21) and the proofs, or :math:`(\|a\| - 1)^2` as (19) prints.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not a number, lam is not above zero, or a choice is none.
 
     References
     ----------
@@ -72,16 +81,8 @@ class FourthOrderLoss:
         check_choice("sign", self.sign, (1.0, -1.0))
         check_choice("regularizer", self.regularizer, ("squared", "plain"))
 
-    def value(self, A: Array) -> Any:
-        """Return L(A); batch axes of A (..., k, d) are kept."""
-        return self.value_and_gradient(A)[0]
-
-    def gradient(self, A: Array) -> Array:
-        """Return the gradient, in the shape of A."""
-        return self.value_and_gradient(A)[1]
-
     def value_and_gradient(self, A: Array) -> tuple[Any, Array]:
-        """Return both from one pass over the moment."""
+        """Return L(A) and its gradient from one pass; batch axes of A (..., k, d) are kept."""
         every, own = self.moment.cubic(A)
         data = every - (1.0 + self.mu) * own  # half the derivative's slots; GM (19)
         square = np.sum(A**2, axis=-1)
@@ -111,6 +112,122 @@ class FourthOrderLoss:
         return blocks.transpose(0, 2, 1, 3).reshape(k * d, k * d)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class LandscapeRows(Result):
+    """What `landscape_rows` found.
+
+    Attributes
+    ----------
+    rows : (k, d) array
+        Unit rows, up to sign.
+    value : float
+        The least L found, of the moment scaled to a largest kappa of one.
+    agreement : float
+        Share of the starts that ended at it.
+    sign : float
+        The sign of the kappas.
+    descent : Descent
+        The best one.
+    converged : bool
+        Whether it is stationary, and more than half of the starts agree.
+    status : str
+    """
+
+    rows: Array
+    value: float
+    agreement: float
+    sign: float
+    descent: Descent = field(repr=False)
+    converged: bool
+    status: str
+
+
+def landscape_rows(
+    moment: Moment,
+    k: int,
+    *,
+    mu: float = 0.01,
+    lam: float = 100.0,
+    n_starts: int = 10,
+    solver: str = "quasi-newton",
+    step: float = 1e-3,
+    max_iter: int = 2000,
+    tol: float = 1e-8,
+    rng: Any = None,
+) -> LandscapeRows:
+    r"""Find orthonormal rows :math:`w_i` of :math:`T_4 = \sum_i \kappa_i w_i^{\otimes 4}` by descents on L.
+
+    The moment is scaled so that its largest :math:`|\kappa|`, the spectral norm of the unfolded tensor, is
+    one; the sign of the kappas is that of their sum, :math:`\sum_{ab} T_{aabb}`.
+
+    Parameters
+    ----------
+    moment : Moment
+        Of order 4.
+    k : int
+        At most d.
+    mu, lam : float
+        Weights of L; the defaults are those of Theorem 2.
+    n_starts : int
+        Random starts, of which the least end is kept.
+    solver : {"quasi-newton", "gradient"}
+        "gradient" is GM's: steps of fixed length. It needs thousands of them where L-BFGS needs dozens.
+    step : float
+        Length of the steps of "gradient".
+    max_iter, tol : int, float
+        Of each descent, see `quasi_newton`; "gradient" takes all its steps.
+    rng : optional
+        Seed or generator of the starts.
+
+    Returns
+    -------
+    LandscapeRows
+
+    Raises
+    ------
+    ValueError
+        If the moment is not of order 4, or an argument is outside its range.
+
+    References
+    ----------
+    .. [1] GM Section 3, Theorem 2; Section 4 for the descent.
+
+    Examples
+    --------
+    >>> from nnmoments.linalg import outer_power
+    >>> from nnmoments.moments.forms import TensorMoment
+    >>> found = landscape_rows(TensorMoment(-outer_power(np.eye(2), 4).sum(axis=0)), 2, rng=0)
+    >>> np.abs(found.rows).sum(axis=0).round(4), found.sign, found.agreement
+    (array([1., 1.]), -1.0, 1.0)
+    """
+    if moment.order != 4:
+        raise ValueError(f"moment must be of order 4, got {moment.order}")
+    d = moment.d
+    k = check_integer("k", k, 1, d)
+    n_starts = check_integer("n_starts", n_starts, 1)
+    check_choice("solver", solver, ("quasi-newton", "gradient"))
+    tensor = np.asarray(moment.contract())
+    # Theorem 2 sets the largest |kappa| against lambda.
+    scale = max(float(np.linalg.norm(tensor.reshape(d * d, d * d), 2)), 1e-300)
+    sign = 1.0 if np.einsum("aabb->", tensor) >= 0.0 else -1.0
+    loss = FourthOrderLoss(TensorMoment(tensor / scale), mu, lam, sign)
+
+    def descend(A: Array) -> Descent:
+        if solver == "gradient":
+            return gradient_descent(loss, A, step=step, max_iter=max_iter)
+        return quasi_newton(loss, A, max_iter=max_iter, tol=tol)
+
+    ends = [descend(A) for A in random_rows(k, d, count=n_starts, rng=rng)]
+    best = min(ends, key=lambda end: end.value)
+    agreement = float(np.mean([end.value <= best.value + 1e-4 * abs(best.value) for end in ends]))
+    rows = best.weights / np.linalg.norm(best.weights, axis=1, keepdims=True)
+    status = f"{best.status}; {agreement:.0%} of {n_starts} starts end at the least value"
+    if best.converged and agreement <= 0.5:
+        status += ": T_4 is noisy, pass more samples"
+    converged = best.converged and agreement > 0.5
+    return LandscapeRows(rows, best.value, agreement, sign, best, converged, status)
+
+
 def orthogonal_closed_form(
     A: npt.ArrayLike, W: npt.ArrayLike, kappa: npt.ArrayLike, mu: float, lam: float
 ) -> float:
@@ -119,17 +236,36 @@ def orthogonal_closed_form(
     .. math:: \sum_i \kappa_i \Big(\sum_{j \ne l} \langle w_i, a_j\rangle^2 \langle w_i, a_l\rangle^2
               - \mu \sum_j \langle w_i, a_j\rangle^4\Big) + \lambda \sum_j (\|a_j\|^2 - 1)^2
 
+    Parameters
+    ----------
+    A : (m, d) array_like
+    W : (k, d) array_like
+        Orthonormal rows.
+    kappa : (k,) array_like
+    mu, lam : float
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is not finite.
+
     Examples
     --------
     >>> orthogonal_closed_form(np.eye(2), np.eye(2), [1.0, 1.0], 0.01, 100.0)
     -0.02
     """
-    A, W = check_array("A", A, ndim=2), check_array("W", W, ndim=2)
+    W = check_array("W", W, ndim=2)
+    A, kappa = check_array("A", A, shape=(None, W.shape[1])), check_array("kappa", kappa, shape=(len(W),))
+    mu, lam = check_number("mu", mu), check_number("lam", lam)
     squares = (W @ A.T) ** 2
     fourth = np.sum(squares**2, axis=1)
     crossed = squares.sum(axis=1) ** 2 - fourth
     penalty = np.sum((np.sum(A**2, axis=1) - 1.0) ** 2)
-    return float(check_array("kappa", kappa, ndim=1) @ (crossed - mu * fourth) + lam * penalty)  # GM (21)
+    return float(kappa @ (crossed - mu * fourth) + lam * penalty)  # GM (21)
 
 
 def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False) -> float:
@@ -140,6 +276,23 @@ def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False
     GM (22) with P the matrix of cosines, :math:`A W^+` after normalising the rows of both (for an
     orthogonal W exactly :math:`A W^\top`). As printed, a minimum stands for the outer maximum, which
     calls A perfect when two of its rows coincide (`printed`).
+
+    Parameters
+    ----------
+    A : (m, d) array_like
+    W : (k, d) array_like
+    printed : bool
+        Take (22) as printed.
+
+    Returns
+    -------
+    float
+        From 0, for rows that agree, to 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is not finite.
 
     Examples
     --------
@@ -156,7 +309,24 @@ def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False
 
 
 def random_rows(k: int, d: int, *, count: int | None = None, rng: Any) -> Array:
-    """Return starts with independent rows, uniform on the unit sphere: (k, d) or (count, k, d).
+    """Return starts with independent rows, uniform on the unit sphere.
+
+    Parameters
+    ----------
+    k, d : int
+    count : int, optional
+        Number of starts; without it one, and no axis for them.
+    rng : optional
+        Seed or generator.
+
+    Returns
+    -------
+    (k, d) or (count, k, d) array
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
 
     Examples
     --------
@@ -165,5 +335,5 @@ def random_rows(k: int, d: int, *, count: int | None = None, rng: Any) -> Array:
     """
     k, d = check_integer("k", k, 1), check_integer("d", d, 1)
     shape: Sequence[int] = (k, d) if count is None else (check_integer("count", count, 1), k, d)
-    rows = np.random.default_rng(rng).standard_normal(shape)
+    rows = check_rng("rng", rng).standard_normal(shape)
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)

@@ -18,8 +18,17 @@ import numpy.typing as npt
 
 from nnmoments.moments import score_power
 from nnmoments.moments.forms import FourthMoment
-from nnmoments.optimize.full_batch import EndPoint, classify, quasi_newton
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_samples
+from nnmoments.optimize import EndPoint, SmoothLoss, classify, quasi_newton
+from nnmoments.results import Result
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+    check_rng,
+    check_samples,
+)
 
 __all__ = [
     "HermiteLoss",
@@ -34,7 +43,7 @@ _H2, _H4 = math.sqrt(2.0), math.sqrt(24.0)  # H_m = S_m(z, ..., z)/sqrt(m!)
 
 
 @dataclass(frozen=True)
-class HermiteLoss:
+class HermiteLoss(SmoothLoss):
     r"""G(z) of GP Section 2, from :math:`T_2` and :math:`T_4`.
 
     .. math:: G(z) = -\mathrm{sgn}(u_4)\,E[f H_4(z \cdot x)] + \lambda\,(E[f H_2(z \cdot x)] - u_2)^2
@@ -48,6 +57,11 @@ class HermiteLoss:
         Hermite coefficients of the activation; of :math:`u_4` only the sign matters.
     lam : float
         Must exceed :math:`|u_4|/(u_2^2 c_{min})`, or G is not bounded below.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is outside its range.
 
     Examples
     --------
@@ -66,17 +80,7 @@ class HermiteLoss:
     lam: float
 
     def __post_init__(self) -> None:
-        check_number("u2", self.u2)
-        check_number("u4", self.u4)
-        check_number("lam", self.lam, above=0.0)
-
-    def value(self, z: Array) -> float:
-        """Return G(z)."""
-        return self.value_and_gradient(z)[0]
-
-    def gradient(self, z: Array) -> Array:
-        """Return the gradient, (d,)."""
-        return self.value_and_gradient(z)[1]
+        _check(self)
 
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
         """Return both from one pass over the moments."""
@@ -98,7 +102,7 @@ class HermiteLoss:
 
 
 @dataclass(frozen=True)
-class SimultaneousLoss:
+class SimultaneousLoss(SmoothLoss):
     r"""G(W) of GP Appendix B.4, (1)-(2), whose minimiser has the columns of the inverse as rows.
 
     .. math:: G(W) = s \sum_{j \ne k} E[f \psi(w_j, w_k)] - s\gamma \sum_j E[f H_4(w_j \cdot x)]
@@ -120,6 +124,11 @@ class SimultaneousLoss:
     mean : float
         E[f], of which only the printed psi wants to know.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is outside its range.
+
     Examples
     --------
     >>> from nnmoments.moments.forms import TensorMoment
@@ -140,18 +149,9 @@ class SimultaneousLoss:
     mean: float = 0.0
 
     def __post_init__(self) -> None:
-        check_number("u2", self.u2)
-        check_number("u4", self.u4)
-        check_number("lam", self.lam, above=0.0)
+        _check(self)
         check_number("gamma", self.gamma, above=0.0)
-
-    def value(self, W: Array) -> float:
-        """Return G(W)."""
-        return self.value_and_gradient(W)[0]
-
-    def gradient(self, W: Array) -> Array:
-        """Return the gradient, in the shape of W."""
-        return self.value_and_gradient(W)[1]
+        check_number("mean", self.mean)
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """Return both from one pass over the moments."""
@@ -200,7 +200,15 @@ class SimultaneousLoss:
         return blocks.transpose(0, 2, 1, 3).reshape(k * d, k * d)
 
 
-class SphereLoss:
+def _check(loss: HermiteLoss | SimultaneousLoss) -> None:
+    """Check what both losses on T_2 and T_4 are made of."""
+    check_array("second", loss.second, shape=(loss.fourth.d, loss.fourth.d))
+    check_number("u2", loss.u2)
+    check_number("u4", loss.u4)
+    check_number("lam", loss.lam, above=0.0)
+
+
+class SphereLoss(SmoothLoss):
     r"""The constrained form: :math:`-\mathrm{sgn}(u_l)\,E[f h_l(z \cdot x)]` on the unit sphere, even l >= 4.
 
     For orthonormal weights this is :math:`-|u_l| \sum_i c_i (w_i \cdot z)^l`, whose minima are the
@@ -217,6 +225,11 @@ class SphereLoss:
     sign : float
         Of :math:`u_l`.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, l is not even, or the sign is not 1 or -1.
+
     References
     ----------
     GP Appendix B.1.
@@ -230,7 +243,8 @@ class SphereLoss:
     """
 
     def __init__(self, X: npt.ArrayLike, y: npt.ArrayLike, l: int, *, sign: float = 1.0) -> None:
-        X, y = check_samples(X, np.asarray(y, dtype=np.float64))
+        X, y = check_samples(X, y)
+        y = check_array("y", y, ndim=1)
         l = check_integer("l", l, 4)
         if l % 2:
             raise ValueError(f"l must be even, got {l}")
@@ -239,14 +253,6 @@ class SphereLoss:
         self._X, self.l = X[on], l
         self._y = -sign * y[on] / len(y) / math.sqrt(math.factorial(l))
         self.d = X.shape[1]
-
-    def value(self, z: Array) -> float:
-        """Return the value at :math:`z/|z|`."""
-        return self.value_and_gradient(z)[0]
-
-    def gradient(self, z: Array) -> Array:
-        """Return the gradient, orthogonal to z."""
-        return self.value_and_gradient(z)[1]
 
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
         """Return both from one pass over the active samples."""
@@ -266,8 +272,8 @@ class SphereLoss:
         return l * (l - 1) * across @ within @ across - l * (self._y @ top) * across
 
 
-@dataclass(frozen=True)
-class Minima:
+@dataclass(frozen=True, eq=False, repr=False)
+class Minima(Result):
     """What `find_minima` found.
 
     Attributes
@@ -277,21 +283,21 @@ class Minima:
     values : (m,) array
     end_points : list of EndPoint
         Their gradients and curvatures.
-    starts : int
+    n_starts : int
         Descents.
     rejected : int
         Of these, ends that were no minima, or shallower ones between those kept.
-    complete : bool
+    converged : bool
         Whether all that were asked for were found.
     status : str
     """
 
-    points: Array = field(repr=False)
-    values: Array = field(repr=False)
+    points: Array
+    values: Array
     end_points: list[EndPoint] = field(repr=False)
-    starts: int
+    n_starts: int
     rejected: int
-    complete: bool
+    converged: bool
     status: str
 
 
@@ -301,7 +307,7 @@ _SAME = 0.99
 
 
 def find_minima(
-    loss: Any,
+    loss: SmoothLoss,
     metric: npt.ArrayLike,
     count: int,
     *,
@@ -318,8 +324,8 @@ def find_minima(
 
     Parameters
     ----------
-    loss
-        With value_and_gradient, gradient and hessian of a (d,) array, even in z.
+    loss : SmoothLoss
+        Of a (d,) array, even in z.
     metric : (d, d) array_like
         M, positive definite on the span that is searched: :math:`T_2` for `HermiteLoss`, I for
         `SphereLoss`. Only its `count` leading eigenvectors are used.
@@ -332,10 +338,14 @@ def find_minima(
     rng : optional
         Seed or generator.
 
+    Returns
+    -------
+    Minima
+
     Raises
     ------
     ValueError
-        If M is not positive on `count` directions.
+        If M is not positive on `count` directions, or an argument is outside its range.
 
     References
     ----------
@@ -348,16 +358,17 @@ def find_minima(
     >>> T4 = TensorMoment(np.sqrt(24.0) * outer_power(np.eye(3), 4).sum(axis=0))
     >>> loss = HermiteLoss(np.sqrt(2.0) * np.eye(3), T4, u2=1.0, u4=1.0, lam=2.0)
     >>> found = find_minima(loss, np.eye(3), 3, rng=0)
-    >>> found.complete, np.abs(found.points[np.argmax(np.abs(found.points), axis=0)]).round(3) + 0.0
+    >>> found.converged, np.abs(found.points[np.argmax(np.abs(found.points), axis=0)]).round(3) + 0.0
     (True, array([[1.414, 0.   , 0.   ],
                   [0.   , 1.414, 0.   ],
                   [0.   , 0.   , 1.414]]))
     """
     metric = check_array("metric", metric, ndim=2)
+    metric = check_array("metric", metric, shape=(len(metric), len(metric)))
     count = check_integer("count", count, 1, len(metric))
     radius = check_number("radius", radius, above=0.0)
     limit = 6 * count if max_starts is None else check_integer("max_starts", max_starts, 1)
-    rng = np.random.default_rng(rng)
+    rng = check_rng("rng", rng)
     eigenvalues, vectors = np.linalg.eigh(metric)
     leading, vectors = eigenvalues[-count:], vectors[:, -count:]
     if leading[0] <= 0.0:
@@ -385,9 +396,9 @@ def find_minima(
         if all(abs(inner @ other) < _SAME for _, _, other, _ in candidates):
             candidates.append((loss.value(z), z, inner, end))
         kept = _deepest(candidates)
-    complete = len(kept) == count
+    converged = len(kept) == count
     status = f"{len(kept)} of {count} minima from {starts} starts"
-    if not complete:
+    if not converged:
         status += ": pass more samples or another threshold; the landscape of these moments lacks them"
     return Minima(
         np.array([z for _, z, _, _ in kept]).reshape(len(kept), len(metric)),
@@ -395,7 +406,7 @@ def find_minima(
         [end for _, _, _, end in kept],
         starts,
         rejected + len(candidates) - len(kept),
-        complete,
+        converged,
         status,
     )
 
@@ -422,10 +433,14 @@ def weights_from_minima(points: npt.ArrayLike) -> Array:
     points : (k, d) array_like
         Minima, one a row.
 
+    Returns
+    -------
+    (k, d) array
+
     Raises
     ------
     ValueError
-        If they are linearly dependent.
+        If they are linearly dependent, or one is zero.
 
     References
     ----------
@@ -439,7 +454,8 @@ def weights_from_minima(points: npt.ArrayLike) -> Array:
            [0.6, 0.8]])
     """
     points = check_array("points", points, ndim=2)
-    scaled = points / np.linalg.norm(points, axis=1, keepdims=True)
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    scaled = points / np.maximum(lengths, np.finfo(np.float64).tiny)
     if np.linalg.svd(scaled, compute_uv=False)[-1] < 1e-8:
         raise ValueError("points must be linearly independent")
     rows = np.linalg.pinv(scaled.T)

@@ -3,6 +3,7 @@
 Rows are neurons throughout: weights are (k, d), inputs are (n, d).
 """
 
+from nnmoments.networks.both_signs import BothSigns, regress_both_signs
 from nnmoments.networks.coefficients import shifted_coefficient, univariate_coefficients, univariate_part
 from nnmoments.networks.cut_network import CutNetwork
 from nnmoments.networks.feed_forward import FeedForward
@@ -13,6 +14,7 @@ from nnmoments.networks.oracles import KeptSample, biased_sample, tilted_sample
 from nnmoments.networks.weights import conditioned_weights, sparse_weights
 
 __all__ = [
+    "BothSigns",
     "CutNetwork",
     "FeedForward",
     "HiddenPolynomial",
@@ -21,6 +23,7 @@ __all__ = [
     "UnionOfHalfspaces",
     "biased_sample",
     "conditioned_weights",
+    "regress_both_signs",
     "shifted_coefficient",
     "sparse_weights",
     "tilted_sample",

@@ -4,12 +4,14 @@ from nnmoments.scores.bandwidth import NearestNeighbor, rate_bandwidth
 from nnmoments.scores.choice import ScoreChoice, choose_score, score_matching_loss
 from nnmoments.scores.independent import IndependentLocalLikelihood
 from nnmoments.scores.kernel_density import KernelDensity
-from nnmoments.scores.local_likelihood import STATUS, LocalFit, LocalLikelihood, degree_two
+from nnmoments.scores.llsfe import LLSFE, degree_two
+from nnmoments.scores.local_likelihood import STATUS, LocalFit, LocalLikelihood
 from nnmoments.scores.mixtures import fit_gaussian_mixture
 from nnmoments.scores.score_matching import ScoreMatching
 from nnmoments.scores.spectral_stein import SpectralStein
 
 __all__ = [
+    "LLSFE",
     "STATUS",
     "IndependentLocalLikelihood",
     "KernelDensity",

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnmoments.landscapes.sphere import sphere_maxima
 from nnmoments.networks import CutNetwork
-from nnmoments.structured.even import sphere_maxima
 from nnmoments.validation import Array, check_array, check_integer, check_samples
 
 __all__ = ["SubspaceCut", "learn_cut", "subspaces_from_moment"]

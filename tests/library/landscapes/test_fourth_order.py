@@ -9,6 +9,7 @@ from nnmoments.activations import relu
 from nnmoments.densities import GaussianMixture, StandardNormal
 from nnmoments.landscapes.fourth_order import (
     FourthOrderLoss,
+    landscape_rows,
     orthogonal_closed_form,
     parameter_error,
     random_rows,
@@ -16,7 +17,7 @@ from nnmoments.landscapes.fourth_order import (
 from nnmoments.linalg import match_rows, outer_power, symmetrize
 from nnmoments.moments import ControlVariate, cross_moment
 from nnmoments.moments.forms import SampledMoment, TensorMoment
-from nnmoments.optimize.full_batch import classify, full_batch, quasi_newton
+from nnmoments.optimize import classify, gradient_descent, quasi_newton
 
 
 def apply(T, *vectors):
@@ -156,22 +157,23 @@ def test_theorem_3(rng):
     assert match_rows(ends[0], W).worst < 0.15
 
 
-def test_full_batch_reports(rng):
+def test_gradient_descent_reports(rng):
     loss = FourthOrderLoss(TensorMoment(outer_power(np.eye(2), 4).sum(axis=0)), 0.01, 100.0)
     start = random_rows(2, 2, rng=rng)
-    good = full_batch(loss, start, step=1e-3, iterations=8000, watch=loss.value, every=1000)
+    seen = []
+    good = gradient_descent(loss, start, step=1e-3, max_iter=8000, watch=seen.append, every=1000)
     assert good.converged
-    assert len(good.trace) == 9
-    assert np.all(np.diff(good.trace) <= 1e-9)
-    assert "diverged" in full_batch(loss, start, step=1.0, iterations=200).message
-    assert "raise iterations" in full_batch(loss, start, step=1e-6, iterations=3).message
+    np.testing.assert_array_equal(good.history[::1000], [loss.value(A) for A in seen])
+    assert np.all(np.diff(good.history) <= 1e-9)
+    assert "diverged" in gradient_descent(loss, start, step=1.0, max_iter=200).status
+    assert "raise max_iter" in gradient_descent(loss, start, step=1e-6, max_iter=3).status
 
 
 def test_quasi_newton_reports_a_loss_without_bound():
     loss = FourthOrderLoss(TensorMoment(outer_power(np.eye(2), 4).sum(axis=0)), 30.0, 1.0)
     end = quasi_newton(loss, np.eye(2))
     assert not end.converged
-    assert "raise lam" in end.message
+    assert "raise lam" in end.status
 
 
 def test_a_row_outside_the_span_is_stuck(rng):
@@ -226,3 +228,39 @@ def test_signs_hold_no_network(rng):
 def test_refusals(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rows_of_a_moment_of_any_size(rng, sign):
+    """Scaled to the largest kappa, so that Theorem 2's weights fit; GM's steps reach the same rows."""
+    W = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    moment = TensorMoment(sign * 1e-3 * np.tensordot([1.0, 0.8, 1.2], outer_power(W, 4), axes=(0, 0)))
+    found = landscape_rows(moment, 3, n_starts=6, rng=0)
+    assert found.converged
+    assert (found.sign, found.agreement) == (sign, 1.0)
+    assert match_rows(found.rows, W).worst < 1e-3
+    np.testing.assert_allclose(np.linalg.norm(found.rows, axis=1), 1.0)
+    steps = landscape_rows(moment, 3, n_starts=2, solver="gradient", step=2e-3, max_iter=5000, rng=0)
+    assert match_rows(steps.rows, found.rows).worst < 1e-2
+    # L at the weights of length one, of the scaled moment: -mu sum kappa / max kappa, and slightly lower.
+    assert found.value == pytest.approx(-0.01 * 3.0 / 1.2, rel=1e-3)
+
+
+def test_starts_that_disagree_are_reported(rng):
+    """A tensor of noise has many minima."""
+    noise = TensorMoment(rng.standard_normal((6,) * 4))
+    found = landscape_rows(noise, 6, n_starts=8, rng=0)
+    assert found.agreement <= 0.5
+    assert not found.converged
+    assert "pass more samples" in found.status
+    ends = landscape_rows(noise, 6, n_starts=1, rng=0)
+    assert ends.value >= found.value
+
+
+def test_landscape_rows_refuse():
+    moment = TensorMoment(np.zeros((2,) * 4))
+    with pytest.raises(ValueError, match="moment must be of order 4, got 2"):
+        landscape_rows(TensorMoment(np.eye(2)), 1)
+    for name, value in [("k", 3), ("n_starts", 0), ("solver", "newton"), ("lam", 0.0), ("tol", -1.0)]:
+        with pytest.raises(ValueError, match=name):
+            landscape_rows(moment, **({"k": 1} | {name: value}))

@@ -6,12 +6,13 @@ import pytest
 from nnmoments.activations import SLIDES, linear, quadratic, relu, sign_threshold, squared_relu, tanh
 from nnmoments.landscapes.square_loss import (
     SquareLoss,
+    SquareLossOfBoth,
     convexity_constants,
-    gradient_descent,
     levenberg_marquardt,
     population_hessian,
 )
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
+from nnmoments.optimize import gradient_descent
 
 SMOOTH = [a for a in SLIDES if not a.breakpoints]
 
@@ -32,11 +33,11 @@ def test_gradient_and_hessian_pass_the_taylor_slope_check(activation):
     weights = network.weights + 0.3 * rng.standard_normal(network.weights.shape)
     direction = rng.standard_normal(weights.shape)
     value, gradient = loss.value_and_gradient(weights)
-    assert value == pytest.approx(loss(weights))
+    assert value == pytest.approx(loss.value(weights))
     slope = np.sum(gradient * direction)
     bend = np.sum(direction * loss.hessian_product(weights, direction))
     steps = np.geomspace(1e-3, 1e-1, 5)
-    values = np.array([loss(weights + h * direction) for h in steps])
+    values = np.array([loss.value(weights + h * direction) for h in steps])
     first = np.abs(values - value - steps * slope)
     second = np.abs(values - value - steps * slope - steps**2 * bend / 2)
     if first.max() > 1e-12:
@@ -106,7 +107,7 @@ def test_gradient_descent_contracts_as_theorem_4_4_says():
     bound = 1.0 - constants.m0 / constants.M0
     for _ in range(20):
         before = np.sum((weights - network.weights) ** 2)
-        weights = gradient_descent(loss, weights, step=1.0 / constants.M0, iterations=1).weights
+        weights = gradient_descent(loss, weights, step=1.0 / constants.M0, max_iter=1).weights
         assert np.sum((weights - network.weights) ** 2) <= bound * before
 
 
@@ -115,26 +116,26 @@ def test_gradient_descent_reports_what_happened():
     far = gradient_descent(loss, 30.0 * network.weights, step=1.0)
     assert not far.converged
     assert "diverged" in far.status
-    near = gradient_descent(loss, network.weights + 0.01, iterations=500, tol=1e-8)
+    near = gradient_descent(loss, network.weights + 0.01, step=0.02, max_iter=500, target=1e-8)
     assert near.converged
     assert near.history[-1] <= 1e-8
-    assert len(near.history) == near.iterations + 1
-    stopped = gradient_descent(loss, network.weights + 0.01, stop=lambda weights: True)
-    assert stopped.iterations == 0
+    assert len(near.history) == near.n_iter + 1
+    stopped = gradient_descent(loss, network.weights + 0.01, step=0.02, watch=lambda weights: True)
+    assert stopped.n_iter == 0
 
 
 def test_gradient_descent_learns_output_weights_and_resamples():
     network, loss, rng = _problem(squared_relu, n=2000)
-    start = SquareLoss(loss.X, loss.y, squared_relu, 0.9 * network.output)
-    learned = gradient_descent(start, network.weights, iterations=300, learn_output=True)
+    start = np.column_stack([network.weights, 0.9 * network.output])
+    learned = gradient_descent(SquareLossOfBoth(loss.X, loss.y, squared_relu), start, step=0.02, max_iter=300)
     assert learned.history[-1] < 1e-3 * learned.history[0]
-    assert not np.array_equal(learned.output, start.output)
+    assert np.abs(learned.weights[:, -1] - start[:, -1]).min() > 0.01
 
     def fresh():
         X = rng.standard_normal((500, 4))
-        return X, network(X)
+        return SquareLoss(X, network(X), squared_relu, network.output)
 
-    found = gradient_descent(loss, network.weights + 0.05, iterations=300, resample=fresh)
+    found = gradient_descent(loss, network.weights + 0.05, step=0.02, max_iter=300, fresh=fresh)
     assert found.history[-1] < 1e-3 * found.history[0]
 
 
@@ -146,3 +147,49 @@ def test_levenberg_marquardt_reaches_the_truth_dense_and_matrix_free(d):
     assert found.converged
     np.testing.assert_allclose(found.weights, network.weights, atol=1e-7)
     assert np.all(np.diff(found.history) <= 0)
+
+
+def test_levenberg_marquardt_says_converged_at_the_floor_of_noise():
+    _, loss, rng = _problem(squared_relu, n=300)
+    noisy = SquareLoss(loss.X, loss.y + 0.3 * rng.standard_normal(300), squared_relu, loss.output)
+    found = levenberg_marquardt(noisy, rng.standard_normal((3, 4)))
+    assert found.converged
+    assert found.gradient_norm < 1e-4
+    again = levenberg_marquardt(noisy, found.weights)
+    assert again.converged
+    assert again.n_iter < 8
+    assert levenberg_marquardt(loss, found.weights, tol=0.5).n_iter <= found.n_iter
+
+
+@pytest.mark.parametrize("d", [5, 80])
+def test_curvature_is_the_hessian_without_bends(d):
+    """J^T J / n, formed or by conjugate gradients, with the damping of its diagonal."""
+    _, loss, rng = _problem(tanh, n=600, d=d)
+    weights, right = rng.standard_normal((3, d)), rng.standard_normal((3, d))
+    slopes = tanh.derivative(1, loss.X @ weights.T) * loss.output
+    J = (slopes[:, :, None] * loss.X[:, None, :]).reshape(600, -1)
+    N = J.T @ J / 600
+    curvature = loss.curvature(weights)
+    np.testing.assert_allclose(curvature.scale.ravel(), np.diag(N))
+    expected = np.linalg.solve(N + 0.7 * np.diag(np.diag(N)), right.ravel())
+    found = curvature.solve(right, 0.7).ravel()
+    assert np.linalg.norm(found - expected) <= 2e-3 * np.linalg.norm(expected)
+    np.testing.assert_array_equal(curvature.solve(np.zeros((3, d)), 0.7), 0.0)
+
+
+def test_ones_among_the_inputs_make_biases():
+    rng = np.random.default_rng(0)
+    X, W, b = rng.standard_normal((400, 3)), np.eye(2, 3), np.array([0.5, -0.3])
+    y = OneHiddenLayer(W, tanh, [1.0, -2.0], b)(X)
+    loss = SquareLoss(np.column_stack([X, np.ones(400)]), y, "tanh", [1.0, -2.0])
+    found = levenberg_marquardt(loss, np.column_stack([W, b]) + 0.1)
+    np.testing.assert_allclose(found.weights, np.column_stack([W, b]), atol=1e-8)
+
+
+def test_both_layers_at_once_by_finite_differences():
+    _, loss, rng = _problem(tanh)
+    both = SquareLossOfBoth(loss.X, loss.y, "tanh")
+    at, along = rng.standard_normal((3, 5)), rng.standard_normal((3, 5))
+    slope = (both.value(at + 1e-6 * along) - both.value(at - 1e-6 * along)) / 2e-6
+    assert np.sum(both.gradient(at) * along) == pytest.approx(slope, rel=1e-6)
+    assert both.value(at) == SquareLoss(loss.X, loss.y, tanh, at[:, -1]).value(at[:, :-1])
