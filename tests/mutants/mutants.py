@@ -7,6 +7,8 @@ it replaces (which must occur exactly once), what it puts there, and what kind o
 from pathlib import Path
 from typing import NamedTuple
 
+_ROOT = Path(__file__).resolve().parents[2]
+
 
 class Mutant(NamedTuple):
     module: str
@@ -16,13 +18,12 @@ class Mutant(NamedTuple):
 
     @property
     def tests(self) -> str:
-        """The test file that is to notice: that of the module or package."""
+        """The tests that are to notice: the folder of the package, or the file of the module."""
         package, _, rest = self.module.partition("/")
-        return (
-            f"tests/companion/test_{rest}.py"
-            if package == "companion"
-            else f"tests/library/test_{package}.py"
-        )
+        if package == "companion":
+            return f"tests/companion/test_{rest}.py"
+        folder = f"tests/library/{package}"
+        return folder if (_ROOT / folder).is_dir() else f"tests/library/test_{package}.py"
 
     def plant(self, library: Path) -> tuple[Path, str]:
         """Return the file that is to change and its new text."""
@@ -241,8 +242,8 @@ MUTANTS = [
     ),
     Mutant(
         "hermite",
-        "projection * current - m * square * previous",
-        "projection * current - m * previous",
+        "projection * powers[m] - m * square * powers[m - 1]",
+        "projection * powers[m] - m * powers[m - 1]",
         "homogeneity of H_n",
     ),
     Mutant(
@@ -481,44 +482,44 @@ MUTANTS = [
     ),
     Mutant(
         "tensors/joint_diagonalization",
-        "if _proportional(weights):",
-        "if False:",
+        "unique = not (_deficient(matrices) or _proportional(coefficients))",
+        "unique = True",
         "factors that are not unique pass",
     ),
     Mutant(
         "tensors/decomposition",
-        "slope = contracted - (signs * gram ** (order - 1)) @ a",
-        "slope = contracted - (gram ** (order - 1)) @ a",
-        "weights' signs in the gradient",
+        "signed = self._signs[:, None] * powers",
+        "signed = powers",
+        "signs of the terms",
     ),
     Mutant(
         "tensors/decomposition",
-        "((order - 1) * outer * gram ** (order - 2))",
-        "(outer * gram ** (order - 2))",
+        "((m - 1) * outer * gram ** (m - 2))",
+        "(outer * gram ** (m - 2))",
         "factor m - 1 of the normal matrix",
     ),
     Mutant(
         "tensors/decomposition",
-        "factors = factors * np.where(weights < 0, -1.0, 1.0)[:, None]",
+        "factors = factors * np.where(coefficients < 0, -1.0, 1.0)[:, None]",
         "factors = factors * 1.0",
         "sign of odd factors",
     ),
     Mutant(
-        "tensors/subspace",
-        "weights = along if self.order == 3 else along**2 - 1.0",
-        "weights = along if self.order == 3 else along**2",
+        "moments/gaussian_scores",
+        "X.T @ (weighted[:, None] * images) - weighted.sum() * block",
+        "X.T @ (weighted[:, None] * images)",
         "Hermite polynomial without its constant",
     ),
     Mutant(
-        "tensors/subspace",
-        "2.0 * labels * along[:, r]",
-        "labels * along[:, r]",
+        "moments/gaussian_scores",
+        "first = (m - 2) * (powers[m - 3][:, r] @ X)",
+        "first = powers[m - 3][:, r] @ X",
         "factor two of the mixed term",
     ),
     Mutant(
-        "tensors/subspace",
-        "constant += 2.0 * labels.sum()",
-        "constant += labels.sum()",
+        "moments/gaussian_scores",
+        "(m - 2) * (m - 3) * powers[m - 4]",
+        "(m - 3) * powers[m - 4]",
         "factor two of the last term",
     ),
     Mutant(
@@ -528,67 +529,132 @@ MUTANTS = [
         "largest instead of largest absolute eigenvalues",
     ),
     Mutant(
-        "tensors/selection",
+        "tensors/orders",
         "if not (present[2] or present[3]):",
         "if not present[2]:",
         "fourth moments do not count",
     ),
     Mutant(
-        "tensors/reconstruction",
+        "tensors/magnitudes",
         "choice.odd) * output < 0, -1.0, 1.0)",
         "choice.odd) < 0, -1.0, 1.0)",
         "direction's sign without v",
     ),
     Mutant(
-        "tensors/reconstruction", "np.abs(measured) ** (1.0 / q)", "np.abs(measured)", "degree of homogeneity"
+        "tensors/magnitudes", "np.abs(measured) ** (1.0 / q)", "np.abs(measured)", "degree of homogeneity"
     ),
     Mutant(
-        "tensors/reconstruction",
+        "tensors/magnitudes",
         "output = odd / low\n",
         "output = odd / high\n",
         "the other moment's coefficient",
     ),
     Mutant(
-        "tensors/reconstruction",
+        "tensors/magnitudes",
         "@ np.abs(output) * offset - mean",
         "@ np.abs(output) * offset + mean",
         "sign of the mean label",
     ),
     Mutant(
-        "tensors/initialization",
-        "weights = (forward + (-1) ** order * backward) * sizes",
-        "weights = (forward + backward) * sizes",
+        "tensors/controlled",
+        "self.split.forward + (-1) ** order * self.split.backward",
+        "self.split.forward + self.split.backward",
         "parity of reversed units",
     ),
     Mutant(
-        "tensors/initialization",
-        "weights + linear * lengths if order == 1",
-        "weights if order == 1",
+        "tensors/controlled",
+        "known + self.split.linear * lengths if order == 1",
+        "known if order == 1",
         "linear part of the first moment",
     ),
     Mutant(
-        "tensors/initialization",
+        "tensors/controlled",
         "return image + (units.T",
         "return image - (units.T",
         "sign of the known part of P_2",
     ),
     Mutant(
-        "tensors/initialization",
-        "** (choice.subspace - 2)",
-        "** (choice.subspace - 1)",
+        "tensors/controlled",
+        "** (order - 2)",
+        "** (order - 1)",
         "contraction of the known part",
     ),
     Mutant(
-        "tensors/initialization",
+        "tensors/controlled",
         "average + np.tensordot(sizes",
         "average - np.tensordot(sizes",
         "sign of the known part of R_3",
     ),
     Mutant(
-        "tensors/initialization",
-        "residuals[own] -= features[own] @ coefficients",
-        "residuals[own] -= 0.5 * features[own] @ coefficients",
+        "tensors/controlled",
+        "residuals[own] -= fitted.predict(sample.X[own])",
+        "residuals[own] -= 0.5 * fitted.predict(sample.X[own])",
         "half the fitted units",
+    ),
+    Mutant(
+        "tensors/joint_diagonalization",
+        "return array / unit, unit",
+        "return array, 1.0",
+        "squares of huge tensors overflow",
+    ),
+    Mutant("tensors/decomposition", "unit * coefficients, share", "coefficients, share", "forgotten unit"),
+    Mutant(
+        "tensors/decomposition",
+        "    if not found.unique:\n        return start\n",
+        "",
+        "the fit hides that factors are not unique",
+    ),
+    Mutant("tensors/algorithm1", "R3 = R3 @ _unit(S.k, rng)[0]", "R3 = R3[0]", "a fixed projection"),
+    Mutant("tensors/algorithm1", "if partition:\n", "if not partition:\n", "inputs of another part"),
+    Mutant(
+        "tensors/algorithm2",
+        "losses[next(turn) % len(losses)]",
+        "losses[0]",
+        "the first batch in every step",
+    ),
+    Mutant(
+        "tensors/initialization",
+        "weight[kept] / weight[kept].mean()",
+        "weight[kept]",
+        "weights of samples not of mean one",
+    ),
+    Mutant("tensors/initialization", "self.y * self.sample_weight /", "self.y /", "forgotten weights"),
+    # --- the learner of ZS
+    Mutant(
+        "learners/tensor_network",
+        "self._conclude(best.unexplained <= noise, status)",
+        "self._conclude(True, status)",
+        "a failure in silence",
+    ),
+    Mutant(
+        "learners/tensor_network",
+        "found.unexplained < best.unexplained",
+        "found.unexplained > best.unexplained",
+        "the worst attempt",
+    ),
+    Mutant(
+        "learners/tensor_network",
+        "hidden @ self.output_ + self.intercept_",
+        "hidden @ self.output_",
+        "prediction without its constant",
+    ),
+    Mutant(
+        "learners/tensor_network",
+        "fit_intercept=self.fit_intercept,\n",
+        "fit_intercept=False,\n",
+        "no constant in the descent",
+    ),
+    Mutant(
+        "learners/tensor_network",
+        "sample_weight=share,",
+        "sample_weight=None,",
+        "a loss without weights",
+    ),
+    Mutant(
+        "learners/tensor_network",
+        "@ self.weights_.T + self.biases_",
+        "@ self.weights_.T",
+        "prediction without biases",
     ),
     # --- score estimation
     Mutant(

@@ -19,6 +19,7 @@ from nnmoments.activations import (
 )
 from nnmoments.borders.planes import delta_correlation, sampled_delta_correlation
 from nnmoments.hermite import normal_density
+from nnmoments.landscapes.sphere import ellipsoid_rows, sphere_maxima
 from nnmoments.learners.halfspaces import fit_union
 from nnmoments.learners.high_threshold import decode_moments
 from nnmoments.linalg import principal_angles
@@ -28,7 +29,7 @@ from nnmoments.networks.coefficients import shifted_coefficient, univariate_coef
 from nnmoments.networks.halfspaces import UnionOfHalfspaces
 from nnmoments.networks.oracles import tilted_sample
 from nnmoments.structured.cuts import CutNetwork, learn_cut
-from nnmoments.structured.even import EvenForm, ellipsoid_rows, even_form, sphere_maxima
+from nnmoments.structured.even import EvenForm, even_form
 from nnmoments.structured.exponential import ExactMean, OracleMean, disjoint_supports
 from nnmoments.structured.graph import correlation_graph, support_cliques
 from nnmoments.validation import Array

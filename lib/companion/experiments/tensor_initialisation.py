@@ -18,8 +18,8 @@ from nnmoments.activations import SLIDES, Activation, squared_relu
 from nnmoments.densities import StandardNormal
 from nnmoments.landscapes.square_loss import (
     SquareLoss,
+    SquareLossOfBoth,
     convexity_constants,
-    gradient_descent,
     levenberg_marquardt,
     population_hessian,
 )
@@ -27,7 +27,8 @@ from nnmoments.learners.tensor_network import TensorNetwork
 from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments import cross_moment
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
-from nnmoments.tensors import kcl, leading_subspace, tensor_initialize
+from nnmoments.optimize import gradient_descent
+from nnmoments.tensors import kcl, leading_subspace, tensor_initialize, tensor_method
 from nnmoments.validation import Array
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "timing",
 ]
 
+_INITIALISE: dict[str, Any] = {"algorithm1": tensor_method, "controlled": tensor_initialize}
 _SUCCESS = 0.01  # worst relative error of a weight, ZS Section 7
 
 
@@ -83,7 +85,7 @@ def _recovery(*, method: str, d: int, n: int, trial: int, rng: np.random.Generat
     teacher = _teacher(d, rng)
     X = rng.standard_normal((n, d))
     y = teacher(X)
-    start = tensor_initialize(X, y, 5, squared_relu, method=method, rng=rng)
+    start = _INITIALISE[method](X, y, 5, squared_relu, rng=rng)
     error, _ = _error(teacher, start.weights, start.output)
     signs = bool(start.output.sum() == teacher.output.sum())
     final, matched = error, False
@@ -92,8 +94,9 @@ def _recovery(*, method: str, d: int, n: int, trial: int, rng: np.random.Generat
             SquareLoss(X, y, squared_relu, start.output),
             start.weights,
             step=0.02,
-            iterations=1000,
-            stop=lambda weights: _error(teacher, weights, start.output)[0] <= _SUCCESS,
+            max_iter=1000,
+            watch=lambda weights: _error(teacher, weights, start.output)[0] <= _SUCCESS,
+            every=10,
         )
         if np.isfinite(end.weights).all():
             final, matched = _error(teacher, end.weights, start.output)
@@ -258,8 +261,8 @@ def _small_samples(*, finisher: str, n: int, trial: int, rng: np.random.Generato
     if finisher == "restarts":
         weights, output = _restarts(X, y, rng)
     else:
-        model = TensorNetwork(5, finisher=finisher, random_state=rng).fit(X, y)
-        weights, output = model.W_, model.v_
+        model = TensorNetwork(5, finisher=finisher, fit_intercept=False, random_state=rng).fit(X, y)
+        weights, output = model.weights_, model.output_
     seconds = time.process_time() - start
     error, matched = _error(teacher, weights, output)
     return {"recovered": int(matched and error <= _SUCCESS), "seconds": seconds}
@@ -271,7 +274,7 @@ def _restarts(X: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Arra
     for positive in range(6):
         output = np.where(np.arange(5) < positive, 1.0, -1.0)
         loss = SquareLoss(X, y, squared_relu, output)
-        end = levenberg_marquardt(loss, rng.standard_normal((5, X.shape[1])) / 2.0, iterations=300)
+        end = levenberg_marquardt(loss, rng.standard_normal((5, X.shape[1])) / 2.0, max_iter=300)
         if best is None or end.history[-1] < best[0]:
             best = (float(end.history[-1]), end.weights, output)
     assert best is not None
@@ -300,19 +303,17 @@ def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str
     y = teacher(X)
     if approach in ("I", "I controlled"):
         method = "algorithm1" if approach == "I" else "controlled"
-        found = tensor_initialize(X, y, k, squared_relu, method=method, rng=rng)
+        found = _INITIALISE[method](X, y, k, squared_relu, rng=rng)
         weights, output = found.weights, found.output
     else:
         size = 0.3 if approach == "II small" else 1.0
         weights = size * rng.standard_normal((k, d))
         output = teacher.output if approach == "III" else size * rng.standard_normal(k)
-    end = gradient_descent(
-        SquareLoss(X, y, squared_relu, output),
-        weights,
-        step=0.02,
-        iterations=1000,
-        learn_output=approach in ("II", "II small"),
-    )
+    if approach in ("II", "II small"):
+        both = SquareLossOfBoth(X, y, squared_relu)
+        end = gradient_descent(both, np.column_stack([weights, output]), step=0.02, max_iter=1000)
+    else:
+        end = gradient_descent(SquareLoss(X, y, squared_relu, output), weights, step=0.02, max_iter=1000)
     history = np.log(np.maximum(end.history, 1e-300))
     diverged = len(history) <= 1000
     if diverged:
@@ -344,7 +345,8 @@ def _initialization(*, method: str, d: int, n: int, trial: int, rng: np.random.G
     """Relative Frobenius error of one pass, its worst row, and whether v is exact."""
     teacher = _teacher(d, rng, k=3)
     X = rng.standard_normal((n, d))
-    start = tensor_initialize(X, teacher(X), 3, squared_relu, method=method, passes=1, rng=rng)
+    single = {"max_iter": 1} if method == "controlled" else {}
+    start = _INITIALISE[method](X, teacher(X), 3, squared_relu, rng=rng, **single)
     match = match_rows(start.weights, teacher.weights, signed=True)
     total = np.linalg.norm(match.aligned - teacher.weights) / np.linalg.norm(teacher.weights)
     exact = bool(np.all(start.output[match.permutation] == teacher.output))
@@ -380,7 +382,7 @@ def _passes(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
     seed = int(rng.integers(2**32))
     errors, unexplained = [], []
     for most in range(1, _MOST + 1):
-        found = tensor_initialize(X, y, 5, squared_relu, passes=most, rng=seed)
+        found = tensor_initialize(X, y, 5, squared_relu, max_iter=most, rng=seed)
         error, matched = _error(teacher, found.weights, found.output)
         errors.append(error if matched else None)
         unexplained.append(found.unexplained)
@@ -419,7 +421,7 @@ def _activations(*, activation: str, n: int, trial: int, rng: np.random.Generato
     teacher = OneHiddenLayer(weights, phi, output)
     X = rng.standard_normal((n, 6))
     y = teacher(X)
-    start = tensor_initialize(X, y, 2, phi, passes=1, rng=rng)
+    start = tensor_initialize(X, y, 2, phi, max_iter=1, rng=rng)
     # Sigmoid units are determined up to (v, w) -> (-v, -w) and a constant: compare up to sign.
     match = match_rows(start.weights, weights, signed=not odd)
     output_error = np.abs(np.abs(start.output[match.permutation]) - 1.0).max()
@@ -504,19 +506,19 @@ def _rate(*, resampled: bool, n: int, trial: int, rng: np.random.Generator) -> d
     teacher = _teacher(d, rng, k=k)
     constants = convexity_constants(teacher.weights, squared_relu, teacher.output)
 
-    def fresh() -> tuple[Array, Array]:
+    def fresh() -> SquareLoss:
         X = rng.standard_normal((n, d))
-        return X, teacher(X)
+        return SquareLoss(X, teacher(X), squared_relu, teacher.output)
 
     start = rng.standard_normal((k, d))
     start = teacher.weights + 0.01 * start / np.linalg.norm(start) * np.linalg.norm(teacher.weights)
-    loss = SquareLoss(*fresh(), squared_relu, teacher.output)
-    source: Callable[[], tuple[Array, Array]] | None = fresh if resampled else None
+    loss = fresh()
     weights, squares = start, [float(np.sum((start - teacher.weights) ** 2))]
     for _ in range(60):
-        weights = gradient_descent(
-            loss, weights, step=1.0 / constants.M0, iterations=1, resample=source
-        ).weights
+        end = gradient_descent(
+            loss, weights, step=1.0 / constants.M0, max_iter=1, fresh=fresh if resampled else None
+        )
+        weights = end.weights
         squares.append(float(np.sum((weights - teacher.weights) ** 2)))
     ratios = np.array(squares[1:]) / np.array(squares[:-1])
     bound = 1.0 - constants.m0 / constants.M0
@@ -547,10 +549,10 @@ def _timing(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str
     first, second = [], []
     for _ in range(3):
         begin = time.process_time()
-        start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=0)
+        start = tensor_method(X, y, 3, squared_relu, rng=0)
         middle = time.process_time()
         loss = SquareLoss(X, y, squared_relu, start.output)
-        gradient_descent(loss, start.weights, step=1e-6, iterations=20)
+        gradient_descent(loss, start.weights, step=1e-6, max_iter=20)
         first.append(middle - begin)
         second.append(time.process_time() - middle)
     return {"initialization": min(first), "descent": min(second)}
@@ -576,7 +578,7 @@ def _full_tensor(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dic
     unit = teacher.weights / np.linalg.norm(teacher.weights, axis=1, keepdims=True)
 
     begin = time.process_time()
-    start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=rng)
+    start = tensor_method(X, y, 3, squared_relu, rng=rng)
     projected_seconds = time.process_time() - begin
     found = start.weights / np.linalg.norm(start.weights, axis=1, keepdims=True)
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.borders.refinement import refine_estimate
+from nnmoments.landscapes.sphere import ellipsoid_rows
 from nnmoments.moments.gaussian import active_moments
-from nnmoments.structured.even import ellipsoid_rows
 from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = ["UnionFit", "fit_union"]

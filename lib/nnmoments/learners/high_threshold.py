@@ -73,7 +73,7 @@ def decode_moments(
     >>> u = relu_threshold(2.0)
     >>> moments = controlled_moments(X, u(X[:, 0]) + u(X[:, 1]))
     >>> rows, _, minima = decode_moments(moments, 2, u, rng=0)
-    >>> minima.complete, bool(np.max(rows, axis=1).min() > 0.99)
+    >>> minima.converged, bool(np.max(rows, axis=1).min() > 0.99)
     (True, True)
     """
     u1, u2, u4 = (activation.hermite_coefficient(m) for m in (1, 2, 4))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.structured.even import sphere_maxima
+from nnmoments.landscapes.sphere import sphere_maxima
 from nnmoments.validation import Array, check_array, check_integer, check_samples
 
 __all__ = ["CutNetwork", "SubspaceCut", "learn_cut", "subspaces_from_moment"]

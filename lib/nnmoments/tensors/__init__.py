@@ -1,10 +1,11 @@
 r"""Decoding by tensors: subspaces, joint diagonalisation, symmetric decomposition, magnitudes. ZS.
 
-`tensor_method` is Algorithm 1 as printed and `tensor_initialize` the better one; `tensor_descent` is
+`tensor_method` is Algorithm 1 as printed and `tensor_initialize` the better one, `tensor_descent` is
 Algorithm 2.
 """
 
 from nnmoments.tensors.algorithm1 import tensor_method
+from nnmoments.tensors.algorithm2 import TensorDescent, descend_in_batches, tensor_descent
 from nnmoments.tensors.controlled import tensor_initialize
 from nnmoments.tensors.decomposition import SymmetricDecomposition, decompose_symmetric, kcl
 from nnmoments.tensors.initialization import TensorInitialization
@@ -16,24 +17,26 @@ from nnmoments.tensors.magnitudes import (
     recover_magnitudes,
 )
 from nnmoments.tensors.orders import MomentChoice, choose_moments
-from nnmoments.tensors.subspace import MomentOperator, Subspace, leading_subspace
+from nnmoments.tensors.subspace import Subspace, leading_subspace
 
 __all__ = [
     "JointDiagonalization",
     "MomentChoice",
-    "MomentOperator",
     "Reconstruction",
     "Subspace",
     "SymmetricDecomposition",
+    "TensorDescent",
     "TensorInitialization",
     "choose_moments",
     "decompose_symmetric",
+    "descend_in_batches",
     "fit_magnitudes",
     "joint_diagonalize",
     "kcl",
     "leading_subspace",
     "magnitudes_from_moments",
     "recover_magnitudes",
+    "tensor_descent",
     "tensor_initialize",
     "tensor_method",
 ]

@@ -8,11 +8,12 @@ import numpy.typing as npt
 from nnmoments.activations import Activation
 from nnmoments.densities import StandardNormal
 from nnmoments.moments import cross_moment
+from nnmoments.moments.forms import SampledMoment
 from nnmoments.tensors.decomposition import kcl
 from nnmoments.tensors.initialization import TensorInitialization, check_problem
 from nnmoments.tensors.magnitudes import magnitudes_from_moments
 from nnmoments.tensors.orders import choose_moments
-from nnmoments.tensors.subspace import MomentOperator, leading_subspace
+from nnmoments.tensors.subspace import leading_subspace
 from nnmoments.validation import Array, check_rng
 
 __all__ = ["tensor_method"]
@@ -75,9 +76,10 @@ def tensor_method(
     rng = check_rng("rng", rng)
     j = choose_moments(S.activation)  # Definition 5.4: P_2 and P_3 from M_2, M_3, M_4
     S2, S3, S4 = S.parts(3, rng) if partition else [S] * 3  # line 2
-    P2 = MomentOperator([(S2.X, S2.weighted)], j.subspace, directions=_unit(S.d, rng))  # line 3
+    alpha = _unit(S.d, rng)
+    P2 = SampledMoment(S2.X, S2.weighted, order=j.subspace)  # line 3: M_j(I, I, alpha, ..., alpha)
     # Sampling moves the span by far more than this tolerance.
-    V = leading_subspace(P2, S.d, S.k, tol=1e-4, rng=rng)  # line 4
+    V = leading_subspace(lambda Q: P2.matmat(Q, alpha), S.d, S.k, tol=1e-4, rng=rng)  # line 4
     Z = S3.X @ V.basis
     R3 = _moment(Z, S3.weighted, j.tensor)  # line 5: V^T x is standard Gaussian too
     if j.tensor == 4:

@@ -11,11 +11,13 @@ from nnmoments.activations import Activation
 from nnmoments.densities import StandardNormal
 from nnmoments.linalg import outer_power
 from nnmoments.moments import ControlVariate, control_residuals, cross_moment
+from nnmoments.moments.forms import SampledMoment
+from nnmoments.networks import BothSigns, regress_both_signs
 from nnmoments.tensors.decomposition import decompose_symmetric
 from nnmoments.tensors.initialization import Problem, TensorInitialization, check_problem
 from nnmoments.tensors.magnitudes import fit_magnitudes, magnitudes_from_moments
 from nnmoments.tensors.orders import MomentChoice, choose_moments
-from nnmoments.tensors.subspace import MomentOperator, Subspace, leading_subspace
+from nnmoments.tensors.subspace import Subspace, leading_subspace
 from nnmoments.validation import Array, check_integer, check_rng
 
 __all__ = ["tensor_initialize"]
@@ -114,44 +116,44 @@ def tensor_initialize(
 
 @dataclass(frozen=True)
 class _Labels:
-    r"""Labels as a residual, units and a constant.
-
-    The units are :math:`\sum_i a_i\phi(\langle w_i, x\rangle) + b_i\phi(-\langle w_i, x\rangle)
-    + c_i\langle w_i, x\rangle`; their rows are w, their terms a, b, c.
-    """
+    """Labels as units whose moments are known, a constant, and a residual."""
 
     sample: Problem
     residuals: Array
-    units: Array | None = None
-    terms: tuple[Array, Array, Array] | None = None
+    split: BothSigns | None = None
 
     def known(self, order: int) -> tuple[Array, Array]:
         """Return unit rows u_i and coefficients of the known part of the moment, sum_i a_i u_i^(x)m."""
-        if self.units is None or self.terms is None:
+        if self.split is None:
             return np.zeros((0, self.sample.d)), np.zeros(0)
-        lengths = np.linalg.norm(self.units, axis=1)
-        forward, backward, linear = self.terms
-        activation = self.sample.activation
-        sizes = np.array([activation.moment_coefficient(order, scale=s) for s in lengths])
-        known = (forward + (-1) ** order * backward) * sizes
-        return self.units / lengths[:, None], known + linear * lengths if order == 1 else known
+        lengths = np.linalg.norm(self.split.units, axis=1)
+        sizes = np.array([self.sample.activation.moment_coefficient(order, scale=s) for s in lengths])
+        known = (self.split.forward + (-1) ** order * self.split.backward) * sizes
+        return self.split.units / lengths[:, None], (
+            known + self.split.linear * lengths if order == 1 else known
+        )
 
 
 def _split(sample: Problem, units: Array) -> _Labels:
     """Regress the labels on units, the residual of each half with the coefficients of the other."""
-    images = sample.X @ units.T
-    n, k = images.shape
-    phi = sample.activation
-    features = np.hstack([np.ones((n, 1)), phi(images), phi(-images), images])
-    root = np.sqrt(sample.sample_weight)
+    n = len(sample.X)
     residuals = np.array(sample.y)
-    total = np.zeros(3 * k)
+    total = 0.0
     for own, other in ((slice(0, n // 2), slice(n // 2, n)), (slice(n // 2, n), slice(0, n // 2))):
-        weighted = features[other] * root[other, None]
-        coefficients = np.linalg.lstsq(weighted, sample.y[other] * root[other], rcond=None)[0]
-        residuals[own] -= features[own] @ coefficients
-        total += coefficients[1:] * sample.sample_weight[own].sum() / sample.sample_weight.sum()
-    return _Labels(sample, residuals, units, (total[:k], total[k : 2 * k], total[2 * k :]))
+        fitted = regress_both_signs(
+            sample.X[other],
+            sample.y[other],
+            units,
+            sample.activation,
+            linear=True,
+            fit_intercept=True,
+            sample_weight=sample.sample_weight[other],
+        )
+        residuals[own] -= fitted.predict(sample.X[own])
+        share = sample.sample_weight[own].sum() / sample.sample_weight.sum()
+        total = total + share * np.stack([fitted.forward, fitted.backward, fitted.linear])
+    forward, backward, linear = np.asarray(total)
+    return _Labels(sample, residuals, replace(fitted, forward=forward, backward=backward, linear=linear))
 
 
 def _estimate(
@@ -201,13 +203,13 @@ def _span(labels: _Labels, order: int, rng: np.random.Generator) -> Subspace:
     directions = rng.standard_normal((sample.k, sample.d))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     residuals = _less_polynomial(sample, sample.X, labels.residuals, 1, 2)
-    sampled = MomentOperator([(sample.X, residuals * sample.sample_weight)], order, directions=directions)
+    sampled = SampledMoment(sample.X, residuals * sample.sample_weight, order=order)
     units, sizes = labels.known(order)
     # (r, units): the known part contracted with each alpha
     contracted = sizes * (directions @ units.T) ** (order - 2)
 
     def operator(block: Array) -> Array:
-        image = sampled(block)
+        image = sampled.matmat(block, directions)
         return image + (units.T * contracted[: len(image), None, :]) @ (units @ block)
 
     # Sampling moves the span by far more than this tolerance.
@@ -227,4 +229,6 @@ def _moment(labels: _Labels, Z: Array, basis: Array, order: int) -> Array:
     density = StandardNormal(Z.shape[1])
     average = cross_moment(Z, y * labels.sample.sample_weight, density, order).value
     units, sizes = labels.known(order)
-    return np.asarray(average + np.tensordot(sizes, outer_power(units @ basis, order), 1)) if len(units) else average
+    if len(units) == 0:
+        return average
+    return np.asarray(average + np.tensordot(sizes, outer_power(units @ basis, order), 1))

@@ -91,7 +91,7 @@ def kcl(tensor: npt.ArrayLike, *, projections: int = 100, rng: Any = None) -> Sy
         return _single(T, unit)
     theta = _unit_rows(rng.standard_normal((count, len(T))))
     first = _diagonalized(np.tensordot(theta, T, 1), rng=rng, refine=False)
-    dual = _unit_rows(np.linalg.pinv(first.factors).T)
+    dual = _unit_rows(np.asarray(np.linalg.pinv(first.factors), dtype=np.float64).T)
     second = _diagonalized(np.tensordot(dual, T, 1), rng=rng, refine=False)
     return _fitted(T, unit, second.factors, first.n_iter + second.n_iter, second.converged, second.status)
 

@@ -84,9 +84,7 @@ class Problem(Result):
     def parts(self, count: int, rng: np.random.Generator) -> list["Problem"]:
         """Cut the sample at random into `count` parts of like size. PARTITION of ZS."""
         pieces = [np.sort(part) for part in np.array_split(rng.permutation(len(self.X)), count)]
-        return [
-            Problem(self.X[i], self.y[i], self.sample_weight[i], self.k, self.activation) for i in pieces
-        ]
+        return [Problem(self.X[i], self.y[i], self.sample_weight[i], self.k, self.activation) for i in pieces]
 
     def unexplained(self, prediction: Array) -> float:
         """Return the share of the labels' variance that a prediction leaves, whatever its constant."""

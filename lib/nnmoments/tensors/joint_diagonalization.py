@@ -14,7 +14,8 @@ from nnmoments.validation import Array, check_array, check_integer, check_number
 __all__ = ["JointDiagonalization", "joint_diagonalize", "scaled", "symmetry_tolerance"]
 
 _SWEEPS = 60
-_NEWTON_STEPS = 25
+# Rejected ones included: far from an optimum most are.
+_NEWTON_STEPS = 200
 # Sweeps after which a start is judged: a good one has converged linearly by then.
 _SETTLED = 1e-3
 # Growth of the factors' condition number that marks a degenerate least-squares solution.
@@ -194,7 +195,7 @@ def joint_diagonalize(
     coefficients = _coefficients(matrices, factors)
     residual = float(np.linalg.norm(_residual(matrices, factors, coefficients))) / total
     status = f"converged: residual {residual:.2e}, noise floor {floor / total:.2e}"
-    unique = not _proportional(coefficients)
+    unique = not (_deficient(matrices) or _proportional(coefficients))
     if not unique:
         converged = False
         status = (
@@ -287,6 +288,12 @@ def _coefficients(matrices: Array, factors: Array) -> Array:
 
 def _residual(matrices: Array, factors: Array, coefficients: Array) -> Array:
     return np.asarray(matrices - (factors.T * coefficients[:, None, :]) @ factors)
+
+
+def _deficient(matrices: Array) -> bool:
+    """Say whether the matrices share a null vector to rounding: then a factor has no coefficients."""
+    values = np.linalg.eigvalsh(np.einsum("lij,ljk->ik", matrices, matrices))
+    return bool(values[0] <= 4.0 * len(values) * _EPS * values[-1])
 
 
 def _proportional(coefficients: Array) -> bool:

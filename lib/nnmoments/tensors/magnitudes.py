@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 
 from nnmoments.activations import Activation, get_activation
 from nnmoments.linalg import outer_power
+from nnmoments.networks import regress_both_signs
 from nnmoments.results import Result
 from nnmoments.tensors.orders import choose_moments
 from nnmoments.validation import Array, check_array, check_number, check_sample_weight, check_samples
@@ -262,29 +263,21 @@ def fit_magnitudes(
     array([-0., -2.])
     """
     directions = check_array("directions", directions, ndim=2)
-    X, y = check_samples(X, y, directions.shape[1])
-    y = check_array("y", y, ndim=1)
-    weight = check_sample_weight(sample_weight, len(y))
     activation = get_activation(activation)
     q = activation.homogeneity
     if not q:
         raise ValueError(f"activation {activation.name!r} is not homogeneous; use recover_magnitudes")
-    images = X @ directions.T
-    k = len(directions)
-    root = None if weight is None else np.sqrt(weight)
-    constant = np.ones((len(X), int(bool(fit_intercept))))
-
-    def regress(*features: Array) -> Array:
-        design, labels = np.hstack([*features, constant]), y
-        if root is not None:
-            design, labels = design * root[:, None], labels * root
-        return np.asarray(np.linalg.lstsq(design, labels, rcond=None)[0])
-
-    signs = np.ones(k)
+    X, y = check_samples(X, y, directions.shape[1])
+    y = check_array("y", y, ndim=1)
+    weight = check_sample_weight(sample_weight, len(y))
+    signs = np.ones(len(directions))
     if activation.parity == 0:
-        both = regress(activation(images), activation(-images))
-        signs = np.where(np.abs(both[:k]) >= np.abs(both[k : 2 * k]), 1.0, -1.0)
-    coefficients = regress(activation(images * signs))[:k]
-    output = np.where(coefficients < 0, -1.0, 1.0)
+        signs = regress_both_signs(
+            X, y, directions, activation, fit_intercept=fit_intercept, sample_weight=weight
+        ).signs
+    signed = signs[:, None] * directions
+    features = np.hstack([activation(X @ signed.T), np.ones((len(X), int(bool(fit_intercept))))])
+    root = np.ones(len(y)) if weight is None else np.sqrt(weight)
+    coefficients = np.linalg.lstsq(features * root[:, None], y * root, rcond=None)[0][: len(directions)]
     lengths = np.abs(coefficients) ** (1.0 / q)
-    return Reconstruction(directions * (signs * lengths)[:, None], output)
+    return Reconstruction(signed * lengths[:, None], np.where(coefficients < 0, -1.0, 1.0))

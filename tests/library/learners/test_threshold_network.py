@@ -38,7 +38,7 @@ def sample():
 def test_learner_from_a_sample(sample):
     f, X, y = sample
     fit = fit_high_threshold(X, y, activation=f.activation, rng=0)
-    assert fit.minima.complete
+    assert fit.minima.converged
     assert worst(fit.coarse, f.weights) < 4.0
     assert worst(fit.weights, f.weights) < 0.5
     assert all(r.source == "sample" for r in fit.refinements)

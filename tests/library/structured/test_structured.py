@@ -20,6 +20,7 @@ from nnmoments.activations import (
 )
 from nnmoments.borders.planes import delta_correlation, sampled_delta_correlation
 from nnmoments.hermite import gaussian_expectation, hermite, normal_density
+from nnmoments.landscapes.sphere import ellipsoid_rows, sphere_maxima
 from nnmoments.learners.halfspaces import fit_union
 from nnmoments.linalg import match_rows, outer_power, principal_angles
 from nnmoments.moments.gaussian import controlled_moments
@@ -28,7 +29,7 @@ from nnmoments.networks.coefficients import shifted_coefficient, univariate_coef
 from nnmoments.networks.halfspaces import UnionOfHalfspaces, union_terms
 from nnmoments.networks.oracles import biased_sample, tilted_sample
 from nnmoments.structured.cuts import CutNetwork, learn_cut, subspaces_from_moment
-from nnmoments.structured.even import ellipsoid_rows, even_form, sphere_maxima
+from nnmoments.structured.even import even_form
 from nnmoments.structured.exponential import ExactMean, OracleMean, disjoint_supports
 from nnmoments.structured.graph import CorrelationGraph, correlation_graph, support_cliques
 
