@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.linalg import subspace_angles
 from scipy.optimize import linear_sum_assignment
 
-from nnmoments.validation import Array, check_array, check_integer
+from nnmoments.validation import Array, check_array, check_integer, check_sample_weight
 
 __all__ = [
     "RowMatch",
@@ -20,6 +20,7 @@ __all__ = [
     "principal_angles",
     "set_partitions",
     "symmetrize",
+    "weighted_least_squares",
 ]
 
 
@@ -171,3 +172,52 @@ def match_rows(estimate: npt.ArrayLike, truth: npt.ArrayLike, *, signed: bool = 
     aligned = signs[:, None] * estimate[permutation]
     errors = np.linalg.norm(aligned - truth, axis=1) / norms
     return RowMatch(permutation, signs, errors, aligned)
+
+
+def weighted_least_squares(
+    features: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    fit_intercept: bool = False,
+    sample_weight: npt.ArrayLike | None = None,
+) -> tuple[Array, float]:
+    r"""Return coefficients c and an intercept b that minimise :math:`\sum_s \omega_s (f_s c + b - y_s)^2`.
+
+    Of several solutions the one with the shortest c.
+
+    Parameters
+    ----------
+    features : (n, p) array_like
+        Rows :math:`f_s`.
+    y : (n,) array_like
+    fit_intercept : bool
+        Whether b is free; zero otherwise.
+    sample_weight : (n,) array_like, optional
+        The :math:`\omega_s`; ones by default.
+
+    Returns
+    -------
+    (p,) array, float
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a number is not finite, or a weight is negative.
+
+    Examples
+    --------
+    >>> coefficients, intercept = weighted_least_squares([[0.0], [1.0]], [3.0, 5.0], fit_intercept=True)
+    >>> coefficients.round(6), round(intercept, 6)
+    (array([2.]), 3.0)
+    """
+    features = check_array("features", features, ndim=2)
+    y = check_array("y", y, shape=(len(features),))
+    weight = check_sample_weight(sample_weight, len(features))
+    centre, mean = np.zeros(features.shape[1]), 0.0
+    if fit_intercept:
+        centre, mean = np.average(features, axis=0, weights=weight), np.average(y, weights=weight)
+        features, y = features - centre, y - mean
+    if weight is not None:
+        features, y = features * np.sqrt(weight)[:, None], y * np.sqrt(weight)
+    found = np.asarray(np.linalg.lstsq(features, y, rcond=None)[0], dtype=np.float64)
+    return found, float(mean - centre @ found)

@@ -9,6 +9,7 @@ from scipy.integrate import quad
 from companion.experiments import score_estimation as experiment
 from nnmoments.densities import GaussianMixture, Logistic, StandardNormal, UserDensity, iid
 from nnmoments.scores import (
+    LLSFE,
     IndependentLocalLikelihood,
     KernelDensity,
     LocalLikelihood,
@@ -372,3 +373,15 @@ def test_independent_coordinates_recover_logistic_scores():
     error = model.score(points, 2) - f.score(points, 2)
     assert np.sqrt(np.mean(error**2)) < 0.05
     assert model.log_derivatives(points, 4)[3] is not None
+
+
+def test_llsfe_of_the_paper_is_local_likelihood_in_full_windows():
+    """GM (14)-(15); the better one differs only where windows need a guard."""
+    X, points = MIXTURE.sample(4000, rng=1), MIXTURE.sample(50, rng=2)
+    for order in (1, 2, 4):
+        ours = LocalLikelihood(X, bandwidth=1.2).score(points, order)
+        np.testing.assert_allclose(LLSFE(X, 1.2).score(points, order), ours, rtol=1e-7, atol=1e-9)
+    with pytest.raises(ValueError, match="widen the bandwidth"):
+        LLSFE(X, 1e-6).score(points, 1)
+    with pytest.raises(ValueError, match="bandwidth must be"):
+        LLSFE(X, 0.0)

@@ -18,12 +18,15 @@ class Mutant(NamedTuple):
 
     @property
     def tests(self) -> str:
-        """The tests that are to notice: the folder of the package, or the file of the module."""
+        """The tests that are to notice: of the module, if there is such a file, or of its package."""
         package, _, rest = self.module.partition("/")
         if package == "companion":
             return f"tests/companion/test_{rest}.py"
-        folder = f"tests/library/{package}"
-        return folder if (_ROOT / folder).is_dir() else f"tests/library/test_{package}.py"
+        folder, file = f"tests/library/{package}", f"test_{rest}.py"
+        if (_ROOT / folder).is_dir():
+            return f"{folder}/{file}" if (_ROOT / folder / file).exists() else folder
+        own = f"tests/library/{file}"
+        return own if rest and (_ROOT / own).exists() else f"tests/library/test_{package}.py"
 
     def plant(self, library: Path) -> tuple[Path, str]:
         """Return the file that is to change and its new text."""
@@ -695,4 +698,248 @@ MUTANTS = [
         "own point",
     ),
     Mutant("scores", "rest[1] / h2**3", "rest[1] / h2**2", "power of h in a cumulant"),
+    # --- descents
+    Mutant(
+        "optimize/descent",
+        "weights = weights - step * gradient",
+        "weights = weights + step * gradient",
+        "ascent",
+    ),
+    Mutant("optimize/descent", "norm <= tol * (1.0 + abs(history[-1]))", "norm <= tol", "tolerance absolute"),
+    Mutant("optimize/descent", "n_iter % every == 0", "n_iter % every == 1", "steps that are watched"),
+    Mutant("optimize/descent", "ended = value <= goal", "ended = value < -np.inf", "target ignored"),
+    Mutant("optimize/descent", "(loss if fresh is None else fresh())", "loss", "fresh samples ignored"),
+    Mutant(
+        "optimize/descent",
+        "not -_BOTTOMLESS < found.fun < np.inf",
+        "not found.fun < np.inf",
+        "no bottom goes unsaid",
+    ),
+    Mutant("optimize/descent", "found.x.reshape(start.shape)", "start", "start returned for the end"),
+    Mutant(
+        "optimize/newton",
+        "- (2.0 * min(ratio, 1.0) - 1.0) ** 3",
+        "- (2.0 * min(ratio, 1.0) - 1.0)",
+        "cube of Nielsen's rule",
+    ),
+    Mutant("optimize/newton", "        self._growth *= 2.0", "        pass", "growth of the damping"),
+    Mutant("optimize/newton", "max(0.1 * self.value, self._least)", "0.1 * self.value", "least damping"),
+    Mutant(
+        "optimize/newton", "max(10.0 * self.value, self._retry)", "10.0 * self.value", "damping of a retry"
+    ),
+    Mutant(
+        "optimize/newton",
+        "move * (damping.value * curvature.scale * move - gradient)",
+        "move * -gradient",
+        "damping in the promised gain",
+    ),
+    Mutant("optimize/newton", "if settled(move, promised):", "if False:", "test at the rounding floor"),
+    Mutant(
+        "optimize/newton", "new < value + rounding", "new < np.inf + rounding", "steps that do not descend"
+    ),
+    Mutant("optimize/newton", "damping.value <= max_damping:", "damping.value <= np.inf:", "giving up"),
+    Mutant(
+        "optimize/newton",
+        "weights, value, gradient, curvature = trial, new, new_gradient, None",
+        "weights, value, gradient = trial, new, new_gradient",
+        "stale curvature",
+    ),
+    Mutant("optimize/newton", "retract(weights + move)", "weights + move", "retraction"),
+    Mutant(
+        "optimize/newton",
+        "return 0.5 * float(np.sum(self.gradient *",
+        "return float(np.sum(self.gradient *",
+        "half of the promise",
+    ),
+    Mutant("optimize/losses", "or self._factored[0] != damping", "", "factor of another damping"),
+    Mutant("optimize/losses", "damping * self.scale.ravel()", "damping", "scale of the damping"),
+    Mutant(
+        "optimize/end_points",
+        "norm > gradient_tol * scale",
+        "norm > gradient_tol",
+        "stationarity relative to curvature",
+    ),
+    Mutant(
+        "optimize/end_points", "values[0] < -curvature_tol * scale", "values[0] < 0", "tolerance of saddles"
+    ),
+    # --- landscapes
+    Mutant(
+        "landscapes/fourth_order",
+        "every - (1.0 + self.mu) * own",
+        "every - self.mu * own",
+        "i = j in GM (19)",
+    ),
+    Mutant(
+        "landscapes/fourth_order",
+        "(square - 1.0) ** 2, 4.0 * (square - 1.0)",
+        "(square - 1.0) ** 2, 2.0 * (square - 1.0)",
+        "slope of the penalty",
+    ),
+    Mutant(
+        "landscapes/fourth_order",
+        "- 12.0 * self.mu * own)",
+        "- 4.0 * self.mu * own)",
+        "Hessian of the fourth power",
+    ),
+    Mutant(
+        "landscapes/fourth_order", "8.0 * np.outer(a, a))", "4.0 * np.outer(a, a))", "Hessian of the penalty"
+    ),
+    Mutant(
+        "landscapes/fourth_order",
+        '1.0 if np.einsum("aabb->", tensor) >= 0.0 else -1.0',
+        "1.0",
+        "sign of kappa",
+    ),
+    Mutant(
+        "landscapes/fourth_order", "TensorMoment(tensor / scale)", "TensorMoment(tensor)", "scale of kappa"
+    ),
+    Mutant("landscapes/fourth_order", "best = min(ends", "best = max(ends", "the least end"),
+    Mutant(
+        "landscapes/fourth_order",
+        "best.converged and agreement > 0.5",
+        "best.converged",
+        "starts that disagree",
+    ),
+    Mutant("landscapes/hermite", "-sign * 4.0 / _H4 * cubic", "-sign / _H4 * cubic", "degree of the quartic"),
+    Mutant(
+        "landscapes/hermite",
+        "excess = z @ moved / _H2 - self.u2\n        sign",
+        "excess = z @ moved - self.u2\n        sign",
+        "H_2 normalised",
+    ),
+    Mutant(
+        "landscapes/hermite",
+        "(every - (1.0 + self.gamma) * own)",
+        "(every - self.gamma * own)",
+        "j = k in the simultaneous loss",
+    ),
+    Mutant(
+        "landscapes/hermite",
+        "(self.l - 1) * (self._y @ below) * z",
+        "self.l * (self._y @ below) * z",
+        "Hermite recursion in the slope",
+    ),
+    Mutant(
+        "landscapes/hermite",
+        "* across @ within @ across - l *",
+        "* across @ within @ across + l *",
+        "curvature of the sphere",
+    ),
+    Mutant(
+        "landscapes/hermite",
+        "            v -= (v @ other) * other\n",
+        "            pass\n",
+        "deflation of the starts",
+    ),
+    Mutant("landscapes/hermite", 'end.kind != "minimum" or', "", "ends that are no minima"),
+    Mutant(
+        "landscapes/hermite", "sorted(candidates, key=lambda c: c[0])", "candidates", "the deepest is kept"
+    ),
+    Mutant("landscapes/hermite", "rows = np.linalg.pinv(scaled.T)", "rows = scaled", "inverse of the minima"),
+    Mutant(
+        "landscapes/sphere",
+        "T = sign * _checked_fourth(fourth)",
+        "T = _checked_fourth(fourth)",
+        "sign of the form",
+    ),
+    Mutant(
+        "landscapes/sphere",
+        "shift = max(0.0, -float(eigenvalues[0]))",
+        "shift = 0.0",
+        "shift that makes steps ascend",
+    ),
+    Mutant(
+        "landscapes/sphere",
+        "left = np.linalg.svd(z[None])[2][1:] @ left",
+        "left = left[1:]",
+        "complement of a maximum",
+    ),
+    Mutant("landscapes/sphere", "z @ left if taken else polished", "z @ left", "polish on the whole sphere"),
+    Mutant("landscapes/sphere", "/ np.sqrt(values[-k:])", "", "whitening by T_2"),
+    Mutant(
+        "landscapes/square_loss",
+        "gradient = (slopes * self.output).T @ self.X / self.n",
+        "gradient = slopes.T @ self.X / self.n",
+        "output in the gradient",
+    ),
+    Mutant(
+        "landscapes/square_loss",
+        "                if j == l:\n",
+        "                if False:\n",
+        "bends on the diagonal",
+    ),
+    Mutant(
+        "landscapes/square_loss", "1e-8 * diagonal.max() + 1e-300", "diagonal.max()", "scale of the damping"
+    ),
+    Mutant(
+        "landscapes/square_loss", "/ len(X) + shift * direction", "/ len(X)", "damping in conjugate gradients"
+    ),
+    Mutant(
+        "landscapes/square_loss",
+        "(units @ output - self.y) / len(self.y)",
+        "(units @ output - self.y)",
+        "mean in the output's gradient",
+    ),
+    Mutant(
+        "landscapes/square_loss",
+        "return step.value <= target or stalled >= 3",
+        "return False",
+        "target of Levenberg-Marquardt",
+    ),
+    Mutant(
+        "landscapes/square_loss",
+        "float(np.prod(sigma / sigma[-1]))",
+        "float(np.prod(sigma))",
+        "lambda of Definition 4.1",
+    ),
+    Mutant(
+        "landscapes/square_loss",
+        "scalar * (np.eye(d) - frame.T @ frame)",
+        "scalar * np.eye(d)",
+        "complement of the plane",
+    ),
+    # --- the learner of general input
+    Mutant(
+        "learners/general_input",
+        "weights = signs[:, None] * landscape.rows",
+        "weights = landscape.rows",
+        "signs of units",
+    ),
+    Mutant(
+        "learners/general_input",
+        "landscape.converged and unexplained <= limit",
+        "landscape.converged",
+        "unexplained labels",
+    ),
+    Mutant(
+        "learners/general_input",
+        "network(inputs) + self.intercept_",
+        "network(inputs)",
+        "intercept in predictions",
+    ),
+    Mutant(
+        "learners/general_input",
+        "X[weight > 0.0], y[weight > 0.0]",
+        "X[weight >= 0.0], y[weight >= 0.0]",
+        "samples of weight zero",
+    ),
+    Mutant("learners/general_input", "<= n // 2]", "<= 9 * n]", "degree that a fold can fit"),
+    Mutant(
+        "networks/both_signs", "np.where(weaker, -1.0, 1.0)", "np.where(weaker, 1.0, -1.0)", "stronger side"
+    ),
+    Mutant("networks/both_signs", "(1.0 + _STRONGER) *", "(1.0 - _STRONGER) *", "ties between sides"),
+    Mutant(
+        "networks/both_signs",
+        "phi(-images) if phi.parity == 0",
+        "phi(-images) if True",
+        "sides of odd and even units",
+    ),
+    Mutant("linalg", "y * np.sqrt(weight)\n", "y * weight\n", "root of the weights"),
+    Mutant(
+        "scores/llsfe",
+        "second - mean[:, :, None] * mean[:, None, :]",
+        "second",
+        "covariance about the mean, GM (15)",
+    ),
+    Mutant("scores/llsfe", 'np.einsum("...ij,...j->...i", precision, mean)', "mean", "precision in GM (14)"),
 ]

@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.moments.forms import FourthMoment
-from nnmoments.optimize import SmoothLoss
+from nnmoments.moments.forms import FourthMoment, Moment, TensorMoment
+from nnmoments.optimize import Descent, SmoothLoss, gradient_descent, quasi_newton
+from nnmoments.results import Result
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
 
 __all__ = [
     "FourthOrderLoss",
+    "LandscapeRows",
+    "landscape_rows",
     "orthogonal_closed_form",
     "parameter_error",
     "random_rows",
@@ -102,6 +105,122 @@ class FourthOrderLoss(SmoothLoss):
                 norm = math.sqrt(square[i])
                 blocks[i, i] += 2.0 * self.lam * ((1.0 - 1.0 / norm) * eye + np.outer(a, a) / norm**3)
         return blocks.transpose(0, 2, 1, 3).reshape(k * d, k * d)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LandscapeRows(Result):
+    """What `landscape_rows` found.
+
+    Attributes
+    ----------
+    rows : (k, d) array
+        Unit rows, up to sign.
+    value : float
+        The least L found, of the moment scaled to a largest kappa of one.
+    agreement : float
+        Share of the starts that ended at it.
+    sign : float
+        The sign of the kappas.
+    descent : Descent
+        The best one.
+    converged : bool
+        Whether it is stationary, and more than half of the starts agree.
+    status : str
+    """
+
+    rows: Array
+    value: float
+    agreement: float
+    sign: float
+    descent: Descent = field(repr=False)
+    converged: bool
+    status: str
+
+
+def landscape_rows(
+    moment: Moment,
+    k: int,
+    *,
+    mu: float = 0.01,
+    lam: float = 100.0,
+    n_starts: int = 10,
+    solver: str = "quasi-newton",
+    step: float = 1e-3,
+    max_iter: int = 2000,
+    tol: float = 1e-8,
+    rng: Any = None,
+) -> LandscapeRows:
+    r"""Find orthonormal rows :math:`w_i` of :math:`T_4 = \sum_i \kappa_i w_i^{\otimes 4}` by descents on L.
+
+    The moment is scaled so that its largest :math:`|\kappa|`, the spectral norm of the unfolded tensor, is
+    one; the sign of the kappas is that of their sum, :math:`\sum_{ab} T_{aabb}`.
+
+    Parameters
+    ----------
+    moment : Moment
+        Of order 4.
+    k : int
+        At most d.
+    mu, lam : float
+        Weights of L; the defaults are those of Theorem 2.
+    n_starts : int
+        Random starts, of which the least end is kept.
+    solver : {"quasi-newton", "gradient"}
+        "gradient" is GM's: steps of fixed length. It needs thousands of them where L-BFGS needs dozens.
+    step : float
+        Length of the steps of "gradient".
+    max_iter, tol : int, float
+        Of each descent, see `quasi_newton`; "gradient" takes all its steps.
+    rng : optional
+        Seed or generator of the starts.
+
+    Returns
+    -------
+    LandscapeRows
+
+    Raises
+    ------
+    ValueError
+        If the moment is not of order 4, or an argument is outside its range.
+
+    References
+    ----------
+    .. [1] GM Section 3, Theorem 2; Section 4 for the descent.
+
+    Examples
+    --------
+    >>> from nnmoments.linalg import outer_power
+    >>> from nnmoments.moments.forms import TensorMoment
+    >>> found = landscape_rows(TensorMoment(-outer_power(np.eye(2), 4).sum(axis=0)), 2, rng=0)
+    >>> np.abs(found.rows).sum(axis=0).round(4), found.sign, found.agreement
+    (array([1., 1.]), -1.0, 1.0)
+    """
+    if moment.order != 4:
+        raise ValueError(f"moment must be of order 4, got {moment.order}")
+    d = moment.d
+    k = check_integer("k", k, 1, d)
+    n_starts = check_integer("n_starts", n_starts, 1)
+    check_choice("solver", solver, ("quasi-newton", "gradient"))
+    tensor = np.asarray(moment.contract())
+    # Theorem 2 sets the largest |kappa| against lambda.
+    scale = max(float(np.linalg.norm(tensor.reshape(d * d, d * d), 2)), 1e-300)
+    sign = 1.0 if np.einsum("aabb->", tensor) >= 0.0 else -1.0
+    loss = FourthOrderLoss(TensorMoment(tensor / scale), mu, lam, sign)
+
+    def descend(A: Array) -> Descent:
+        if solver == "gradient":
+            return gradient_descent(loss, A, step=step, max_iter=max_iter)
+        return quasi_newton(loss, A, max_iter=max_iter, tol=tol)
+
+    ends = [descend(A) for A in random_rows(k, d, count=n_starts, rng=rng)]
+    best = min(ends, key=lambda end: end.value)
+    agreement = float(np.mean([end.value <= best.value + 1e-4 * abs(best.value) for end in ends]))
+    rows = best.weights / np.linalg.norm(best.weights, axis=1, keepdims=True)
+    status = f"{best.status}; {agreement:.0%} of {n_starts} starts end at the least value"
+    if agreement <= 0.5:
+        status += ": T_4 is noisy, pass more samples"
+    converged = best.converged and agreement > 0.5
+    return LandscapeRows(rows, best.value, agreement, sign, best, converged, status)
 
 
 def orthogonal_closed_form(

@@ -5,30 +5,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import RegressorMixin
 
-from nnmoments.activations import Activation, relu, sigmoid, softplus, squared_relu, tanh
+from nnmoments.activations import Activation
 from nnmoments.densities.base import ScoreModel
-from nnmoments.landscapes.fourth_order import FourthOrderLoss, random_rows
+from nnmoments.landscapes.fourth_order import landscape_rows
+from nnmoments.learners.base import MomentLearner
+from nnmoments.linalg import weighted_least_squares
 from nnmoments.moments import ControlVariate, cross_moment
 from nnmoments.moments.forms import TensorMoment
-from nnmoments.networks import OneHiddenLayer
-from nnmoments.optimize import quasi_newton
+from nnmoments.networks import OneHiddenLayer, regress_both_signs
 from nnmoments.scores import LocalLikelihood, NearestNeighbor
-from nnmoments.validation import Array, check_choice, check_integer, check_number
+from nnmoments.validation import Array, check_integer, check_number
 
 __all__ = ["GeneralInputNetwork"]
 
-# Named, because functions do not pickle.
-_ACTIVATIONS: dict[str, Activation] = {
-    "relu": relu,
-    "sigmoid": sigmoid,
-    "softplus": softplus,
-    "squared_relu": squared_relu,
-    "tanh": tanh,
-}
 # Bandwidth in standard deviations: for S_4 in several dimensions narrower windows hold too few samples
 # (logistic input, d = 5, n = 10,000: error 0.2 where this width gives 0.006), wider ones see a Gaussian.
 _WINDOW = 1.65
@@ -36,43 +27,59 @@ _WINDOW = 1.65
 _SAMPLES_A_COEFFICIENT = 10
 
 
-class GeneralInputNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    r"""Learn :math:`E[y|x] = \sum_i v_i\,\phi(\langle w_i, x\rangle)` from x of any density.
+class GeneralInputNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
+    r"""Learn :math:`E[y|x] = \sum_i v_i\,\phi(\langle w_i, x\rangle) + c` from x of any density.
 
     The rows :math:`w_i` are orthonormal, or nearly so.
 
     1. The score of x is estimated by local likelihood, unless it is given (GM Section 2).
     2. :math:`T_4 = E[y\,S_4(x)]`, with a control variate.
     3. L is minimised from random starts; its rows are the :math:`w_i` up to sign (GM Section 3).
-    4. v by least squares, on units of both signs first, which settles the signs.
+    4. Labels are regressed on units of both signs, which settles the signs, then on the network's own.
 
     Parameters
     ----------
-    k : int
-        Number of units, at most d.
-    activation : {"relu", "sigmoid", "softplus", "squared_relu", "tanh"}
+    n_hidden : int
+        Number of units k, at most d.
+    activation : str or Activation
     score_model : ScoreModel, optional
-        A fitted score of x, if a better one than the default is known:
-        `LocalLikelihood` of degree 2 in a wide window, of degree 4 in d <= 3.
+        A fitted score of x, if a better one than the default is known: `LocalLikelihood` of degree 2 in a
+        wide window, of degree 4 in d <= 3. (A parameter `score` would hide scikit-learn's method.)
     mu, lam : float
         Weights of L in units of the largest kappa; the defaults are Theorem 2's.
-    starts : int
-    random_state : int, RandomState or None
+    n_starts : int
+        Random starts of the descents.
+    solver : {"quasi-newton", "gradient"}
+        L-BFGS, or the gradient steps of GM's experiments (`landscape_rows`).
+    step : float
+        Length of these steps.
+    max_iter, tol : int, float
+        Of each descent.
+    fit_intercept : bool
+        Whether the output has a constant c. Networks of GM have none; real labels have a mean.
+    max_unexplained : float
+        Share of the labels' variance, left over by the network, above which the fit has not converged.
+        Of labels without noise enough samples leave a few percent; a fifth says that directions are wrong
+        or units missing. Labels that hold a share r of noise need r + 0.2.
+    random_state : None, int, RandomState or Generator
+        Of the starts.
 
     Attributes
     ----------
-    W_ : (k, d) array
+    weights_ : (k, d) array
         Unit rows.
-    v_ : (k,) array
-    moment_ : (d, d, d, d) array
-        The estimate of T_4.
-    value_ : float
-        The least L found.
-    agreement_ : float
-        Share of the starts that ended at it.
-    residual_ : float
-        Root mean square of the labels' residual, relative to their standard deviation.
+    biases_ : (k,) array
+        Zeros: the fourth moment does not show biases.
+    output_ : (k,) array
+    intercept_ : float
+    n_iter_ : int
+        Steps of the best descent.
+    converged_ : bool
+        Whether more than half of the starts agree, and the network explains the labels.
     status_ : str
+    diagnostics_ : dict
+        "moment": the `MomentEstimate` of T_4. "landscape": the `LandscapeRows`, with the best descent and
+        the agreement of the starts. "unexplained": the share of the labels' variance that is left.
 
     References
     ----------
@@ -83,29 +90,41 @@ class GeneralInputNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     --------
     >>> from nnmoments.densities import StandardNormal
     >>> X = StandardNormal(2).sample(20_000, rng=0)
-    >>> y = np.maximum(X, 0.0).sum(axis=1)
+    >>> y = 3.0 + np.maximum(X, 0.0).sum(axis=1)
     >>> model = GeneralInputNetwork(2, score_model=StandardNormal(2), random_state=0).fit(X, y)
-    >>> bool(np.abs(model.W_).max(axis=1).min() > 0.99), model.predict(X).shape
-    (True, (20000,))
+    >>> bool(np.abs(model.weights_).max(axis=1).min() > 0.99), round(model.intercept_, 1)
+    (True, 3.0)
     """
 
     def __init__(
         self,
-        k: int = 1,
-        activation: str = "relu",
+        n_hidden: int = 1,
+        activation: str | Activation = "relu",
         *,
         score_model: ScoreModel | None = None,
         mu: float = 0.01,
         lam: float = 100.0,
-        starts: int = 10,
+        n_starts: int = 10,
+        solver: str = "quasi-newton",
+        step: float = 1e-3,
+        max_iter: int = 2000,
+        tol: float = 1e-8,
+        fit_intercept: bool = True,
+        max_unexplained: float = 0.2,
         random_state: Any = None,
     ) -> None:
-        self.k = k
+        self.n_hidden = n_hidden
         self.activation = activation
         self.score_model = score_model
         self.mu = mu
         self.lam = lam
-        self.starts = starts
+        self.n_starts = n_starts
+        self.solver = solver
+        self.step = step
+        self.max_iter = max_iter
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.max_unexplained = max_unexplained
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
@@ -114,47 +133,94 @@ class GeneralInputNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         tags.regressor_tags.poor_score = True
         return tags
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> "GeneralInputNetwork":
-        """Learn from X (n, d) and y (n,)."""
-        checked, labels = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=4)
-        X, y = np.asarray(checked, dtype=np.float64), np.asarray(labels, dtype=np.float64)
-        d = X.shape[1]
-        k = check_integer("k", self.k, 1, d)
-        starts = check_integer("starts", self.starts, 1)
-        mu, lam = check_number("mu", self.mu, above=0.0), check_number("lam", self.lam, above=0.0)
-        phi = _ACTIVATIONS[check_choice("activation", self.activation, tuple(_ACTIVATIONS))]
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        score = self.score_model
-        if score is None:
-            score = _default_score(X)
+    def fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> "GeneralInputNetwork":
+        """Learn from a sample.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        y : (n,) array_like
+        sample_weight : (n,) array_like, optional
+            Weights of the samples in all averages, the score's included.
+
+        Returns
+        -------
+        GeneralInputNetwork
+
+        Raises
+        ------
+        ValueError
+            If the sample or a parameter does not fit.
+        """
+        X, y = self._validated(X, y, min_samples=4, y_numeric=True)
+        y = y.astype(np.float64)
+        weight = self._weights_of(sample_weight, len(X))
+        if weight is not None:
+            X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
+        n, d = X.shape
+        k = check_integer("n_hidden", self.n_hidden, 1, d)
+        mu = check_number("mu", self.mu, above=0.0)
+        limit = check_number("max_unexplained", self.max_unexplained, above=0.0)
+        phi = self._activation()
+        score = _default_score(X, weight) if self.score_model is None else self.score_model
         # An estimated score is orthogonal to constants only nearly: centring y removes a bias as well.
-        self.moment_ = cross_moment(X, y, score, 4, control=_control(*X.shape)).value
-        total = float(np.einsum("aabb->", self.moment_))  # the sum of the kappas, if rows are unit
-        # The spectral norm of the unfolded tensor: the largest |kappa|, which Theorem 2 sets against lambda.
-        scale = max(float(np.linalg.norm(self.moment_.reshape(d * d, d * d), 2)), 1e-300)
-        loss = FourthOrderLoss(TensorMoment(self.moment_ / scale), mu, lam, 1.0 if total >= 0 else -1.0)
-        ends = [quasi_newton(loss, A) for A in random_rows(k, d, count=starts, rng=rng)]
-        best = min(ends, key=lambda end: end.value)
-        agree = np.mean([end.value <= best.value + 1e-4 * abs(best.value) for end in ends])
-        rows = best.weights / np.linalg.norm(best.weights, axis=1, keepdims=True)
-        self.W_ = _signed_rows(X, y, rows, phi)
-        hidden = phi(X @ self.W_.T)
-        self.v_ = np.asarray(np.linalg.lstsq(hidden, y, rcond=None)[0], dtype=np.float64)
-        self.value_, self.agreement_ = best.value, float(agree)
-        spread = max(float(y.std()), np.finfo(np.float64).tiny)
-        self.residual_ = float(np.sqrt(np.mean((y - hidden @ self.v_) ** 2))) / spread
-        note = "" if agree > 0.5 else "; fewer than half agree: T_4 is noisy, pass more samples"
-        self.status_ = f"{best.status}; {agree:.0%} of {starts} starts end at the least value{note}"
+        labels = y if weight is None else y * weight / weight.mean()
+        moment = cross_moment(X, labels, score, 4, control=_control(n, d))
+        landscape = landscape_rows(
+            TensorMoment(moment.value),
+            k,
+            mu=mu,
+            lam=self.lam,
+            n_starts=self.n_starts,
+            solver=self.solver,
+            step=self.step,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            rng=self._rng(),
+        )
+        options: Any = {"fit_intercept": self.fit_intercept, "sample_weight": weight}
+        signs = regress_both_signs(X, y, landscape.rows, phi, **options).signs
+        weights = signs[:, None] * landscape.rows
+        output, intercept = weighted_least_squares(phi(X @ weights.T), y, **options)
+        left = y - phi(X @ weights.T) @ output - intercept
+        spread = max(float(np.cov(y, aweights=weight, bias=True)), np.finfo(np.float64).tiny)
+        unexplained = float(np.average(left**2, weights=weight)) / spread
+        self._store(
+            weights=weights,
+            biases=np.zeros(k),
+            output=output,
+            intercept=intercept,
+            n_iter=landscape.descent.n_iter,
+            diagnostics={"moment": moment, "landscape": landscape, "unexplained": unexplained},
+        )
+        status = f"{landscape.status}; {unexplained:.1%} of the labels' variance is left"
+        if unexplained > limit:
+            status += ": pass more samples, another n_hidden or activation, or raise max_unexplained"
+        self._conclude(landscape.converged and unexplained <= limit, status)
         return self
 
     def predict(self, X: npt.ArrayLike) -> Array:
-        """Return the fitted network's values at the rows of X, (n,)."""
-        check_is_fitted(self)
-        inputs = np.asarray(validate_data(self, X, dtype=np.float64, reset=False), dtype=np.float64)
-        return OneHiddenLayer(self.W_, _ACTIVATIONS[self.activation], self.v_)(inputs)
+        """Return the fitted network's values at the rows of X, (n,).
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n,) array
+        """
+        inputs, dtype = self._inputs(X)
+        network = OneHiddenLayer(self.weights_, self._activation(), self.output_, self.biases_)
+        return np.asarray(network(inputs) + self.intercept_, dtype=dtype)
 
 
-def _default_score(X: Array) -> LocalLikelihood:
+def _default_score(X: Array, weight: Array | None) -> LocalLikelihood:
+    if weight is not None:  # so many copies of each row as its weight says, rounded without drift
+        ranks = np.cumsum(weight) * len(X) / weight.sum()
+        X = np.repeat(X, np.diff(np.floor(ranks + 0.5), prepend=0.0).astype(int), axis=0)
     if X.shape[1] <= 3:
         return LocalLikelihood(X, degree=4, bandwidth=NearestNeighbor(0.3))
     return LocalLikelihood(X, degree=2, bandwidth=_WINDOW * float(np.sqrt(X.var(axis=0).mean())))
@@ -164,16 +230,3 @@ def _control(n: int, d: int) -> ControlVariate:
     """Return the control of the highest degree that half the sample can fit well."""
     fitting = [p for p in (1, 2, 3) if _SAMPLES_A_COEFFICIENT * math.comb(d + p, p) <= n // 2]
     return ControlVariate(degree=max(fitting, default=0))
-
-
-def _signed_rows(X: Array, y: Array, rows: Array, activation: Activation) -> Array:
-    """Fit v by least squares on both signs of every unit, and keep the stronger."""
-    both = np.hstack([activation(X @ rows.T), activation(-X @ rows.T)])
-    centred = both - both.mean(axis=0)
-    # Ridge: relu(z) - relu(-z) = z makes the doubled design dependent across units.
-    gram = centred.T @ centred / len(y)
-    gram += max(1e-6 * np.trace(gram) / len(gram), 1e-300) * np.eye(len(gram))
-    first = np.linalg.solve(gram, centred.T @ (y - y.mean()) / len(y))
-    k = len(rows)
-    signs = np.where(np.abs(first[:k]) >= np.abs(first[k:]), 1.0, -1.0)
-    return signs[:, None] * rows

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.activations import Activation, get_activation
+from nnmoments.linalg import weighted_least_squares
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_sample_weight, check_samples
+from nnmoments.validation import Array, check_array, check_samples
 
 __all__ = ["BothSigns", "regress_both_signs"]
 
@@ -100,15 +101,12 @@ def regress_both_signs(
     y = check_array("y", y, ndim=1)
     units = check_array("units", units, shape=(None, X.shape[1]))
     phi = get_activation(activation)
-    sample_weight = check_sample_weight(sample_weight, len(X))
     images = X @ units.T
     none = images[:, :0]
     sides = [phi(images), phi(-images) if phi.parity == 0 else none, images if linear else none]
-    features = np.hstack([*sides, np.ones((len(X), int(fit_intercept)))])
-    if sample_weight is not None:
-        root = np.sqrt(sample_weight)
-        features, y = features * root[:, None], y * root
-    found = np.asarray(np.linalg.lstsq(features, y, rcond=None)[0], dtype=np.float64)
-    parts = np.split(found, np.cumsum([side.shape[1] for side in sides]))
-    forward, backward, slope = (part if len(part) else np.zeros(len(units)) for part in parts[:3])
-    return BothSigns(units, phi, forward, backward, slope, float(parts[3].sum()))
+    found, intercept = weighted_least_squares(
+        np.hstack(sides), y, fit_intercept=fit_intercept, sample_weight=sample_weight
+    )
+    parts = np.split(found, np.cumsum([side.shape[1] for side in sides])[:2])
+    forward, backward, slope = (part if len(part) else np.zeros(len(units)) for part in parts)
+    return BothSigns(units, phi, forward, backward, slope, intercept)

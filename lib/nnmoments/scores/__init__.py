@@ -14,9 +14,11 @@ from nnmoments.scores.competitors import (
     fit_gaussian_mixture,
 )
 from nnmoments.scores.independent import IndependentLocalLikelihood
-from nnmoments.scores.local_likelihood import STATUS, LocalFit, LocalLikelihood, degree_two
+from nnmoments.scores.llsfe import LLSFE, degree_two
+from nnmoments.scores.local_likelihood import STATUS, LocalFit, LocalLikelihood
 
 __all__ = [
+    "LLSFE",
     "STATUS",
     "IndependentLocalLikelihood",
     "KernelDensity",

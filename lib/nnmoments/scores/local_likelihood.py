@@ -16,9 +16,10 @@ from nnmoments.densities.base import ScoreModel
 from nnmoments.scores.bandwidth import NearestNeighbor
 from nnmoments.scores.higher_degree import correct_window, correction_derivatives
 from nnmoments.scores.kernel_moments import central_moments, kernel_moments
+from nnmoments.scores.llsfe import degree_two
 from nnmoments.validation import Array, check_array, check_integer, check_number
 
-__all__ = ["STATUS", "LocalFit", "LocalLikelihood", "degree_two"]
+__all__ = ["STATUS", "LocalFit", "LocalLikelihood"]
 
 #: What happened at a point, by its status code.
 STATUS = (
@@ -38,37 +39,6 @@ _PER_COEFFICIENT = 8.0
 _SINGULAR = 1e12
 # Largest log-density correction of degree 3 and 4 that is believed at the point itself.
 _LARGEST_CORRECTION = 20.0
-
-
-def degree_two(mean: Array, covariance: Array, bandwidth: Array) -> tuple[Array, Array]:
-    r"""Return the degree-2 estimates of :math:`\nabla\log f` and :math:`\nabla^2\log f`.
-
-    .. math:: a_1 = C^{-1} m, \qquad A_2 = h^{-2} I - C^{-1}
-
-    Parameters
-    ----------
-    mean : (..., d) array
-        m, the kernel-weighted mean of :math:`X_i - x`.
-    covariance : (..., d, d) array
-        C, the kernel-weighted covariance.
-    bandwidth : (...) array
-        h.
-
-    References
-    ----------
-    .. [1] GM (14), (15); W. Gao, S. Oh, P. Viswanath, "Breaking the bandwidth barrier", 2016.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> a1, A2 = degree_two(np.array([0.5]), np.array([[0.5]]), np.array(1.0))
-    >>> a1, A2
-    (array([1.]), array([[-1.]]))
-    """
-    precision = np.linalg.inv(covariance)
-    a1 = np.einsum("...ij,...j->...i", precision, mean)  # GM (14)
-    A2 = np.eye(mean.shape[-1]) / np.asarray(bandwidth)[..., None, None] ** 2 - precision  # GM (15)
-    return a1, A2
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from nnmoments.activations import relu
 from nnmoments.densities import GaussianMixture, StandardNormal
 from nnmoments.landscapes.fourth_order import (
     FourthOrderLoss,
+    landscape_rows,
     orthogonal_closed_form,
     parameter_error,
     random_rows,
@@ -227,3 +228,39 @@ def test_signs_hold_no_network(rng):
 def test_refusals(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rows_of_a_moment_of_any_size(rng, sign):
+    """Scaled to the largest kappa, so that Theorem 2's weights fit; GM's steps reach the same rows."""
+    W = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    moment = TensorMoment(sign * 1e-3 * np.tensordot([1.0, 0.8, 1.2], outer_power(W, 4), axes=(0, 0)))
+    found = landscape_rows(moment, 3, n_starts=6, rng=0)
+    assert found.converged
+    assert (found.sign, found.agreement) == (sign, 1.0)
+    assert match_rows(found.rows, W).worst < 1e-3
+    np.testing.assert_allclose(np.linalg.norm(found.rows, axis=1), 1.0)
+    steps = landscape_rows(moment, 3, n_starts=6, solver="gradient", step=1e-3, max_iter=20_000, rng=0)
+    assert match_rows(steps.rows, found.rows).worst < 1e-2
+    # L at the weights of length one, of the scaled moment: -mu sum kappa / max kappa, and slightly lower.
+    assert found.value == pytest.approx(-0.01 * 3.0 / 1.2, rel=1e-3)
+
+
+def test_starts_that_disagree_are_reported(rng):
+    """A tensor of noise has many minima."""
+    noise = TensorMoment(rng.standard_normal((6,) * 4))
+    found = landscape_rows(noise, 6, n_starts=8, rng=0)
+    assert found.agreement <= 0.5
+    assert not found.converged
+    assert "pass more samples" in found.status
+    ends = landscape_rows(noise, 6, n_starts=1, rng=0)
+    assert ends.value >= found.value
+
+
+def test_landscape_rows_refuse():
+    moment = TensorMoment(np.zeros((2,) * 4))
+    with pytest.raises(ValueError, match="moment must be of order 4, got 2"):
+        landscape_rows(TensorMoment(np.eye(2)), 1)
+    for name, value in [("k", 3), ("n_starts", 0), ("solver", "newton"), ("lam", 0.0), ("tol", -1.0)]:
+        with pytest.raises(ValueError, match=name):
+            landscape_rows(moment, **({"k": 1} | {name: value}))

@@ -147,3 +147,49 @@ def test_levenberg_marquardt_reaches_the_truth_dense_and_matrix_free(d):
     assert found.converged
     np.testing.assert_allclose(found.weights, network.weights, atol=1e-7)
     assert np.all(np.diff(found.history) <= 0)
+
+
+def test_levenberg_marquardt_says_converged_at_the_floor_of_noise():
+    _, loss, rng = _problem(squared_relu, n=300)
+    noisy = SquareLoss(loss.X, loss.y + 0.3 * rng.standard_normal(300), squared_relu, loss.output)
+    found = levenberg_marquardt(noisy, rng.standard_normal((3, 4)))
+    assert found.converged
+    assert found.gradient_norm < 1e-4
+    again = levenberg_marquardt(noisy, found.weights)
+    assert again.converged
+    assert again.n_iter < 8
+    assert levenberg_marquardt(loss, found.weights, tol=0.5).n_iter <= found.n_iter
+
+
+@pytest.mark.parametrize("d", [5, 80])
+def test_curvature_is_the_hessian_without_bends(d):
+    """J^T J / n, formed or by conjugate gradients, with the damping of its diagonal."""
+    _, loss, rng = _problem(tanh, n=600, d=d)
+    weights, right = rng.standard_normal((3, d)), rng.standard_normal((3, d))
+    slopes = tanh.derivative(1, loss.X @ weights.T) * loss.output
+    J = (slopes[:, :, None] * loss.X[:, None, :]).reshape(600, -1)
+    N = J.T @ J / 600
+    curvature = loss.curvature(weights)
+    np.testing.assert_allclose(curvature.scale.ravel(), np.diag(N))
+    expected = np.linalg.solve(N + 0.7 * np.diag(np.diag(N)), right.ravel())
+    found = curvature.solve(right, 0.7).ravel()
+    assert np.linalg.norm(found - expected) <= 2e-3 * np.linalg.norm(expected)
+    np.testing.assert_array_equal(curvature.solve(np.zeros((3, d)), 0.7), 0.0)
+
+
+def test_ones_among_the_inputs_make_biases():
+    rng = np.random.default_rng(0)
+    X, W, b = rng.standard_normal((400, 3)), np.eye(2, 3), np.array([0.5, -0.3])
+    y = OneHiddenLayer(W, tanh, [1.0, -2.0], b)(X)
+    loss = SquareLoss(np.column_stack([X, np.ones(400)]), y, "tanh", [1.0, -2.0])
+    found = levenberg_marquardt(loss, np.column_stack([W, b]) + 0.1)
+    np.testing.assert_allclose(found.weights, np.column_stack([W, b]), atol=1e-8)
+
+
+def test_both_layers_at_once_by_finite_differences():
+    _, loss, rng = _problem(tanh)
+    both = SquareLossOfBoth(loss.X, loss.y, "tanh")
+    at, along = rng.standard_normal((3, 5)), rng.standard_normal((3, 5))
+    slope = (both.value(at + 1e-6 * along) - both.value(at - 1e-6 * along)) / 2e-6
+    assert np.sum(both.gradient(at) * along) == pytest.approx(slope, rel=1e-6)
+    assert both.value(at) == SquareLoss(loss.X, loss.y, tanh, at[:, -1]).value(at[:, :-1])

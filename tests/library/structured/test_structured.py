@@ -20,9 +20,9 @@ from nnmoments.activations import (
 )
 from nnmoments.borders.planes import delta_correlation, sampled_delta_correlation
 from nnmoments.hermite import gaussian_expectation, hermite, normal_density
-from nnmoments.landscapes.sphere import ellipsoid_rows, sphere_maxima
+from nnmoments.landscapes.sphere import sphere_maxima
 from nnmoments.learners.halfspaces import fit_union
-from nnmoments.linalg import match_rows, outer_power, principal_angles
+from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments.gaussian import controlled_moments
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.networks.coefficients import shifted_coefficient, univariate_coefficients, univariate_part
@@ -268,16 +268,6 @@ def test_even_form_refuses():
         even_form(HiddenPolynomial([[1.0, 0.0], [0.6, 0.8]], cosine, {(0,): 1.0}))
     with pytest.raises(ValueError, match="even activation"):
         even_form(HiddenPolynomial(np.eye(2), relu, {(0,): 1.0}))
-
-
-def test_rows_on_the_ellipsoid():
-    W = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.6, 0.8]])
-    c = np.array([1.0, 2.0, 0.5])
-    second = np.einsum("i,ia,ib->ab", c, W, W)
-    fourth = np.tensordot(c, outer_power(W, 4), axes=(0, 0))
-    assert match_rows(ellipsoid_rows(second, fourth, 3, rng=0), W).worst < 1e-6
-    assert ellipsoid_rows(-second, fourth, 3, rng=0).shape == (0, 3)
-    assert sphere_maxima(np.zeros((2,) * 4), 2, rng=0).shape == (2, 2)
 
 
 # --- unions ---------------------------------------------------------------------------------------------
