@@ -643,15 +643,27 @@ MUTANTS = [
     ),
     Mutant(
         "learners/tensor_network",
-        "fit_intercept=self.fit_intercept,\n",
-        "fit_intercept=False,\n",
+        '"fit_intercept": self.fit_intercept,',
+        '"fit_intercept": False,',
         "no constant in the descent",
     ),
     Mutant(
         "learners/tensor_network",
-        "sample_weight=share,",
-        "sample_weight=None,",
+        '"sample_weight": None if weight is None else weight[part],',
+        '"sample_weight": None,',
         "a loss without weights",
+    ),
+    Mutant(
+        "learners/tensor_network",
+        "bool(self.fit_biases) and phi.homogeneity is None",
+        "False",
+        "outputs that biases have spoilt are kept",
+    ),
+    Mutant(
+        "landscapes/square_loss",
+        "along = self._centred(np.einsum",
+        "along = (np.einsum",
+        "many parameters without the constant",
     ),
     Mutant(
         "learners/tensor_network",

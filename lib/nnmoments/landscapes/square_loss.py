@@ -11,7 +11,6 @@ from nnmoments.optimize import (
     DampedStep,
     Descent,
     LeastSquares,
-    Loss,
     NormalMatrix,
     SmoothLoss,
     damped_newton,
@@ -81,6 +80,7 @@ class SquareLoss(LeastSquares, SmoothLoss):
         self.output = check_array("output", output, ndim=1)
         self.n, self.d = self.X.shape
         self.k = len(self.output)
+        self.shape = (self.k, self.d)
         weight = check_sample_weight(sample_weight, self.n)
         self._weight = None if weight is None else weight / weight.mean()
         self.fit_intercept = bool(fit_intercept)
@@ -104,6 +104,10 @@ class SquareLoss(LeastSquares, SmoothLoss):
         """Return prediction less label, (n,)."""
         return self._centred(np.asarray(self.activation(self._images(weights)) @ self.output - self.y))
 
+    def weighted_residual(self, weights: npt.ArrayLike) -> Array:
+        """Return the residual times the weights of the samples, (n,)."""
+        return self._weighted(self.residual(weights))
+
     def value_and_gradient(self, weights: npt.ArrayLike) -> tuple[float, Array]:
         r"""Return the risk and :math:`\partial f/\partial w_j = \frac1n\sum r v_j\phi'(w_j^\top x)\,x`."""
         images = self._images(weights)
@@ -124,8 +128,12 @@ class SquareLoss(LeastSquares, SmoothLoss):
         scale = np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300)
         if self.k * self.d > _FORMED:
             return _SampledNormal(self, slopes, scale)
-        jacobian = self._centred((slopes[:, :, None] * self.X[:, None, :]).reshape(self.n, -1))
-        return NormalMatrix(jacobian.T @ self._weighted(jacobian) / self.n, scale)
+        return NormalMatrix(self.normal(slopes[:, :, None] * self.X[:, None, :]), scale)
+
+    def normal(self, jacobian: Array) -> Array:
+        r"""Return :math:`\frac1n J^\top J` of derivatives of the prediction, (n, ...)."""
+        jacobian = self._centred(jacobian.reshape(self.n, -1))
+        return np.asarray(jacobian.T @ self._weighted(jacobian) / self.n)
 
     def normal_product(self, slopes: Array, direction: Array) -> Array:
         r"""Return :math:`\frac1n J^\top J` times a direction, (k, d), J from the units' slopes (n, k)."""
@@ -176,7 +184,7 @@ class SquareLoss(LeastSquares, SmoothLoss):
         return full.reshape(k * d, k * d) - np.outer(mean, mean)
 
 
-class SquareLossOfBoth(Loss):
+class SquareLossOfBoth(LeastSquares):
     r"""The same risk as a function of W and v, which are the columns of one array (k, d + 1).
 
     Approach II of ZS Figure 1(c), where the output's weights are learned too.
@@ -186,6 +194,9 @@ class SquareLossOfBoth(Loss):
     X : (n, d) array_like
     y : (n,) array_like
     activation : str or Activation
+    sample_weight : (n,) array_like, optional
+    fit_intercept : bool
+        As in `SquareLoss`.
 
     Examples
     --------
@@ -194,16 +205,51 @@ class SquareLossOfBoth(Loss):
     array([[0., 2., 2.]])
     """
 
-    def __init__(self, X: npt.ArrayLike, y: npt.ArrayLike, activation: str | Activation) -> None:
+    def __init__(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        activation: str | Activation,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+        fit_intercept: bool = False,
+    ) -> None:
         self.X, self.y = check_samples(X, y)
         self.activation = get_activation(activation)
+        self.shape = (None, self.X.shape[1] + 1)
+        self._sample_weight, self._fit_intercept = sample_weight, fit_intercept
+
+    def _fixed(self, output: Array) -> SquareLoss:
+        """Return the risk as a function of W alone."""
+        return SquareLoss(
+            self.X,
+            self.y,
+            self.activation,
+            output,
+            sample_weight=self._sample_weight,
+            fit_intercept=self._fit_intercept,
+        )
+
+    def intercept(self, weights: Array) -> float:
+        """Return the constant that fits best beside these weights; zero if none is fitted."""
+        return self._fixed(weights[:, -1]).intercept(weights[:, :-1])
 
     def value_and_gradient(self, weights: Array) -> tuple[float, Array]:
-        hidden, output = weights[:, :-1], weights[:, -1]
-        fixed = SquareLoss(self.X, self.y, self.activation, output)
+        """Return the risk and its gradient, in one pass over each of W and v."""
+        hidden, fixed = weights[:, :-1], self._fixed(weights[:, -1])
         value, gradient = fixed.value_and_gradient(hidden)
         units = self.activation(self.X @ hidden.T)
-        return value, np.column_stack([gradient, units.T @ (units @ output - self.y) / len(self.y)])
+        return value, np.column_stack([gradient, units.T @ fixed.weighted_residual(hidden) / len(self.y)])
+
+    def curvature(self, weights: Array) -> NormalMatrix:
+        r"""Return the part of the Hessian without :math:`\phi''`, formed: for few parameters."""
+        hidden, fixed = weights[:, :-1], self._fixed(weights[:, -1])
+        images = self.X @ hidden.T
+        slopes = self.activation.derivative(1, images) * fixed.output
+        moved = slopes[:, :, None] * self.X[:, None, :]
+        normal = fixed.normal(np.concatenate([moved, self.activation(images)[:, :, None]], axis=2))
+        diagonal = np.diag(normal).reshape(weights.shape)
+        return NormalMatrix(normal, np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300))
 
 
 class _SampledNormal(Curvature):
@@ -236,14 +282,14 @@ class _SampledNormal(Curvature):
 
 
 def levenberg_marquardt(
-    loss: SquareLoss, start: npt.ArrayLike, *, max_iter: int = 100, tol: float = 1e-24
+    loss: SquareLoss | SquareLossOfBoth, start: npt.ArrayLike, *, max_iter: int = 100, tol: float = 1e-24
 ) -> Descent:
     r"""Minimise the risk by damped Gauss-Newton steps, quadratic in the end for noiseless labels.
 
     Parameters
     ----------
-    loss : SquareLoss
-    start : (k, d) array_like
+    loss : SquareLoss or SquareLossOfBoth
+    start : (k, d) or (k, d + 1) array_like
     max_iter : int
     tol : float
         Stop when the risk falls to this share of that of the zero network, or stops falling.
@@ -264,8 +310,8 @@ def levenberg_marquardt(
     >>> levenberg_marquardt(loss, [[0.8, 0.3]]).weights.round(6) + 0.0
     array([[1., 0.]])
     """
-    start = check_array("start", start, shape=(loss.k, loss.d))
-    target = check_number("tol", tol) * float(loss.y @ loss.y) / (2.0 * loss.n)
+    start = check_array("start", start, shape=loss.shape)
+    target = check_number("tol", tol) * float(loss.y @ loss.y) / (2.0 * len(loss.y))
     stalled = 0
 
     def stop(step: DampedStep) -> bool:

@@ -1,5 +1,6 @@
 r"""Algorithm 2 of ZS as printed: initialise by the tensor method, then descend on fresh samples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,11 +8,11 @@ import numpy.typing as npt
 
 from nnmoments.activations import Activation
 from nnmoments.landscapes.square_loss import SquareLoss
-from nnmoments.optimize import Descent, gradient_descent
+from nnmoments.optimize import Descent, Loss, gradient_descent
 from nnmoments.results import Result
 from nnmoments.tensors.algorithm1 import tensor_method
 from nnmoments.tensors.initialization import TensorInitialization, check_problem
-from nnmoments.validation import Array, check_integer, check_rng
+from nnmoments.validation import Array, check_integer, check_number, check_rng
 
 __all__ = ["TensorDescent", "descend_in_batches", "tensor_descent"]
 
@@ -100,6 +101,7 @@ def tensor_descent(
     """
     S = check_problem(X, y, k, activation)
     n_batches = check_integer("n_batches", n_batches, 1, len(S.X) - 1)
+    max_iter, step = check_integer("max_iter", max_iter, 0), check_number("step", step, above=0.0)
     rng = check_rng("rng", rng)
     S0, *batches = S.parts(n_batches + 1, rng) if n_batches > 1 else [S, S]  # line 4
     start = tensor_method(S0.X, S0.y, S0.k, S0.activation, rng=rng)  # line 5; line 6: v stays
@@ -109,13 +111,13 @@ def tensor_descent(
 
 
 def descend_in_batches(
-    losses: list[SquareLoss], start: npt.ArrayLike, *, step: float, max_iter: int
+    losses: Sequence[Loss], start: npt.ArrayLike, *, step: float, max_iter: int
 ) -> Descent:
     """Descend by gradients, each step by that of the next loss in turn.
 
     Parameters
     ----------
-    losses : list of SquareLoss
+    losses : sequence of Loss
         One a batch.
     start : (k, d) array_like
     step : float
@@ -131,7 +133,7 @@ def descend_in_batches(
     >>> descend_in_batches(losses, [[0.0]], step=0.2, max_iter=50).weights.round(6)
     array([[3.]])
     """
-    turn = iter(range(max_iter + 1))
+    turn = iter(range(check_integer("max_iter", max_iter, 0) + 1))
     return gradient_descent(
         losses[0], start, step=step, max_iter=max_iter, fresh=lambda: losses[next(turn) % len(losses)]
     )

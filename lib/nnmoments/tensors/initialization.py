@@ -14,6 +14,9 @@ from nnmoments.validation import Array, check_array, check_integer, check_sample
 
 __all__ = ["Problem", "TensorInitialization", "check_problem"]
 
+# Rows that tell the size of the inputs: all of them may be on disk.
+_SOME = 4096
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TensorInitialization(Result):
@@ -116,7 +119,8 @@ def check_problem(
     Raises
     ------
     ValueError
-        If k > d, shapes do not fit, values are not finite, or the labels do not vary.
+        If k > d, shapes do not fit, values are not finite or of absurd size, or inputs or labels do not
+        vary.
 
     Examples
     --------
@@ -140,4 +144,17 @@ def check_problem(
         X, y, weight = X[kept], y[kept], weight[kept] / weight[kept].mean()
     if not np.any(y != y[0]):
         raise ValueError("y is constant; moments need labels that vary")
+    some = X[:_SOME]
+    _check_size("y", y, 1e50)
+    _check_size("X", some, 1e10)
+    if not np.any(some != some[0]):
+        raise ValueError("X is constant; inputs must be standard Gaussian")
     return Problem(X, y, weight, k, get_activation(activation))
+
+
+def _check_size(name: str, values: Array, most: float) -> None:
+    size = float(np.abs(values).max())
+    if not 1.0 / most <= size <= most:
+        raise ValueError(
+            f"{name} must have entries of size {1.0 / most:g} to {most:g}, got {size:g}: rescale it"
+        )

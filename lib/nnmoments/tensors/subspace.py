@@ -92,6 +92,8 @@ def leading_subspace(
     k = check_integer("k", k, 1)
     if k > d:
         raise ValueError(f"k must be at most d = {d}: more than d weights have no independent span, got {k}")
+    if not callable(operator):
+        raise ValueError(f"operator must be callable, got {type(operator).__name__}")
     max_iter = check_integer("max_iter", max_iter, 1)
     tol = check_number("tol", tol, above=0.0)
     width = min(d, 2 * k + 5)

@@ -110,6 +110,36 @@ def test_constant_costs_nothing_where_there_is_none():
         TensorNetwork(3, n_attempts=1, max_iter=50, fit_intercept=False, random_state=0).fit(X, y + 10.0)
 
 
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh"])
+def test_biases_are_fitted(name):
+    """README's teacher has biases; moments start from none, and the finish is joint."""
+    phi = get_activation(name)
+    rng = np.random.default_rng(6)
+    weights = conditioned_weights(2, 6, condition=2.0, rng=rng)
+    output = [1.0, -1.0] if name == "relu" else [1.0, 1.5]
+    network = OneHiddenLayer(weights, phi, output, biases=[0.5, -0.4])
+    X = rng.standard_normal((10_000, 6))
+    y = network(X) + 0.7
+    model = TensorNetwork(2, name, fit_biases=True, random_state=0).fit(X, y)
+    match = match_rows(model.weights_, weights, signed=name == "relu")
+    assert match.worst < 1e-6
+    np.testing.assert_allclose(np.abs(model.biases_[match.permutation]), [0.5, 0.4], atol=1e-6)
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-6)
+    without = TensorNetwork(2, name, max_iter=50, noise=0.9, random_state=0).fit(X, y)
+    assert without.diagnostics_["unexplained"] > 1e-3
+    assert not without.biases_.any()
+
+
+def test_many_parameters_with_constant_weights_of_samples_and_biases():
+    """Above 200 parameters no normal matrix is formed; the answer is the same."""
+    network, X, y = _sample(3000, d=70)
+    weight = 0.5 + np.arange(3000) % 2
+    model = TensorNetwork(3, max_iter=200, fit_biases=True, noise=1e-6, random_state=0)
+    model.fit(X, y + 1.0, sample_weight=weight)
+    assert match_rows(model.weights_, network.weights, signed=True).worst < 0.01
+    assert model.intercept_ == pytest.approx(1.0, abs=0.02)
+
+
 def test_samples_weigh_as_they_are_told():
     """Samples of weight zero, with labels of another world, change nothing."""
     network, X, y = _sample(4000)
@@ -166,6 +196,21 @@ def test_estimator_conventions():
 def test_bad_parameters_are_named(parameters, message):
     with pytest.raises(ValueError, match=message):
         TensorNetwork(**parameters).fit(np.eye(4), [1.0, 2.0, 3.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (1e150 * np.eye(4), [1.0, 2.0, 3.0, 4.0], "X must have entries of size"),
+        (np.ones((4, 4)), [1.0, 2.0, 3.0, 4.0], "X is constant"),
+        (np.eye(4), [1e300, 2.0, 3.0, 4.0], "y must have entries of size"),
+        (np.eye(4), [1.0, 1.0, 1.0, 1.0], "y is constant"),
+        (np.ma.masked_less(np.eye(4), 0.5), [1.0, 2.0, 3.0, 4.0], "masked"),
+    ],
+)
+def test_bad_samples_are_named(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        TensorNetwork().fit(X, y)
 
 
 def test_activation_of_ones_own():
