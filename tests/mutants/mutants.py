@@ -881,15 +881,21 @@ MUTANTS = [
         "bends on the diagonal",
     ),
     Mutant(
-        "landscapes/square_loss", "1e-8 * diagonal.max() + 1e-300", "diagonal.max()", "scale of the damping"
-    ),
-    Mutant(
-        "landscapes/square_loss", "/ len(X) + shift * direction", "/ len(X)", "damping in conjugate gradients"
+        "landscapes/square_loss",
+        "scale = np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300)",
+        "scale = np.maximum(diagonal, diagonal.max())",
+        "scale of the damping",
     ),
     Mutant(
         "landscapes/square_loss",
-        "(units @ output - self.y) / len(self.y)",
-        "(units @ output - self.y)",
+        "direction) + shift * direction",
+        "direction)",
+        "damping in conjugate gradients",
+    ),
+    Mutant(
+        "landscapes/square_loss",
+        "fixed.weighted_residual(hidden) / len(self.y)",
+        "fixed.weighted_residual(hidden)",
         "mean in the output's gradient",
     ),
     Mutant(

@@ -85,8 +85,8 @@ class TensorNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
 
     Notes
     -----
-    Biases were recovered, with weights to 1e-9, in all of 10 trials for each of relu, sigmoid and tanh at
-    d = 10, k = 3, n = 10,000, drawn from N(0, 0.3^2) and from N(0, 1) beside weights of norms 1 to 2.
+    With biases from N(0, 0.3^2) or N(0, 1) beside weights of norms 1 to 2 all of 10 trials ended at the
+    truth, for each of relu, sigmoid and tanh at d = 10, k = 3, n = 10,000 (median error below 1e-11).
 
     References
     ----------
