@@ -17,7 +17,7 @@ from nnmoments.densities import StandardNormal
 from nnmoments.densities.base import Constant, Dense, ScoreModel, check_slots, squeeze_slots
 from nnmoments.linalg import symmetrize
 from nnmoments.moments.gaussian_scores import lower_cubic, lower_pairs, score_products
-from nnmoments.moments.samples import MAX_MOMENT_ORDER, as_samples
+from nnmoments.moments.samples import MAX_MOMENT_ORDER, TOO_LARGE, as_samples, check_fits
 from nnmoments.moments.sums import block_sums
 from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_array, check_integer, check_samples
@@ -157,6 +157,7 @@ class _Sample(Comparable, abc.ABC):
 
     def contract(self, bases: Any = None) -> Array:
         slots, vectors = check_slots(bases, self.order, self.d)
+        check_fits([self.d if slot is None else slot.shape[1] for slot in slots])
         score = StandardNormal(self.d) if self.hermite else _Powers(self.d)
         found = self._finite_mean(lambda X, y: block_sums(X, y[:, None], score, slots, len(X))[0, 0])
         return squeeze_slots(found, vectors, self.order)
@@ -236,7 +237,10 @@ class SampledMoment(_Sample):
         self.d, self.order = self._X.shape[1], check_integer("order", order, 1, MAX_MOMENT_ORDER)
         self.hermite = bool(hermite)
         needed = self.hermite and self.order == 4
-        self._second = (self._X.T * (self._y / len(self._y))) @ self._X if needed else None
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._second = (self._X.T * (self._y / len(self._y))) @ self._X if needed else None
+        if self._second is not None and not np.isfinite(self._second).all():
+            raise ValueError(TOO_LARGE)
 
     def _chunks(self) -> Iterable[tuple[Array, Array]]:
         return [(self._X, self._y)]

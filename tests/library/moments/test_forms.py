@@ -119,6 +119,7 @@ def test_a_stream_may_be_files(tmp_path):
         (lambda: StreamedMoment([(X, Y * np.nan)], 2).contract(), "X and y must be finite"),
         (lambda: StreamedMoment([(X, Y * np.nan)], 2).matmat(np.eye(D)), "X and y must be finite"),
         (lambda: SampledMoment(X * 1e100, Y, order=4).contract(), "must be finite, and not so large"),
+        (lambda: SampledMoment(X * 1e300, Y, order=4), "are so large"),
         (lambda: SampledMoment(X, Y, order=3).matmat(np.eye(D)), "directions are needed"),
         (lambda: SampledMoment(X, Y, order=3).matmat(np.eye(D), np.eye(2)), "directions must have shape"),
         (lambda: SampledMoment(X, Y, order=2).matmat(np.eye(2)), "block must have shape"),
