@@ -344,7 +344,7 @@ figure_3 = Figure(
 def _learned(X: Array, y: Array, k: int, rng: np.random.Generator, score: Any = None) -> GeneralInputNetwork:
     """Fit GM's learner; whether it warns is a question for its own tests."""
     seed = np.random.RandomState(int(rng.integers(2**31))).randint(2**31)
-    model = GeneralInputNetwork(k, score_model=score, fit_intercept=False, random_state=int(seed))
+    model = GeneralInputNetwork(k, score_model=score, random_state=int(seed))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, y)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from nnmoments.moments.forms import FourthMoment, Moment, TensorMoment
 from nnmoments.optimize import Descent, SmoothLoss, gradient_descent, quasi_newton
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_rng
 
 __all__ = [
     "FourthOrderLoss",
@@ -47,6 +47,11 @@ class FourthOrderLoss(SmoothLoss):
         The sign of kappa: -1 for ReLU under a Gaussian, where GM print the loss for +1.
     regularizer : {"squared", "plain"}
         :math:`(\|a\|^2 - 1)^2` of (21) and the proofs, or :math:`(\|a\| - 1)^2` as (19) prints.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not a number, lam is not above zero, or a choice is none.
 
     References
     ----------
@@ -217,7 +222,7 @@ def landscape_rows(
     agreement = float(np.mean([end.value <= best.value + 1e-4 * abs(best.value) for end in ends]))
     rows = best.weights / np.linalg.norm(best.weights, axis=1, keepdims=True)
     status = f"{best.status}; {agreement:.0%} of {n_starts} starts end at the least value"
-    if agreement <= 0.5:
+    if best.converged and agreement <= 0.5:
         status += ": T_4 is noisy, pass more samples"
     converged = best.converged and agreement > 0.5
     return LandscapeRows(rows, best.value, agreement, sign, best, converged, status)
@@ -231,17 +236,36 @@ def orthogonal_closed_form(
     .. math:: \sum_i \kappa_i \Big(\sum_{j \ne l} \langle w_i, a_j\rangle^2 \langle w_i, a_l\rangle^2
               - \mu \sum_j \langle w_i, a_j\rangle^4\Big) + \lambda \sum_j (\|a_j\|^2 - 1)^2
 
+    Parameters
+    ----------
+    A : (m, d) array_like
+    W : (k, d) array_like
+        Orthonormal rows.
+    kappa : (k,) array_like
+    mu, lam : float
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is not finite.
+
     Examples
     --------
     >>> orthogonal_closed_form(np.eye(2), np.eye(2), [1.0, 1.0], 0.01, 100.0)
     -0.02
     """
-    A, W = check_array("A", A, ndim=2), check_array("W", W, ndim=2)
+    W = check_array("W", W, ndim=2)
+    A, kappa = check_array("A", A, shape=(None, W.shape[1])), check_array("kappa", kappa, shape=(len(W),))
+    mu, lam = check_number("mu", mu), check_number("lam", lam)
     squares = (W @ A.T) ** 2
     fourth = np.sum(squares**2, axis=1)
     crossed = squares.sum(axis=1) ** 2 - fourth
     penalty = np.sum((np.sum(A**2, axis=1) - 1.0) ** 2)
-    return float(check_array("kappa", kappa, ndim=1) @ (crossed - mu * fourth) + lam * penalty)  # GM (21)
+    return float(kappa @ (crossed - mu * fourth) + lam * penalty)  # GM (21)
 
 
 def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False) -> float:
@@ -252,6 +276,23 @@ def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False
     GM (22) with P the matrix of cosines, :math:`A W^+` after normalising the rows of both (for an
     orthogonal W exactly :math:`A W^\top`). As printed, a minimum stands for the outer maximum, which
     calls A perfect when two of its rows coincide (`printed`).
+
+    Parameters
+    ----------
+    A : (m, d) array_like
+    W : (k, d) array_like
+    printed : bool
+        Take (22) as printed.
+
+    Returns
+    -------
+    float
+        From 0, for rows that agree, to 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is not finite.
 
     Examples
     --------
@@ -268,7 +309,24 @@ def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False
 
 
 def random_rows(k: int, d: int, *, count: int | None = None, rng: Any) -> Array:
-    """Return starts with independent rows, uniform on the unit sphere: (k, d) or (count, k, d).
+    """Return starts with independent rows, uniform on the unit sphere.
+
+    Parameters
+    ----------
+    k, d : int
+    count : int, optional
+        Number of starts; without it one, and no axis for them.
+    rng : optional
+        Seed or generator.
+
+    Returns
+    -------
+    (k, d) or (count, k, d) array
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
 
     Examples
     --------
@@ -277,5 +335,5 @@ def random_rows(k: int, d: int, *, count: int | None = None, rng: Any) -> Array:
     """
     k, d = check_integer("k", k, 1), check_integer("d", d, 1)
     shape: Sequence[int] = (k, d) if count is None else (check_integer("count", count, 1), k, d)
-    rows = np.random.default_rng(rng).standard_normal(shape)
+    rows = check_rng("rng", rng).standard_normal(shape)
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)

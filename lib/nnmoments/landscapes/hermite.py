@@ -58,6 +58,11 @@ class HermiteLoss(SmoothLoss):
     lam : float
         Must exceed :math:`|u_4|/(u_2^2 c_{min})`, or G is not bounded below.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is outside its range.
+
     Examples
     --------
     >>> from nnmoments.moments.forms import TensorMoment
@@ -75,9 +80,7 @@ class HermiteLoss(SmoothLoss):
     lam: float
 
     def __post_init__(self) -> None:
-        check_number("u2", self.u2)
-        check_number("u4", self.u4)
-        check_number("lam", self.lam, above=0.0)
+        _check(self)
 
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
         """Return both from one pass over the moments."""
@@ -121,6 +124,11 @@ class SimultaneousLoss(SmoothLoss):
     mean : float
         E[f], of which only the printed psi wants to know.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is outside its range.
+
     Examples
     --------
     >>> from nnmoments.moments.forms import TensorMoment
@@ -141,10 +149,9 @@ class SimultaneousLoss(SmoothLoss):
     mean: float = 0.0
 
     def __post_init__(self) -> None:
-        check_number("u2", self.u2)
-        check_number("u4", self.u4)
-        check_number("lam", self.lam, above=0.0)
+        _check(self)
         check_number("gamma", self.gamma, above=0.0)
+        check_number("mean", self.mean)
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """Return both from one pass over the moments."""
@@ -193,6 +200,14 @@ class SimultaneousLoss(SmoothLoss):
         return blocks.transpose(0, 2, 1, 3).reshape(k * d, k * d)
 
 
+def _check(loss: HermiteLoss | SimultaneousLoss) -> None:
+    """Check what both losses on T_2 and T_4 are made of."""
+    check_array("second", loss.second, shape=(loss.fourth.d, loss.fourth.d))
+    check_number("u2", loss.u2)
+    check_number("u4", loss.u4)
+    check_number("lam", loss.lam, above=0.0)
+
+
 class SphereLoss(SmoothLoss):
     r"""The constrained form: :math:`-\mathrm{sgn}(u_l)\,E[f h_l(z \cdot x)]` on the unit sphere, even l >= 4.
 
@@ -210,6 +225,11 @@ class SphereLoss(SmoothLoss):
     sign : float
         Of :math:`u_l`.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, l is not even, or the sign is not 1 or -1.
+
     References
     ----------
     GP Appendix B.1.
@@ -223,7 +243,8 @@ class SphereLoss(SmoothLoss):
     """
 
     def __init__(self, X: npt.ArrayLike, y: npt.ArrayLike, l: int, *, sign: float = 1.0) -> None:
-        X, y = check_samples(X, np.asarray(y, dtype=np.float64))
+        X, y = check_samples(X, y)
+        y = check_array("y", y, ndim=1)
         l = check_integer("l", l, 4)
         if l % 2:
             raise ValueError(f"l must be even, got {l}")
@@ -317,10 +338,14 @@ def find_minima(
     rng : optional
         Seed or generator.
 
+    Returns
+    -------
+    Minima
+
     Raises
     ------
     ValueError
-        If M is not positive on `count` directions.
+        If M is not positive on `count` directions, or an argument is outside its range.
 
     References
     ----------
@@ -339,6 +364,7 @@ def find_minima(
                   [0.   , 0.   , 1.414]]))
     """
     metric = check_array("metric", metric, ndim=2)
+    metric = check_array("metric", metric, shape=(len(metric), len(metric)))
     count = check_integer("count", count, 1, len(metric))
     radius = check_number("radius", radius, above=0.0)
     limit = 6 * count if max_starts is None else check_integer("max_starts", max_starts, 1)
@@ -407,10 +433,14 @@ def weights_from_minima(points: npt.ArrayLike) -> Array:
     points : (k, d) array_like
         Minima, one a row.
 
+    Returns
+    -------
+    (k, d) array
+
     Raises
     ------
     ValueError
-        If they are linearly dependent.
+        If they are linearly dependent, or one is zero.
 
     References
     ----------
@@ -424,7 +454,8 @@ def weights_from_minima(points: npt.ArrayLike) -> Array:
            [0.6, 0.8]])
     """
     points = check_array("points", points, ndim=2)
-    scaled = points / np.linalg.norm(points, axis=1, keepdims=True)
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    scaled = points / np.maximum(lengths, np.finfo(np.float64).tiny)
     if np.linalg.svd(scaled, compute_uv=False)[-1] < 1e-8:
         raise ValueError("points must be linearly independent")
     rows = np.linalg.pinv(scaled.T)

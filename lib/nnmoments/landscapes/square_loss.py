@@ -198,6 +198,11 @@ class SquareLossOfBoth(LeastSquares):
     fit_intercept : bool
         As in `SquareLoss`.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is not finite.
+
     Examples
     --------
     >>> loss = SquareLossOfBoth([[1.0, 0.0], [0.0, 2.0]], [1.0, 0.0], "relu")
@@ -327,7 +332,7 @@ def levenberg_marquardt(
 
 
 def population_hessian(
-    weights: npt.ArrayLike, activation: Activation, output: npt.ArrayLike | None = None
+    weights: npt.ArrayLike, activation: str | Activation, output: npt.ArrayLike | None = None
 ) -> Array:
     r"""Return :math:`\nabla^2 f_D(W^*)`, blocks :math:`v_jv_l E[\phi'(w_j^\top x)\phi'(w_l^\top x)xx^\top]`.
 
@@ -338,22 +343,25 @@ def population_hessian(
     Parameters
     ----------
     weights : (k, d) array_like
-    activation : Activation
+    activation : str or Activation
     output : (k,) array_like, optional
         Ones by default.
+
+    Returns
+    -------
+    (k d, k d) array
 
     Raises
     ------
     ValueError
-        If the activation has breakpoints other than zero.
+        If the activation has breakpoints other than zero, or a row of the weights is zero.
 
     Examples
     --------
-    >>> from nnmoments.activations import linear
-    >>> population_hessian(np.eye(2), linear)[0].round(6) + 0.0
+    >>> population_hessian(np.eye(2), "linear")[0].round(6) + 0.0
     array([1., 0., 1., 0.])
     """
-    weights = check_array("weights", weights, ndim=2)
+    weights, activation = _without_zeros(weights), get_activation(activation)
     k, d = weights.shape
     output = np.ones(k) if output is None else check_array("output", output, shape=(k,))
     if any(b != 0.0 for b in activation.breakpoints):
@@ -365,6 +373,13 @@ def population_hessian(
             full[j, :, l, :] = block
             full[l, :, j, :] = block.T
     return full.reshape(k * d, k * d)
+
+
+def _without_zeros(weights: npt.ArrayLike) -> Array:
+    weights = check_array("weights", weights, ndim=2)
+    if not np.linalg.norm(weights, axis=1).all():
+        raise ValueError("weights must not have a zero row")
+    return weights
 
 
 def _pair_block(first: Array, second: Array, activation: Activation) -> Array:
@@ -445,21 +460,40 @@ class ConvexityConstants(Result):
 
 
 def convexity_constants(
-    weights: npt.ArrayLike, activation: Activation, output: npt.ArrayLike | None = None
+    weights: npt.ArrayLike, activation: str | Activation, output: npt.ArrayLike | None = None
 ) -> ConvexityConstants:
     r"""Return kappa, lambda, rho and both versions of m_0, M_0 at the true weights.
 
     The growth exponent p of :math:`\phi'` is q - 1 for an activation homogeneous of degree q, and 0
     for one with bounded derivative.
 
+    Parameters
+    ----------
+    weights : (k, d) array_like
+    activation : str or Activation
+    output : (k,) array_like, optional
+        Ones by default.
+
+    Returns
+    -------
+    ConvexityConstants
+
+    Raises
+    ------
+    ValueError
+        If the weights have not full row rank, or the activation has breakpoints other than zero.
+
+    References
+    ----------
+    .. [1] ZS Definition 4.1, Theorem 4.2.
+
     Examples
     --------
-    >>> from nnmoments.activations import relu
-    >>> found = convexity_constants(np.eye(2), relu)
+    >>> found = convexity_constants(np.eye(2), "relu")
     >>> found.kappa, found.lam, bool(0.09 < found.rho <= found.m0)
     (1.0, 1.0, True)
     """
-    weights = check_array("weights", weights, ndim=2)
+    weights, activation = _without_zeros(weights), get_activation(activation)
     k = len(weights)
     output = np.ones(k) if output is None else check_array("output", output, shape=(k,))
     sigma = np.linalg.svd(weights, compute_uv=False)

@@ -166,8 +166,7 @@ class GeneralInputNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
         phi = self._activation()
         score = _default_score(X, weight) if self.score_model is None else self.score_model
         # An estimated score is orthogonal to constants only nearly: centring y removes a bias as well.
-        labels = y if weight is None else y * weight / weight.mean()
-        moment = cross_moment(X, labels, score, 4, control=_control(n, d))
+        moment = cross_moment(X, y, score, 4, control=_control(n, d), sample_weight=weight)
         landscape = landscape_rows(
             TensorMoment(moment.value),
             k,

@@ -220,7 +220,10 @@ def _less_polynomial(sample: Problem, X: Array, y: Array, degree: int, order: in
     """Return control residuals of the highest degree, up to the one given, that the sample allows."""
     while degree >= 0 and len(X) < 4 * math.comb(X.shape[1] + degree, degree):
         degree -= 1
-    return control_residuals(X, y, ControlVariate(degree=degree), order) if degree >= 0 else y
+    if degree < 0:
+        return y
+    control = ControlVariate(degree=degree)
+    return control_residuals(X, y, control, order, sample_weight=sample.sample_weight)
 
 
 def _moment(labels: _Labels, Z: Array, basis: Array, order: int) -> Array:

@@ -98,6 +98,14 @@ def test_quasi_newton_returns_the_start_where_there_is_no_bottom():
     np.testing.assert_array_equal(found.weights, [1.0, 2.0])
 
 
+def test_a_loss_far_below_zero_counts_as_bottomless():
+    class Abyss(Loss):
+        def value_and_gradient(self, w):
+            return -1e31 * float(np.tanh(w).sum()), -1e31 / np.cosh(w) ** 2
+
+    assert "raise lam" in quasi_newton(Abyss(), [0.5]).status
+
+
 def test_a_loss_says_what_it_lacks():
     with pytest.raises(TypeError, match="abstract"):
         Loss()

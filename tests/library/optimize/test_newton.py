@@ -36,12 +36,19 @@ def decay(labels, trust=1.0):
 
 def test_the_first_step_is_damped():
     """-(N + mu D)^-1 g, with D the diagonal of N."""
-    loss, start = decay(NOISY), np.array([1.5, 1.2])
+    loss, start = decay(NOISY), np.array([1.0, 0.0])
     _, gradient = loss.value_and_gradient(start)
     J = loss.jacobian(start)
     N = J.T @ J
     step = -np.linalg.solve(N + 0.5 * np.diag(np.diag(N)), gradient)
-    found = damped_newton(loss, start, max_iter=1, damping=GainRatio(0.5))
+    told = []
+    found = damped_newton(
+        loss, start, max_iter=1, damping=GainRatio(0.5), stop=lambda s: bool(told.append(s))
+    )
+    # Nielsen's ratio is of the gain to that of the model f + g h + h N h / 2, without the damping.
+    ratio = (found.history[0] - found.history[1]) / -(gradient @ step + 0.5 * step @ N @ step)
+    assert told[0].damping == pytest.approx(0.5 * max(1 / 3, 1 - (2 * ratio - 1) ** 3), rel=1e-9)
+    assert 0.55 < ratio < 0.9  # neither bound of the rule
     np.testing.assert_allclose(found.weights, start + step, rtol=1e-12)
     assert (found.n_iter, found.converged) == (1, False)
     assert "raise max_iter" in found.status
