@@ -223,7 +223,9 @@ def _less_polynomial(sample: Problem, X: Array, y: Array, degree: int, order: in
     if degree < 0:
         return y
     control = ControlVariate(degree=degree)
-    return control_residuals(X, y, control, order, sample_weight=sample.sample_weight)
+    # Without weights the sums are those of equal weights, but for rounding.
+    weight = None if np.all(sample.sample_weight == 1.0) else sample.sample_weight
+    return control_residuals(X, y, control, order, sample_weight=weight)
 
 
 def _moment(labels: _Labels, Z: Array, basis: Array, order: int) -> Array:
