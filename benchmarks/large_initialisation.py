@@ -16,7 +16,7 @@ import numpy as np
 from nnmoments.activations import squared_relu
 from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
-from nnmoments.tensors import tensor_initialize
+from nnmoments.tensors import tensor_method
 
 LIMIT = 4 * 10**9  # bytes that are not files
 ROWS = 4096
@@ -61,14 +61,14 @@ def main(n=1_000_000, d=1000, k=10, folder=None):
         products(X, block)  # into the page cache, for both
         before, _ = seconds(lambda: products(X, block))
         project, _ = seconds(lambda: X @ block[:, :k])
-        whole, found = seconds(lambda: tensor_initialize(X, y, k, squared_relu, method="algorithm1", rng=0))
+        whole, found = seconds(lambda: tensor_method(X, y, k, squared_relu, rng=0))
         after, _ = seconds(lambda: products(X, block))
         once = min(before, after)  # the first may still wait for the disk
-        bare = found.subspace.sweeps * once + project
+        bare = found.subspace.n_iter * once + project
         angle = principal_angles(found.subspace.basis.T, weights)[0]
         match = match_rows(found.weights, weights, signed=True)
         print(
-            f"initialisation {whole:.1f} s, {found.subspace.sweeps} passes; products alone {bare:.1f} s "
+            f"initialisation {whole:.1f} s, {found.subspace.n_iter} passes; products alone {bare:.1f} s "
             f"({once:.2f} s a pass): ratio {whole / bare:.2f}\n"
             f"angle to the span {angle:.3f}, worst weight {match.worst:.3f}, "
             f"wrong signs {np.sum(found.output[match.permutation] != network.output)}"

@@ -29,7 +29,7 @@ from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments import cross_moment
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
 from nnmoments.optimize import gradient_descent
-from nnmoments.tensors import kcl, leading_subspace, tensor_initialize
+from nnmoments.tensors import kcl, leading_subspace, tensor_initialize, tensor_method
 from nnmoments.validation import Array
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "timing",
 ]
 
+_INITIALISE: dict[str, Any] = {"algorithm1": tensor_method, "controlled": tensor_initialize}
 _SUCCESS = 0.01  # worst relative error of a weight, ZS Section 7
 
 
@@ -85,7 +86,7 @@ def _recovery(*, method: str, d: int, n: int, trial: int, rng: np.random.Generat
     teacher = _teacher(d, rng)
     X = rng.standard_normal((n, d))
     y = teacher(X)
-    start = tensor_initialize(X, y, 5, squared_relu, method=method, rng=rng)
+    start = _INITIALISE[method](X, y, 5, squared_relu, rng=rng)
     error, _ = _error(teacher, start.weights, start.output)
     signs = bool(start.output.sum() == teacher.output.sum())
     final, matched = error, False
@@ -261,8 +262,8 @@ def _small_samples(*, finisher: str, n: int, trial: int, rng: np.random.Generato
     if finisher == "restarts":
         weights, output = _restarts(X, y, rng)
     else:
-        model = TensorNetwork(5, finisher=finisher, random_state=rng).fit(X, y)
-        weights, output = model.W_, model.v_
+        model = TensorNetwork(5, finisher=finisher, fit_intercept=False, random_state=rng).fit(X, y)
+        weights, output = model.weights_, model.output_
     seconds = time.process_time() - start
     error, matched = _error(teacher, weights, output)
     return {"recovered": int(matched and error <= _SUCCESS), "seconds": seconds}
@@ -303,7 +304,7 @@ def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str
     y = teacher(X)
     if approach in ("I", "I controlled"):
         method = "algorithm1" if approach == "I" else "controlled"
-        found = tensor_initialize(X, y, k, squared_relu, method=method, rng=rng)
+        found = _INITIALISE[method](X, y, k, squared_relu, rng=rng)
         weights, output = found.weights, found.output
     else:
         size = 0.3 if approach == "II small" else 1.0
@@ -345,7 +346,8 @@ def _initialization(*, method: str, d: int, n: int, trial: int, rng: np.random.G
     """Relative Frobenius error of one pass, its worst row, and whether v is exact."""
     teacher = _teacher(d, rng, k=3)
     X = rng.standard_normal((n, d))
-    start = tensor_initialize(X, teacher(X), 3, squared_relu, method=method, passes=1, rng=rng)
+    single = {"max_iter": 1} if method == "controlled" else {}
+    start = _INITIALISE[method](X, teacher(X), 3, squared_relu, rng=rng, **single)
     match = match_rows(start.weights, teacher.weights, signed=True)
     total = np.linalg.norm(match.aligned - teacher.weights) / np.linalg.norm(teacher.weights)
     exact = bool(np.all(start.output[match.permutation] == teacher.output))
@@ -381,7 +383,7 @@ def _passes(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
     seed = int(rng.integers(2**32))
     errors, unexplained = [], []
     for most in range(1, _MOST + 1):
-        found = tensor_initialize(X, y, 5, squared_relu, passes=most, rng=seed)
+        found = tensor_initialize(X, y, 5, squared_relu, max_iter=most, rng=seed)
         error, matched = _error(teacher, found.weights, found.output)
         errors.append(error if matched else math.nan)
         unexplained.append(found.unexplained)
@@ -420,7 +422,7 @@ def _activations(*, activation: str, n: int, trial: int, rng: np.random.Generato
     teacher = OneHiddenLayer(weights, phi, output)
     X = rng.standard_normal((n, 6))
     y = teacher(X)
-    start = tensor_initialize(X, y, 2, phi, passes=1, rng=rng)
+    start = tensor_initialize(X, y, 2, phi, max_iter=1, rng=rng)
     # Sigmoid units are determined up to (v, w) -> (-v, -w) and a constant: compare up to sign.
     match = match_rows(start.weights, weights, signed=not odd)
     output_error = np.abs(np.abs(start.output[match.permutation]) - 1.0).max()
@@ -548,7 +550,7 @@ def _timing(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str
     first, second = [], []
     for _ in range(3):
         begin = time.process_time()
-        start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=0)
+        start = tensor_method(X, y, 3, squared_relu, rng=0)
         middle = time.process_time()
         loss = SquareLoss(X, y, squared_relu, start.output)
         gradient_descent(loss, start.weights, step=1e-6, max_iter=20)
@@ -577,7 +579,7 @@ def _full_tensor(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dic
     unit = teacher.weights / np.linalg.norm(teacher.weights, axis=1, keepdims=True)
 
     begin = time.process_time()
-    start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=rng)
+    start = tensor_method(X, y, 3, squared_relu, rng=rng)
     projected_seconds = time.process_time() - begin
     found = start.weights / np.linalg.norm(start.weights, axis=1, keepdims=True)
 

@@ -11,13 +11,12 @@ from nnmoments.optimize import (
     DampedStep,
     Descent,
     LeastSquares,
-    Loss,
     NormalMatrix,
     SmoothLoss,
     damped_newton,
 )
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_number, check_samples
+from nnmoments.validation import Array, check_array, check_number, check_sample_weight, check_samples
 
 __all__ = [
     "ConvexityConstants",
@@ -44,6 +43,9 @@ class SquareLoss(LeastSquares, SmoothLoss):
     activation : str or Activation
     output : (k,) array_like
         v, held fixed.
+    sample_weight : (n,) array_like, optional
+    fit_intercept : bool
+        Whether a constant is fitted beside the network: the loss is its minimum over the constant.
 
     Raises
     ------
@@ -62,7 +64,14 @@ class SquareLoss(LeastSquares, SmoothLoss):
     """
 
     def __init__(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, activation: str | Activation, output: npt.ArrayLike
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        activation: str | Activation,
+        output: npt.ArrayLike,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+        fit_intercept: bool = False,
     ) -> None:
         self.X, self.y = check_samples(X, y)
         if self.y.ndim != 1:
@@ -71,22 +80,43 @@ class SquareLoss(LeastSquares, SmoothLoss):
         self.output = check_array("output", output, ndim=1)
         self.n, self.d = self.X.shape
         self.k = len(self.output)
+        self.shape = (self.k, self.d)
+        weight = check_sample_weight(sample_weight, self.n)
+        self._weight = None if weight is None else weight / weight.mean()
+        self.fit_intercept = bool(fit_intercept)
 
     def _images(self, weights: npt.ArrayLike) -> Array:
         return self.X @ check_array("weights", weights, shape=(self.k, self.d)).T
 
+    def _weighted(self, values: Array) -> Array:
+        return values if self._weight is None else (values.T * self._weight).T
+
+    def _centred(self, values: Array) -> Array:
+        """Take the best constant off, if there is one."""
+        return values - self._weighted(values).mean(axis=0) if self.fit_intercept else values
+
+    def intercept(self, weights: npt.ArrayLike) -> float:
+        """Return the constant that fits best beside these weights; zero if none is fitted."""
+        left = self.y - self.activation(self._images(weights)) @ self.output
+        return float(self._weighted(left).mean()) if self.fit_intercept else 0.0
+
     def residual(self, weights: npt.ArrayLike) -> Array:
         """Return prediction less label, (n,)."""
-        return np.asarray(self.activation(self._images(weights)) @ self.output - self.y)
+        return self._centred(np.asarray(self.activation(self._images(weights)) @ self.output - self.y))
+
+    def weighted_residual(self, weights: npt.ArrayLike) -> Array:
+        """Return the residual times the weights of the samples, (n,)."""
+        return self._weighted(self.residual(weights))
 
     def value_and_gradient(self, weights: npt.ArrayLike) -> tuple[float, Array]:
         r"""Return the risk and :math:`\partial f/\partial w_j = \frac1n\sum r v_j\phi'(w_j^\top x)\,x`."""
         images = self._images(weights)
-        residual = self.activation(images) @ self.output - self.y
+        residual = self._centred(self.activation(images) @ self.output - self.y)
+        weighted = self._weighted(residual)
         slopes = self.activation.derivative(1, images)
-        slopes *= residual[:, None]
+        slopes *= weighted[:, None]
         gradient = (slopes * self.output).T @ self.X / self.n
-        return float(residual @ residual) / (2.0 * self.n), gradient
+        return float(residual @ weighted) / (2.0 * self.n), gradient
 
     def curvature(self, weights: npt.ArrayLike) -> Curvature:
         r"""Return the part of the Hessian without :math:`\phi''`, formed for few parameters.
@@ -94,17 +124,32 @@ class SquareLoss(LeastSquares, SmoothLoss):
         Above, its damped systems are solved by conjugate gradients, in O(n d k) a product.
         """
         slopes = self.activation.derivative(1, self._images(weights)) * self.output
-        diagonal = (slopes**2).T @ self.X**2 / self.n
+        diagonal = self._weighted(slopes**2).T @ self.X**2 / self.n - self._mean_slope(slopes) ** 2
         scale = np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300)
         if self.k * self.d > _FORMED:
-            return _SampledNormal(self.X, slopes, scale)
-        jacobian = (slopes[:, :, None] * self.X[:, None, :]).reshape(self.n, -1)
-        return NormalMatrix(jacobian.T @ jacobian / self.n, scale)
+            return _SampledNormal(self, slopes, scale)
+        return NormalMatrix(self.normal(slopes[:, :, None] * self.X[:, None, :]), scale)
+
+    def normal(self, jacobian: Array) -> Array:
+        r"""Return :math:`\frac1n J^\top J` of derivatives of the prediction, (n, ...)."""
+        jacobian = self._centred(jacobian.reshape(self.n, -1))
+        return np.asarray(jacobian.T @ self._weighted(jacobian) / self.n)
+
+    def normal_product(self, slopes: Array, direction: Array) -> Array:
+        r"""Return :math:`\frac1n J^\top J` times a direction, (k, d), J from the units' slopes (n, k)."""
+        along = self._centred(np.einsum("nk,nk->n", slopes, self.X @ direction.T))
+        return np.asarray((slopes * self._weighted(along)[:, None]).T @ self.X / self.n)
+
+    def _mean_slope(self, slopes: Array) -> Array:
+        """Return what an intercept takes off the Jacobian, (k, d)."""
+        if not self.fit_intercept:
+            return np.zeros((self.k, self.d))
+        return np.asarray(self._weighted(slopes).T @ self.X / self.n)
 
     def _bends(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
         r"""Return :math:`v_j\phi'(w_j^\top x)` and :math:`r\,v_j\phi''(w_j^\top x)`, (n, k) each."""
         images = self._images(weights)
-        residual = self.activation(images) @ self.output - self.y
+        residual = self._centred(self.activation(images) @ self.output - self.y)
         slopes = self.activation.derivative(1, images) * self.output
         return slopes, residual[:, None] * self.activation.derivative(2, images) * self.output
 
@@ -112,8 +157,8 @@ class SquareLoss(LeastSquares, SmoothLoss):
         """Return the Hessian times a direction, (k, d), in O(n d k)."""
         slopes, bends = self._bends(weights)
         along = self.X @ check_array("direction", direction, shape=(self.k, self.d)).T
-        change = slopes * np.sum(slopes * along, axis=1)[:, None] + bends * along
-        return np.asarray(change.T @ self.X / self.n)
+        change = slopes * self._centred(np.sum(slopes * along, axis=1))[:, None] + bends * along
+        return np.asarray(self._weighted(change).T @ self.X / self.n)
 
     def hessian(self, weights: npt.ArrayLike) -> Array:
         r"""Return the Hessian, (k d, k d), neuron by neuron. ZS Section 4.
@@ -132,13 +177,14 @@ class SquareLoss(LeastSquares, SmoothLoss):
                 weight = slopes[:, j] * slopes[:, l]
                 if j == l:
                     weight = weight + bends[:, j]
-                block = (self.X * weight[:, None]).T @ self.X / self.n
+                block = (self.X * self._weighted(weight)[:, None]).T @ self.X / self.n
                 full[j, :, l, :] = block
                 full[l, :, j, :] = block.T
-        return full.reshape(k * d, k * d)
+        mean = self._mean_slope(slopes).ravel()
+        return full.reshape(k * d, k * d) - np.outer(mean, mean)
 
 
-class SquareLossOfBoth(Loss):
+class SquareLossOfBoth(LeastSquares):
     r"""The same risk as a function of W and v, which are the columns of one array (k, d + 1).
 
     Approach II of ZS Figure 1(c), where the output's weights are learned too.
@@ -148,6 +194,9 @@ class SquareLossOfBoth(Loss):
     X : (n, d) array_like
     y : (n,) array_like
     activation : str or Activation
+    sample_weight : (n,) array_like, optional
+    fit_intercept : bool
+        As in `SquareLoss`.
 
     Raises
     ------
@@ -161,28 +210,63 @@ class SquareLossOfBoth(Loss):
     array([[0., 2., 2.]])
     """
 
-    def __init__(self, X: npt.ArrayLike, y: npt.ArrayLike, activation: str | Activation) -> None:
+    def __init__(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        activation: str | Activation,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+        fit_intercept: bool = False,
+    ) -> None:
         self.X, self.y = check_samples(X, y)
         self.activation = get_activation(activation)
+        self.shape = (None, self.X.shape[1] + 1)
+        self._sample_weight, self._fit_intercept = sample_weight, fit_intercept
+
+    def _fixed(self, output: Array) -> SquareLoss:
+        """Return the risk as a function of W alone."""
+        return SquareLoss(
+            self.X,
+            self.y,
+            self.activation,
+            output,
+            sample_weight=self._sample_weight,
+            fit_intercept=self._fit_intercept,
+        )
+
+    def intercept(self, weights: Array) -> float:
+        """Return the constant that fits best beside these weights; zero if none is fitted."""
+        return self._fixed(weights[:, -1]).intercept(weights[:, :-1])
 
     def value_and_gradient(self, weights: Array) -> tuple[float, Array]:
-        hidden, output = weights[:, :-1], weights[:, -1]
-        fixed = SquareLoss(self.X, self.y, self.activation, output)
+        """Return the risk and its gradient, in one pass over each of W and v."""
+        hidden, fixed = weights[:, :-1], self._fixed(weights[:, -1])
         value, gradient = fixed.value_and_gradient(hidden)
         units = self.activation(self.X @ hidden.T)
-        return value, np.column_stack([gradient, units.T @ (units @ output - self.y) / len(self.y)])
+        return value, np.column_stack([gradient, units.T @ fixed.weighted_residual(hidden) / len(self.y)])
+
+    def curvature(self, weights: Array) -> NormalMatrix:
+        r"""Return the part of the Hessian without :math:`\phi''`, formed: for few parameters."""
+        hidden, fixed = weights[:, :-1], self._fixed(weights[:, -1])
+        images = self.X @ hidden.T
+        slopes = self.activation.derivative(1, images) * fixed.output
+        moved = slopes[:, :, None] * self.X[:, None, :]
+        normal = fixed.normal(np.concatenate([moved, self.activation(images)[:, :, None]], axis=2))
+        diagonal = np.diag(normal).reshape(weights.shape)
+        return NormalMatrix(normal, np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300))
 
 
 class _SampledNormal(Curvature):
     """The normal matrix J^T J / n kept as its sample; systems are solved by conjugate gradients."""
 
-    def __init__(self, X: Array, slopes: Array, scale: Array) -> None:
+    def __init__(self, loss: SquareLoss, slopes: Array, scale: Array) -> None:
         super().__init__(scale)
-        self._X, self._slopes = X, slopes
+        self._loss, self._slopes = loss, slopes
 
     def solve(self, right: Array, damping: float) -> Array:
         """Solve with a Jacobi preconditioner."""
-        X, slopes, shift = self._X, self._slopes, damping * self.scale
+        shift = damping * self.scale
         inverse = 1.0 / (self.scale + shift)
         found, residual = np.zeros_like(right), right
         conditioned = inverse * residual
@@ -192,8 +276,7 @@ class _SampledNormal(Curvature):
         for _ in range(60):
             if square <= goal:
                 break
-            along = np.einsum("nk,nk->n", slopes, X @ direction.T)
-            image = (slopes * along[:, None]).T @ X / len(X) + shift * direction
+            image = self._loss.normal_product(self._slopes, direction) + shift * direction
             length = square / float(np.sum(direction * image))
             found = found + length * direction
             residual = residual - length * image
@@ -204,14 +287,14 @@ class _SampledNormal(Curvature):
 
 
 def levenberg_marquardt(
-    loss: SquareLoss, start: npt.ArrayLike, *, max_iter: int = 100, tol: float = 1e-24
+    loss: SquareLoss | SquareLossOfBoth, start: npt.ArrayLike, *, max_iter: int = 100, tol: float = 1e-24
 ) -> Descent:
     r"""Minimise the risk by damped Gauss-Newton steps, quadratic in the end for noiseless labels.
 
     Parameters
     ----------
-    loss : SquareLoss
-    start : (k, d) array_like
+    loss : SquareLoss or SquareLossOfBoth
+    start : (k, d) or (k, d + 1) array_like
     max_iter : int
     tol : float
         Stop when the risk falls to this share of that of the zero network, or stops falling.
@@ -232,8 +315,8 @@ def levenberg_marquardt(
     >>> levenberg_marquardt(loss, [[0.8, 0.3]]).weights.round(6) + 0.0
     array([[1., 0.]])
     """
-    start = check_array("start", start, shape=(loss.k, loss.d))
-    target = check_number("tol", tol) * float(loss.y @ loss.y) / (2.0 * loss.n)
+    start = check_array("start", start, shape=loss.shape)
+    target = check_number("tol", tol) * float(loss.y @ loss.y) / (2.0 * len(loss.y))
     stalled = 0
 
     def stop(step: DampedStep) -> bool:

@@ -1,10 +1,22 @@
-r"""Decoding by tensors: subspaces, joint diagonalisation, symmetric decomposition, magnitudes. ZS."""
+r"""Decoding by tensors: subspaces, joint diagonalisation, symmetric decomposition, magnitudes. ZS.
 
+`tensor_method` is Algorithm 1 as printed and `tensor_initialize` the better one, `tensor_descent` is
+Algorithm 2.
+"""
+
+from nnmoments.tensors.algorithm1 import tensor_method
+from nnmoments.tensors.algorithm2 import TensorDescent, descend_in_batches, tensor_descent
+from nnmoments.tensors.controlled import tensor_initialize
 from nnmoments.tensors.decomposition import SymmetricDecomposition, decompose_symmetric, kcl
-from nnmoments.tensors.initialization import TensorInitialization, tensor_initialize
+from nnmoments.tensors.initialization import TensorInitialization
 from nnmoments.tensors.joint_diagonalization import JointDiagonalization, joint_diagonalize
-from nnmoments.tensors.reconstruction import Reconstruction, fit_magnitudes, recover_magnitudes
-from nnmoments.tensors.selection import MomentChoice, choose_moments
+from nnmoments.tensors.magnitudes import (
+    Reconstruction,
+    fit_magnitudes,
+    magnitudes_from_moments,
+    recover_magnitudes,
+)
+from nnmoments.tensors.orders import MomentChoice, choose_moments
 from nnmoments.tensors.subspace import Subspace, leading_subspace
 
 __all__ = [
@@ -13,13 +25,18 @@ __all__ = [
     "Reconstruction",
     "Subspace",
     "SymmetricDecomposition",
+    "TensorDescent",
     "TensorInitialization",
     "choose_moments",
     "decompose_symmetric",
+    "descend_in_batches",
     "fit_magnitudes",
     "joint_diagonalize",
     "kcl",
     "leading_subspace",
+    "magnitudes_from_moments",
     "recover_magnitudes",
+    "tensor_descent",
     "tensor_initialize",
+    "tensor_method",
 ]

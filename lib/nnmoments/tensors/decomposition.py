@@ -1,41 +1,55 @@
 r"""Symmetric tensor decomposition: simultaneous diagonalisation of slices, then least squares."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+import numpy.typing as npt
 
-from nnmoments.linalg import outer_power, symmetrize
-from nnmoments.tensors.joint_diagonalization import joint_diagonalize
-from nnmoments.validation import Array, check_array, check_integer
+from nnmoments.linalg import khatri_rao, outer_power, symmetrize
+from nnmoments.optimize import DampedStep, LeastSquares, NormalMatrix, Tenfold, damped_newton
+from nnmoments.results import Result
+from nnmoments.tensors.joint_diagonalization import (
+    JointDiagonalization,
+    joint_diagonalize,
+    scaled,
+    symmetry_tolerance,
+)
+from nnmoments.validation import Array, check_array, check_integer, check_rng
 
 __all__ = ["SymmetricDecomposition", "decompose_symmetric", "kcl"]
 
-_STEPS = 60
+# Growth of the factors' condition number that marks a degenerate least-squares solution.
+_DEGENERATE = 3.0
 
 
-@dataclass(frozen=True)
-class SymmetricDecomposition:
-    r"""Unit vectors and weights with :math:`T \approx \sum_i \omega_i u_i^{\otimes m}`.
+@dataclass(frozen=True, eq=False, repr=False)
+class SymmetricDecomposition(Result):
+    r"""Unit vectors and coefficients with :math:`T \approx \sum_i \omega_i u_i^{\otimes m}`.
 
     Attributes
     ----------
     factors : (k, k) array
         Rows :math:`u_i`; for even m their sign is arbitrary.
-    weights : (k,) array
+    coefficients : (k,) array
     residual : float
         :math:`\|T - \hat T\| / \|T\|`.
+    n_iter : int
+        Sweeps and Newton steps together.
+    converged : bool
+        False also where the factors are not unique.
     status : str
     """
 
-    factors: Array = field(repr=False)
-    weights: Array = field(repr=False)
+    factors: Array
+    coefficients: Array
     residual: float
+    n_iter: int
+    converged: bool
     status: str
 
 
-def kcl(tensor: Any, *, projections: int = 100, rng: Any = None) -> SymmetricDecomposition:
+def kcl(tensor: npt.ArrayLike, *, projections: int = 100, rng: Any = None) -> SymmetricDecomposition:
     r"""Decompose a third-order tensor by random projections with plug-in refinement.
 
     The matrices :math:`T(I, I, \theta_l)` with random :math:`\theta_l` are diagonalised together;
@@ -49,6 +63,16 @@ def kcl(tensor: Any, *, projections: int = 100, rng: Any = None) -> SymmetricDec
     projections : int
         L of the paper.
     rng : optional
+        Seed or generator of the projections, and of restarts of the diagonalisation.
+
+    Returns
+    -------
+    SymmetricDecomposition
+
+    Raises
+    ------
+    ValueError
+        If the tensor is not symmetric, or determines no k independent factors.
 
     References
     ----------
@@ -57,21 +81,24 @@ def kcl(tensor: Any, *, projections: int = 100, rng: Any = None) -> SymmetricDec
     Examples
     --------
     >>> T = outer_power([[1.0, 0.0], [0.6, 0.8]], 3).sum(axis=0)
-    >>> kcl(T, rng=0).weights.round(6)
+    >>> kcl(T, rng=0).coefficients.round(6)
     array([1., 1.])
     """
-    tensor = _check_tensor(tensor, orders=(3,))
-    rng = np.random.default_rng(rng)
-    directions = rng.standard_normal((check_integer("projections", projections, 2), len(tensor)))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    first = joint_diagonalize(np.tensordot(directions, tensor, 1), refine=False, rng=rng)
-    dual = np.linalg.pinv(first.factors).T
-    dual /= np.linalg.norm(dual, axis=1, keepdims=True)
-    second = joint_diagonalize(np.tensordot(dual, tensor, 1), refine=False, rng=rng)
-    return _fit(tensor, second.factors, second.status)
+    T, unit = _check_tensor(tensor, orders=(3,))
+    count = check_integer("projections", projections, 2)
+    rng = check_rng("rng", rng)
+    if len(T) == 1:
+        return _single(T, unit)
+    theta = _unit_rows(rng.standard_normal((count, len(T))))
+    first = _diagonalized(np.tensordot(theta, T, 1), rng=rng, refine=False)
+    dual = _unit_rows(np.asarray(np.linalg.pinv(first.factors), dtype=np.float64).T)
+    second = _diagonalized(np.tensordot(dual, T, 1), rng=rng, refine=False)
+    return _fitted(T, unit, second.factors, first.n_iter + second.n_iter, second.converged, second.status)
 
 
-def decompose_symmetric(tensor: Any, *, rng: Any = None) -> SymmetricDecomposition:
+def decompose_symmetric(
+    tensor: npt.ArrayLike, *, max_iter: int = 60, rng: Any = None
+) -> SymmetricDecomposition:
     r"""Decompose a symmetric tensor of order 3 or 4 and dimension k into k rank-one terms.
 
     .. math:: \min_{\omega, u} \Big\| T - \sum_{i=1}^k \omega_i u_i^{\otimes m} \Big\|_F
@@ -84,113 +111,141 @@ def decompose_symmetric(tensor: Any, *, rng: Any = None) -> SymmetricDecompositi
     ----------
     tensor : (k, ..., k) array_like
         Symmetric, of order 3 or 4.
+    max_iter : int
+        Most Gauss-Newton steps.
     rng : optional
         For restarts of the diagonalisation.
+
+    Returns
+    -------
+    SymmetricDecomposition
 
     Raises
     ------
     ValueError
-        If the tensor is not symmetric.
+        If the tensor is not symmetric, or determines no k independent factors.
 
     Examples
     --------
     >>> u = np.array([[1.0, 0.0], [0.6, 0.8]])
     >>> result = decompose_symmetric(np.tensordot([2.0, -1.0], outer_power(u, 4), 1))
-    >>> np.sort(result.weights).round(6)
+    >>> np.sort(result.coefficients).round(6)
     array([-1.,  2.])
     """
-    tensor = _check_tensor(tensor, orders=(3, 4))
-    k = len(tensor)
+    T, unit = _check_tensor(tensor, orders=(3, 4))
+    max_iter = check_integer("max_iter", max_iter, 1)
+    rng = check_rng("rng", rng)
+    k = len(T)
     if k == 1:
-        return _fit(tensor, np.ones((1, 1)), "one factor")
-    slices = tensor.reshape(-1, k, k)
-    rng = np.random.default_rng(rng)
-    found = joint_diagonalize(slices, rng=rng)
-    start = _fit(tensor, found.factors, found.status)
-    return _least_squares(tensor, start)
+        return _single(T, unit)
+    found = _diagonalized(T.reshape(-1, k, k), rng=rng)
+    start = _fitted(T, unit, found.factors, found.n_iter, found.converged, found.status)
+    if not found.unique:
+        return start
+    return _least_squares(T, unit, start, max_iter)
 
 
-def _check_tensor(tensor: Any, *, orders: tuple[int, ...]) -> Array:
+def _check_tensor(tensor: npt.ArrayLike, *, orders: tuple[int, ...]) -> tuple[Array, float]:
+    """Return the tensor, symmetric to the last digit, with entries near one, and its unit."""
+    tolerance = symmetry_tolerance(tensor)
     tensor = check_array("tensor", tensor, ndim=orders)
     if len(set(tensor.shape)) != 1:
         raise ValueError(f"tensor must have equal extents, got shape {tensor.shape}")
+    tensor, unit = scaled(tensor)
     even = symmetrize(tensor)
-    if np.linalg.norm(even - tensor) > 1e-8 * np.linalg.norm(tensor) or not tensor.any():
+    if np.linalg.norm(even - tensor) > tolerance * np.linalg.norm(tensor) or not tensor.any():
         raise ValueError("tensor must be symmetric and not zero")
-    return even
+    return even, unit
 
 
-def _fit(tensor: Array, factors: Array, status: str) -> SymmetricDecomposition:
-    """Attach the least-squares weights to unit factors."""
+def _diagonalized(slices: Array, *, rng: np.random.Generator, refine: bool = True) -> JointDiagonalization:
+    try:
+        return joint_diagonalize(slices, refine=refine, rng=rng)
+    except ValueError as error:
+        raise ValueError("tensor determines no k independent factors; pass a smaller one") from error
+
+
+def _unit_rows(rows: Array) -> Array:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _single(tensor: Array, unit: float) -> SymmetricDecomposition:
+    return _fitted(tensor, unit, np.ones((1, 1)), 0, True, "converged: one factor")
+
+
+def _fitted(
+    tensor: Array, unit: float, factors: Array, n_iter: int, converged: bool, status: str
+) -> SymmetricDecomposition:
+    """Attach the least-squares coefficients to unit factors."""
     order = tensor.ndim
     powers = outer_power(factors, order).reshape(len(factors), -1)
-    weights = np.asarray(np.linalg.lstsq(powers.T, tensor.ravel(), rcond=None)[0], dtype=np.float64)
-    if order % 2:  # the sign of a factor is free: make its weight positive
-        factors = factors * np.where(weights < 0, -1.0, 1.0)[:, None]
-        weights = np.abs(weights)
-    residual = np.linalg.norm(tensor - np.tensordot(weights, outer_power(factors, order), 1))
-    return SymmetricDecomposition(factors, weights, float(residual / np.linalg.norm(tensor)), status)
+    coefficients = np.asarray(np.linalg.lstsq(powers.T, tensor.ravel(), rcond=None)[0], dtype=np.float64)
+    if order % 2:  # the sign of a factor is free: make its coefficient positive
+        factors = factors * np.where(coefficients < 0, -1.0, 1.0)[:, None]
+        coefficients = np.abs(coefficients)
+    residual = np.linalg.norm(tensor - np.tensordot(coefficients, outer_power(factors, order), 1))
+    share = float(residual / np.linalg.norm(tensor))
+    return SymmetricDecomposition(factors, unit * coefficients, share, n_iter, converged, status)
 
 
-def _contract(tensor: Array, vectors: Array) -> Array:
-    """Return T(., a_i, ..., a_i), (k, d)."""
-    parts = np.tensordot(vectors, tensor, 1)
-    for _ in range(tensor.ndim - 2):
-        parts = np.einsum("ia...,ia->i...", parts, vectors)
-    return np.asarray(parts)
+class _Objective(LeastSquares):
+    r"""The objective over 2m: :math:`\frac1{2m}\|T - \sum_i\sigma_i a_i^{\otimes m}\|^2`, signs fixed."""
 
+    def __init__(self, tensor: Array, signs: Array) -> None:
+        self._tensor, self._signs, self._order = tensor, signs, tensor.ndim
+        self.square = float(np.sum(tensor**2)) / (2 * tensor.ndim)
 
-def _least_squares(tensor: Array, start: SymmetricDecomposition) -> SymmetricDecomposition:
-    """Refine by damped Gauss-Newton on a_i = |omega_i|^(1/m) u_i, signs fixed."""
-    order, k = tensor.ndim, len(tensor)
-    signs = np.where(start.weights < 0, -1.0, 1.0)
-    sizes = np.abs(start.weights)
-    sizes = np.maximum(sizes, 1e-3 * sizes.max())
-    vectors = start.factors * sizes[:, None] ** (1.0 / order)
-    square = float(np.sum(tensor**2))
+    def value_and_gradient(self, weights: Array) -> tuple[float, Array]:
+        m, k = self._order, len(weights)
+        powers = khatri_rao(*[weights] * (m - 1))  # a_i^(x)(m-1)
+        signed = self._signs[:, None] * powers
+        residual = self._tensor.reshape(k, -1) - weights.T @ signed
+        return float(np.sum(residual**2)) / (2 * m), -(signed @ residual.T)
 
-    def evaluate(a: Array) -> tuple[Array, float]:
-        gram = a @ a.T
-        contracted = _contract(tensor, a)
-        inner = np.sum(contracted * a, axis=1)
-        slope = contracted - (signs * gram ** (order - 1)) @ a
-        return slope, square - 2.0 * float(signs @ inner) + float(signs @ gram**order @ signs)
-
-    slope, loss = evaluate(vectors)
-    damping, converged = 1e-3, False
-    for _ in range(_STEPS):
-        gram = vectors @ vectors.T
-        outer = np.outer(signs, signs)
-        # J^T J / m: blocks K^(m-1) I + (m-1) K^(m-2) a_j a_i^T
-        normal = (outer * gram ** (order - 1))[:, None, :, None] * np.eye(k)[None, :, None, :]
-        normal = normal + ((order - 1) * outer * gram ** (order - 2))[:, None, :, None] * (
-            vectors.T[None, :, :, None] * vectors[:, None, None, :]
+    def curvature(self, weights: Array) -> NormalMatrix:
+        r"""Return the normal matrix: blocks :math:`K^{m-1} I + (m-1) K^{m-2} a_j a_i^\top`."""
+        m, k = self._order, len(weights)
+        gram, outer = weights @ weights.T, np.outer(self._signs, self._signs)
+        normal = (outer * gram ** (m - 1))[:, None, :, None] * np.eye(k)[None, :, None, :]
+        normal = normal + ((m - 1) * outer * gram ** (m - 2))[:, None, :, None] * (
+            weights.T[None, :, :, None] * weights[:, None, None, :]
         )
         normal = normal.reshape(k * k, k * k)
-        right = (signs[:, None] * slope).ravel()
-        scale = np.maximum(np.diag(normal), 1e-12 * np.diag(normal).max())
-        damped = normal + damping * np.diag(scale)
-        try:
-            move = cho_solve(cho_factor(damped), right).reshape(k, k)
-        except np.linalg.LinAlgError:
-            damping *= 10.0
-            continue
-        new_slope, new_loss = evaluate(vectors + move)
-        if new_loss < loss:
-            size = float(np.abs(move).max() / np.abs(vectors).max())
-            converged = size < 1e-9 or loss - new_loss < 1e-9 * loss + 1e-15 * square
-            vectors, slope, loss = vectors + move, new_slope, new_loss
-            damping = max(damping / 10.0, 1e-12)
-        else:
-            damping *= 10.0
-            converged = damping > 1e8 or loss < 1e-13 * square
-        if converged:
-            break
-    lengths = np.linalg.norm(vectors, axis=1)
-    status = "converged" if converged else f"no convergence in {_STEPS} steps; pass more samples"
+        scale = np.diag(normal)
+        return NormalMatrix(normal, np.maximum(scale, 1e-12 * scale.max()).reshape(k, k))
+
+
+def _least_squares(
+    tensor: Array, unit: float, start: SymmetricDecomposition, max_iter: int
+) -> SymmetricDecomposition:
+    """Refine by damped Gauss-Newton on a_i = |omega_i|^(1/m) u_i, signs fixed."""
+    sizes = np.abs(start.coefficients) / unit
+    sizes = np.maximum(sizes, 1e-3 * sizes.max())
+    loss = _Objective(tensor, np.where(start.coefficients < 0, -1.0, 1.0))
+
+    def settled(step: DampedStep) -> bool:
+        if not step.accepted:
+            return step.value < 1e-13 * loss.square
+        size = float(np.abs(step.move).max() / np.abs(step.weights).max())
+        return size < 1e-9 or step.gain < 1e-9 * step.value + 1e-15 * loss.square
+
+    found = damped_newton(
+        loss,
+        start.factors * sizes[:, None] ** (1.0 / tensor.ndim),
+        max_iter=max_iter,
+        damping=Tenfold(1e-3, least=1e-12),
+        rounding=1e-18 * loss.square,
+        stop=settled,
+    )
+    lengths = np.linalg.norm(found.weights, axis=1)
     if lengths.min() == 0.0:
         return start
-    refined = vectors / lengths[:, None]
-    if np.linalg.cond(refined) > 3.0 * np.linalg.cond(start.factors):
-        return start  # nearly parallel factors with opposite weights: noise, see joint_diagonalize
-    return _fit(tensor, refined, status)
+    refined = found.weights / lengths[:, None]
+    # Nearly parallel factors with opposite coefficients are noise, see joint_diagonalize.
+    if np.linalg.cond(refined) > _DEGENERATE * np.linalg.cond(start.factors):
+        return start
+    n_iter = start.n_iter + found.n_iter
+    fitted = _fitted(tensor, unit, refined, n_iter, found.converged, "")
+    if found.converged:
+        return replace(fitted, status=f"converged: residual {fitted.residual:.2e}")
+    return replace(fitted, status=f"no convergence in {n_iter} steps; raise max_iter or pass more samples")

@@ -4,14 +4,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
 
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.optimize import DampedStep, Descent, LeastSquares, NormalMatrix, Tenfold, damped_newton
+from nnmoments.results import Result
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
 
-__all__ = ["JointDiagonalization", "joint_diagonalize"]
+__all__ = ["JointDiagonalization", "joint_diagonalize", "scaled", "symmetry_tolerance"]
 
 _SWEEPS = 60
-_NEWTON_STEPS = 25
+# Rejected ones included: far from an optimum most are.
+_NEWTON_STEPS = 200
 # Sweeps after which a start is judged: a good one has converged linearly by then.
 _SETTLED = 1e-3
 # Growth of the factors' condition number that marks a degenerate least-squares solution.
@@ -19,40 +23,78 @@ _DEGENERATE = 3.0
 _EPS = float(np.finfo(float).eps)
 
 
-@dataclass(frozen=True)
-class JointDiagonalization:
+@dataclass(frozen=True, eq=False, repr=False)
+class JointDiagonalization(Result):
     r"""Factors shared by a set of matrices, :math:`M_l \approx \sum_i \lambda_{li} u_i u_i^\top`.
 
     Attributes
     ----------
     factors : (k, k) array
         Rows :math:`u_i`, of unit length; sign and order are arbitrary.
-    weights : (L, k) array
-        :math:`\lambda_{li}`, the least-squares weights of those factors.
+    coefficients : (L, k) array
+        :math:`\lambda_{li}`, the least-squares coefficients of those factors.
     residual : float
         :math:`\|M - \hat M\| / \|M\|` over all matrices (Frobenius).
     noise_floor : float
         The part of the residual that no k factors could explain: what lies outside the k leading
         directions of the set. A residual near it means that a global optimum was reached.
-    iterations : int
+    n_iter : int
         Sweeps and Newton steps together.
+    unique : bool
+        Whether the matrices determine the factors: false where some coefficients vanish or are
+        proportional over all matrices, so that their factors may be mixed.
     converged : bool
         False also where the factors are not unique.
     status : str
         What happened, and what to do about it.
     """
 
-    factors: Array = field(repr=False)
-    weights: Array = field(repr=False)
+    factors: Array
+    coefficients: Array = field(repr=False)
     residual: float
     noise_floor: float
-    iterations: int
+    n_iter: int
+    unique: bool
     converged: bool
     status: str
 
 
+def symmetry_tolerance(value: Any) -> float:
+    """Return the relative asymmetry that rounding may leave in an array of this precision.
+
+    Parameters
+    ----------
+    value : array_like
+
+    Examples
+    --------
+    >>> symmetry_tolerance(np.eye(2)) < 1e-7 < symmetry_tolerance(np.eye(2, dtype=np.float32)) < 1e-3
+    True
+    """
+    kind = np.asarray(value).dtype
+    return float(np.sqrt(np.finfo(kind if kind.kind == "f" else float).eps))
+
+
+def scaled(array: Array) -> tuple[Array, float]:
+    """Return an array of entries up to four and the power of four it is to be multiplied with.
+
+    Squares of its entries neither overflow nor vanish, and their square roots round as before.
+
+    Parameters
+    ----------
+    array : array
+
+    Examples
+    --------
+    >>> scaled(np.array([6.0, -1.0]))
+    (array([ 1.5 , -0.25]), 4.0)
+    """
+    unit = float(np.ldexp(1.0, (int(np.frexp(np.abs(array).max())[1]) - 1) // 2 * 2))
+    return array / unit, unit
+
+
 def joint_diagonalize(
-    matrices: Any, *, refine: bool = True, restarts: int = 4, tol: float = 1e-10, rng: Any = None
+    matrices: npt.ArrayLike, *, refine: bool = True, n_starts: int = 5, tol: float = 1e-10, rng: Any = None
 ) -> JointDiagonalization:
     r"""Find vectors that diagonalise symmetric matrices together, without orthogonality.
 
@@ -63,7 +105,7 @@ def joint_diagonalize(
     optimum, and it makes the rest independent of L. (2) Sweeps that make
     :math:`W M_l W^\top` diagonal by solving all pairs (i, j) at once for the mixing that explains
     their off-diagonal entries [1]_. (3) Gauss-Newton steps on the least-squares objective above
-    with the weights eliminated, whose normal matrix is a Hadamard product of small factors.
+    with the coefficients eliminated, whose normal matrix is a Hadamard product of small factors.
 
     Parameters
     ----------
@@ -72,11 +114,11 @@ def joint_diagonalize(
     refine : bool
         Whether to take step (3). It lowers the error by a quarter to a third at moderate noise.
         Where noise is as large as the signal, least squares drifts to nearly parallel factors with
-        huge opposite weights (a low-rank tensor need not have a best approximation); such a
+        huge opposite coefficients (a low-rank tensor need not have a best approximation); such a
         refinement is noticed by its conditioning and dropped.
-    restarts : int
-        Further starts, from random combinations of the matrices, if the sweeps do not settle or
-        the residual stays far above the noise floor.
+    n_starts : int
+        Most starts: further ones, from random combinations of the matrices, are made if the sweeps
+        do not settle or the residual stays far above the noise floor.
     tol : float
         Relative size of a Gauss-Newton step at which to stop.
     rng : optional
@@ -101,44 +143,47 @@ def joint_diagonalize(
     Examples
     --------
     >>> u = np.array([[1.0, 0.0], [0.6, 0.8]])
-    >>> weights = np.array([[1.0, -2.0], [3.0, 1.0], [0.5, 0.5]])
-    >>> result = joint_diagonalize(np.einsum("li,ia,ib->lab", weights, u, u))
+    >>> coefficients = np.array([[1.0, -2.0], [3.0, 1.0], [0.5, 0.5]])
+    >>> result = joint_diagonalize(np.einsum("li,ia,ib->lab", coefficients, u, u))
     >>> from nnmoments.linalg import match_rows
     >>> bool(match_rows(result.factors, u).worst < 1e-8), result.converged
     (True, True)
     """
+    tolerance = symmetry_tolerance(matrices)
     matrices = check_array("matrices", matrices, ndim=3)
     count, k, other = matrices.shape
     if k != other:
         raise ValueError(f"matrices must be square, got shape {matrices.shape}")
-    if count < 2:
+    if count < 2 and k > 1:
         raise ValueError("matrices must be at least two; one symmetric matrix has no unique factors")
-    restarts = check_integer("restarts", restarts, 0)
+    n_starts = check_integer("n_starts", n_starts, 1)
     tol = check_number("tol", tol, above=0.0)
+    rng = check_rng("rng", rng)
+    matrices, unit = scaled(matrices)
     total = float(np.linalg.norm(matrices))
     skew = float(np.linalg.norm(matrices - matrices.transpose(0, 2, 1)))
-    if total == 0.0 or skew > 1e-8 * total:
+    if total == 0.0 or skew > tolerance * total:
         raise ValueError("matrices must be symmetric and not all zero")
     compressed, floor = _compress(matrices, k)
-    rng = np.random.default_rng(rng)
-    best: tuple[float, Array, bool, int] | None = None
-    iterations = 0
-    for attempt in range(restarts + 1):
+    best: tuple[float, Array, bool] | None = None
+    n_iter = 0
+    for attempt in range(n_starts):
         mix = rng.standard_normal(len(compressed))
         start = compressed[0] if attempt == 0 else np.tensordot(mix, compressed, 1)
         demixing, swept = _sweep(compressed, start)
-        factors = _factors(demixing)
-        if factors is None:
+        swept_factors = _factors(demixing)
+        n_iter += swept
+        if swept_factors is None:
             continue
-        start_factors, converged, steps = factors, swept < _SWEEPS, 0
+        factors, converged = swept_factors, swept < _SWEEPS
         if refine:
-            factors, loss, converged, steps = _gauss_newton(compressed, factors, tol)
-        if not refine or np.linalg.cond(factors) > _DEGENERATE * np.linalg.cond(start_factors):
-            factors, converged = start_factors, swept < _SWEEPS
-            loss = _loss(compressed, factors)
-        iterations += swept + steps
+            refined = _least_squares(compressed, factors, tol)
+            n_iter += refined.n_iter
+            if np.linalg.cond(refined.weights) <= _DEGENERATE * np.linalg.cond(factors):
+                factors, converged = refined.weights, refined.converged
+        loss = float(np.linalg.norm(_residual(compressed, factors, _coefficients(compressed, factors))))
         if best is None or loss < best[0]:
-            best = (loss, factors, converged, iterations)
+            best = (loss, factors, converged)
         # Noise leaves a few times the floor; far more is a poor optimum. Sweeps without refinement
         # are trusted once they move: a start whose diagonals are dependent is a saddle.
         settled = best[0] <= 2.0 * floor + 1e-9 * total if refine else swept > 1 or attempt > 0
@@ -146,22 +191,25 @@ def joint_diagonalize(
             break
     if best is None:
         raise ValueError("matrices determine no k independent factors; pass fewer or more varied matrices")
-    loss, factors, converged, _ = best
-    weights = _weights(matrices, factors)
-    residual = float(np.linalg.norm(matrices - (factors.T * weights[:, None, :]) @ factors)) / total
+    loss, factors, converged = best
+    coefficients = _coefficients(matrices, factors)
+    residual = float(np.linalg.norm(_residual(matrices, factors, coefficients))) / total
     status = f"converged: residual {residual:.2e}, noise floor {floor / total:.2e}"
-    if _proportional(weights):
+    unique = not (_deficient(matrices) or _proportional(coefficients))
+    if not unique:
         converged = False
         status = (
-            "the factors are not unique: over all matrices some of their weights vanish or are "
+            "the factors are not unique: over all matrices some of their coefficients vanish or are "
             "proportional; pass more varied matrices"
         )
     elif not converged:
         status = (
-            f"no convergence after {iterations} iterations, residual {residual:.2e} against a noise floor "
-            f"of {floor / total:.2e}; raise restarts, or reduce the noise (more samples)"
+            f"no convergence after {n_iter} iterations, residual {residual:.2e} against a noise floor "
+            f"of {floor / total:.2e}; raise n_starts, or reduce the noise (more samples)"
         )
-    return JointDiagonalization(factors, weights, residual, floor / total, iterations, converged, status)
+    return JointDiagonalization(
+        factors, unit * coefficients, residual, floor / total, n_iter, unique, converged, status
+    )
 
 
 def _compress(matrices: Array, k: int) -> tuple[Array, float]:
@@ -218,90 +266,97 @@ def _factors(demixing: Array) -> Array | None:
     return np.asarray(factors / np.linalg.norm(factors, axis=1, keepdims=True))
 
 
-def _weights(matrices: Array, factors: Array) -> Array:
-    """Return the least-squares weights (L, k) of unit factors."""
+def _unit_rows(rows: Array) -> Array:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _solve_squares(gram: Array, right: Array) -> Array:
+    """Solve with G o G, the normal matrix of the coefficients; least squares where it is singular."""
+    squares = gram**2
+    squares[np.diag_indices_from(squares)] += _EPS * len(squares)
+    try:
+        return np.asarray(cho_solve(cho_factor(squares), right, check_finite=False))
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(squares, right, rcond=None)[0])
+
+
+def _coefficients(matrices: Array, factors: Array) -> Array:
+    """Return the least-squares coefficients (L, k) of unit factors."""
     values = np.sum((factors @ matrices) * factors, axis=2)  # u_i^T M_l u_i
-    gram = (factors @ factors.T) ** 2
-    gram[np.diag_indices_from(gram)] += _EPS * len(gram)
-    return np.asarray(cho_solve(cho_factor(gram), values.T).T)
+    return _solve_squares(factors @ factors.T, values.T).T
 
 
-def _proportional(weights: Array) -> bool:
-    """Say whether two columns of the weights are parallel to rounding: then any mixture will do."""
-    lengths = np.linalg.norm(weights, axis=0)
+def _residual(matrices: Array, factors: Array, coefficients: Array) -> Array:
+    return np.asarray(matrices - (factors.T * coefficients[:, None, :]) @ factors)
+
+
+def _deficient(matrices: Array) -> bool:
+    """Say whether the matrices share a null vector to rounding: then a factor has no coefficients."""
+    values = np.linalg.eigvalsh(np.einsum("lij,ljk->ik", matrices, matrices))
+    return bool(values[0] <= 4.0 * len(values) * _EPS * values[-1])
+
+
+def _proportional(coefficients: Array) -> bool:
+    """Say whether two columns are parallel to rounding: then any mixture of their factors will do."""
+    lengths = np.linalg.norm(coefficients, axis=0)
     if lengths.min() <= 1e-12 * lengths.max():
         return True
-    cosines = np.abs((weights / lengths).T @ (weights / lengths)) - np.eye(len(lengths))
+    cosines = np.abs((coefficients / lengths).T @ (coefficients / lengths)) - np.eye(len(lengths))
     return bool(cosines.max() > 1.0 - 1e-13)
 
 
-def _loss(matrices: Array, factors: Array) -> float:
-    weights = _weights(matrices, factors)
-    return float(np.linalg.norm(matrices - (factors.T * weights[:, None, :]) @ factors))
+class _Objective(LeastSquares):
+    r"""Half of :math:`\sum_l\|M_l - \sum_i\lambda_{li}u_iu_i^\top\|^2`, coefficients eliminated."""
 
+    def __init__(self, matrices: Array) -> None:
+        self._matrices = matrices
+        self.square = 0.5 * float(np.sum(matrices**2))
 
-def _gauss_newton(matrices: Array, factors: Array, tol: float) -> tuple[Array, float, bool, int]:
-    """Minimise the least-squares objective over unit factors, weights eliminated, damped."""
-    k = len(factors)
-    gauge = np.arange(k)
-    square = float(np.sum(matrices**2))
+    def value_and_gradient(self, weights: Array) -> tuple[float, Array]:
+        coefficients = _coefficients(self._matrices, weights)
+        residual = _residual(self._matrices, weights, coefficients)
+        slope = -2.0 * np.einsum("li,lia->ia", coefficients, weights @ residual)
+        return 0.5 * float(np.sum(residual**2)), np.asarray(slope)
 
-    def evaluate(u: Array) -> tuple[Array, Array, float]:
-        weights = _weights(matrices, u)
-        residual = matrices - (u.T * weights[:, None, :]) @ u
-        return weights, residual, float(np.sum(residual**2))
+    def curvature(self, weights: Array) -> NormalMatrix:
+        r"""Return the normal matrix of (u, lambda) with lambda eliminated, all blocks times Lambda_ij.
 
-    def descent(u: Array, weights: Array, residual: Array) -> Array:
-        return np.asarray(2.0 * np.einsum("li,lia->ia", weights, u @ residual))
-
-    weights, residual, loss = evaluate(factors)
-    slope = descent(factors, weights, residual)
-    damping = 1e-6
-    for step in range(1, _NEWTON_STEPS + 1):
-        gram = factors @ factors.T
-        strength = weights.T @ weights
-        # Normal matrix of (u, lambda) with lambda eliminated, all blocks times Lambda_ij:
-        # 2 (G_ij I + u_j u_i^T) - C (G o G)^-1 C^T, C_(ia)j = 2 G_ij u_ja
-        coupling = (2.0 * gram[:, None, :] * factors.T[None, :, :]).reshape(k * k, k)
-        inner = gram**2
-        inner[gauge, gauge] += _EPS * k
-        normal = (2.0 * factors.T[None, :, :, None] * factors[:, None, None, :]).reshape(k * k, k * k)
-        normal -= coupling @ cho_solve(cho_factor(inner), coupling.T, check_finite=False)
+        .. math:: 2 (G_{ij} I + u_j u_i^\top) - C (G \circ G)^{-1} C^\top, \qquad C_{(ia)j} = 2 G_{ij} u_{ja}
+        """
+        k = len(weights)
+        gauge = np.arange(k)
+        coefficients = _coefficients(self._matrices, weights)
+        gram, strength = weights @ weights.T, coefficients.T @ coefficients
+        coupling = (2.0 * gram[:, None, :] * weights.T[None, :, :]).reshape(k * k, k)
+        normal = (2.0 * weights.T[None, :, :, None] * weights[:, None, None, :]).reshape(k * k, k * k)
+        normal -= coupling @ _solve_squares(gram, coupling.T)
         normal *= np.repeat(np.repeat(strength, k, axis=0), k, axis=1)
         blocks = normal.reshape(k, k, k, k)
         blocks[:, gauge, :, gauge] += 2.0 * gram * strength
         scale = np.diag(strength)
         # The length of u_i is free (lambda takes it up): fix it to its present value.
-        blocks[gauge, :, gauge, :] += 4.0 * scale[:, None, None] * factors[:, :, None] * factors[:, None, :]
-        diagonal = np.repeat(scale, k)
-        accepted = False
-        for _ in range(8):
-            damped = normal.copy()
-            damped[np.diag_indices_from(damped)] += damping * diagonal
-            try:  # LAPACK takes the transpose, the same matrix, without a copy
-                lower = cho_factor(damped.T, overwrite_a=True, check_finite=False)
-                move = cho_solve(lower, slope.ravel(), check_finite=False)
-            except LinAlgError:
-                damping = max(10.0 * damping, 1e-6)
-                continue
-            move = move.reshape(k, k)
-            trial = factors + move
-            trial /= np.linalg.norm(trial, axis=1, keepdims=True)
-            new_weights, new_residual, new_loss = evaluate(trial)
-            if new_loss <= loss * (1.0 + 1e-14) + 1e-30 * square:
-                accepted = True
-                break
-            damping = max(10.0 * damping, 1e-6)
-        if not accepted:
-            return factors, np.sqrt(loss), False, step
-        gain = loss - new_loss
-        size = float(np.abs(move).max())
-        factors, weights, residual, loss = trial, new_weights, new_residual, new_loss
-        damping = max(0.1 * damping, 1e-14)
-        slope = descent(factors, weights, residual)
-        if damping < 1e-3:  # what another step would gain
-            gain = float(slope.ravel() @ cho_solve(lower, slope.ravel(), check_finite=False))
+        blocks[gauge, :, gauge, :] += 4.0 * scale[:, None, None] * weights[:, :, None] * weights[:, None, :]
+        return NormalMatrix(normal, np.repeat(scale, k).reshape(k, k))
+
+
+def _least_squares(matrices: Array, factors: Array, tol: float) -> Descent:
+    """Minimise the objective over unit factors, damped."""
+    loss = _Objective(matrices)
+
+    def settled(step: DampedStep) -> bool:
+        if not step.accepted:
+            return False
+        gain = step.promise if step.damping < 1e-3 else step.gain
         # A step that gains a ten-thousandth of the objective is far below the noise in the factors.
-        if size < tol or gain < 1e-4 * loss or loss < 1e-26 * square:
-            return factors, np.sqrt(loss), True, step
-    return factors, np.sqrt(loss), False, _NEWTON_STEPS
+        small = float(np.abs(step.move).max()) < tol or gain < 1e-4 * step.value
+        return small or step.value < 1e-26 * loss.square
+
+    return damped_newton(
+        loss,
+        factors,
+        max_iter=_NEWTON_STEPS,
+        damping=Tenfold(1e-6, least=1e-14, retry=1e-6),
+        rounding=1e-30 * loss.square,
+        stop=settled,
+        retract=_unit_rows,
+    )

@@ -1,18 +1,19 @@
 r"""The span of the weights: leading eigenvectors of an indefinite moment, never formed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nnmoments.validation import Array, check_integer
+from nnmoments.results import Result
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
 
 __all__ = ["Subspace", "leading_subspace"]
 
 
-@dataclass(frozen=True)
-class Subspace:
+@dataclass(frozen=True, eq=False, repr=False)
+class Subspace(Result):
     r"""An orthonormal basis of the eigenvectors with largest :math:`|\lambda|`.
 
     Attributes
@@ -23,14 +24,19 @@ class Subspace:
         Their eigenvalues, by decreasing absolute value, signs kept.
     next_eigenvalue : float
         Absolute value of the next one: compare with the k-th to judge the choice of k.
-    sweeps : int
+    n_iter : int
         Passes over the data.
+    converged : bool
+        Whether the subspace came to rest.
+    status : str
     """
 
-    basis: Array = field(repr=False)
+    basis: Array
     eigenvalues: Array
     next_eigenvalue: float
-    sweeps: int
+    n_iter: int
+    converged: bool
+    status: str
 
 
 def leading_subspace(
@@ -38,7 +44,7 @@ def leading_subspace(
     d: int,
     k: int,
     *,
-    sweeps: int = 30,
+    max_iter: int = 30,
     tol: float = 1e-6,
     rng: Any = None,
 ) -> Subspace:
@@ -56,17 +62,25 @@ def leading_subspace(
         Maps a (d, q) block to (r, d, q), the products with r symmetric matrices (usually one).
     d, k : int
         Dimension and number of directions, k <= d.
-    sweeps : int
+    max_iter : int
         Most passes over the data.
     tol : float
         Sine of the angle between subspaces of successive passes at which to stop.
     rng : optional
         For the starting block.
 
+    Returns
+    -------
+    Subspace
+
     Raises
     ------
     ValueError
-        If k > d.
+        If k > d, or the operator's products are not finite.
+
+    References
+    ----------
+    .. [1] ZS, Algorithm 1, POWERMETHOD, arXiv:1706.03175.
 
     Examples
     --------
@@ -78,13 +92,16 @@ def leading_subspace(
     k = check_integer("k", k, 1)
     if k > d:
         raise ValueError(f"k must be at most d = {d}: more than d weights have no independent span, got {k}")
+    if not callable(operator):
+        raise ValueError(f"operator must be callable, got {type(operator).__name__}")
+    max_iter = check_integer("max_iter", max_iter, 1)
+    tol = check_number("tol", tol, above=0.0)
     width = min(d, 2 * k + 5)
-    block = np.linalg.qr(np.random.default_rng(rng).standard_normal((d, width)))[0]
-    previous = block[:, :k]
-    done = 0
-    for _ in range(check_integer("sweeps", sweeps, 1)):
-        done += 1
-        image = operator(block)  # (r, d, q)
+    block = np.linalg.qr(check_rng("rng", rng).standard_normal((d, width)))[0]
+    previous, change, n_iter = block[:, :k], np.inf, 0
+    while n_iter < max_iter and change >= tol:
+        n_iter += 1
+        image = check_array("operator", operator(block), shape=(None, d, width))  # (r, d, q)
         flat = image.transpose(1, 0, 2).reshape(d, -1)
         if len(image) == 1:
             # Rayleigh-Ritz: eigenvalues of the restriction, signs kept.
@@ -96,9 +113,12 @@ def leading_subspace(
             left, values, _ = np.linalg.svd(flat, full_matrices=False)
             values, ritz = values[:width], left[:, :width]
         change = float(np.linalg.norm(ritz[:, :k] - previous @ (previous.T @ ritz[:, :k]), 2))
+        if width == d:  # the block is the whole space: nothing is iterated
+            change = 0.0
         previous = ritz[:, :k]
-        if width == d or change < tol:
-            break
         block = np.linalg.qr(flat if len(image) == 1 else ritz)[0][:, :width]
     following = float(abs(values[k])) if len(values) > k else 0.0
-    return Subspace(np.ascontiguousarray(previous), values[:k], following, done)
+    status = f"converged after {n_iter} passes"
+    if change >= tol:
+        status = f"{n_iter} passes, the span still turns by {change:.1e} > tol; raise max_iter or lower k"
+    return Subspace(np.ascontiguousarray(previous), values[:k], following, n_iter, change < tol, status)

@@ -1,23 +1,28 @@
 r"""RecMagSign: magnitudes and signs of weights whose directions are known up to sign."""
 
 import itertools
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import brentq
 
-from nnmoments.activations import Activation
-from nnmoments.tensors.selection import choose_moments
-from nnmoments.validation import Array, check_array
+from nnmoments.activations import Activation, get_activation
+from nnmoments.linalg import outer_power
+from nnmoments.networks import regress_both_signs
+from nnmoments.results import Result
+from nnmoments.tensors.orders import choose_moments
+from nnmoments.validation import Array, check_array, check_number, check_sample_weight, check_samples
 
-__all__ = ["Reconstruction", "fit_magnitudes", "recover_magnitudes"]
+__all__ = ["Reconstruction", "fit_magnitudes", "magnitudes_from_moments", "recover_magnitudes"]
 
 # Norms among which a non-homogeneous activation's magnitude is looked for.
 _NORMS = np.geomspace(0.02, 20.0, 49)
 
 
-@dataclass(frozen=True)
-class Reconstruction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reconstruction(Result):
     """Weights with their lengths and signs.
 
     Attributes
@@ -28,12 +33,17 @@ class Reconstruction:
         v; +-1 for homogeneous activations, where only :math:`v_i |w_i|^q` is determined.
     """
 
-    weights: Array = field(repr=False)
+    weights: Array
     output: Array
 
 
 def recover_magnitudes(
-    directions: Array, odd: Array | None, even: Array | None, activation: Activation, *, mean: float = 0.0
+    directions: npt.ArrayLike,
+    odd: npt.ArrayLike | None,
+    even: npt.ArrayLike | None,
+    activation: str | Activation,
+    *,
+    mean: float = 0.0,
 ) -> Reconstruction:
     r"""Solve for magnitudes and signs from one odd and one even moment. ZS RecMagSign.
 
@@ -59,19 +69,27 @@ def recover_magnitudes(
 
     Parameters
     ----------
-    directions : (k, d) array
+    directions : (k, d) array_like
         Unit rows :math:`u_i`.
-    odd, even : (k,) array or None
+    odd, even : (k,) array_like or None
         The coefficients :math:`z_i` of the least odd order and :math:`r_i` of the least even one, as
         `choose_moments` names them; for odd activations `even` holds the coefficients of order 3.
-    activation : Activation
+    activation : str or Activation
     mean : float
         E[y], used for sigmoid-like activations only.
+
+    Returns
+    -------
+    Reconstruction
 
     Raises
     ------
     ValueError
-        If neither gives a magnitude.
+        If neither gives a magnitude, or shapes do not fit.
+
+    References
+    ----------
+    .. [1] ZS, Algorithm 1, line 7, arXiv:1706.03175. The procedure itself is not in the paper.
 
     Examples
     --------
@@ -83,6 +101,11 @@ def recover_magnitudes(
            [ 0., -3.]]), array([ 1., -1.]))
     """
     directions = check_array("directions", directions, ndim=2)
+    k = len(directions)
+    odd = None if odd is None else check_array("odd", odd, shape=(k,))
+    even = None if even is None else check_array("even", even, shape=(k,))
+    mean = check_number("mean", mean)
+    activation = get_activation(activation)
     choice = choose_moments(activation)
     q = activation.homogeneity
     if q:
@@ -92,10 +115,10 @@ def recover_magnitudes(
             output = np.where(measured < 0, -1.0, 1.0)
         elif odd is not None and choice.odd is not None and choice.even is None:
             measured = odd / activation.moment_coefficient(choice.odd)
-            output = np.ones(len(directions))  # an odd activation: v > 0 without loss
+            output = np.ones(k)  # an odd activation: v > 0 without loss
         else:
             raise ValueError(f"even, or odd for an odd activation, is needed for {activation.name!r}")
-        signs = np.ones(len(directions))
+        signs = np.ones(k)
         if odd is not None and choice.odd is not None:
             signs = np.where(odd / activation.moment_coefficient(choice.odd) * output < 0, -1.0, 1.0)
         return Reconstruction(directions * (signs * np.abs(measured) ** (1.0 / q))[:, None], output)
@@ -141,7 +164,70 @@ def _explain_mean(output: Array, offset: float, mean: float) -> Array:
     return np.asarray(patterns[np.argmin(np.abs(patterns @ np.abs(output) * offset - mean))] * positive)
 
 
-def fit_magnitudes(directions: Array, X: Array, y: Array, activation: Activation) -> Reconstruction:
+def magnitudes_from_moments(
+    directions: npt.ArrayLike,
+    moment: Callable[[int], Array],
+    activation: str | Activation,
+    *,
+    mean: float = 0.0,
+) -> Reconstruction:
+    r"""Expand the lowest odd and even moments in powers of the directions, and call `recover_magnitudes`.
+
+    .. math:: \min_z \Big\| M_j - \sum_i z_i u_i^{\otimes j} \Big\|_F
+
+    Parameters
+    ----------
+    directions : (k, d) array_like
+        Unit rows :math:`u_i`.
+    moment : callable
+        Maps an order j to the moment :math:`M_j`, (d, ..., d).
+    activation : str or Activation
+    mean : float
+        E[y], used for sigmoid-like activations only.
+
+    Returns
+    -------
+    Reconstruction
+
+    Raises
+    ------
+    ValueError
+        If the moments give no magnitude.
+
+    Examples
+    --------
+    >>> from nnmoments.activations import relu
+    >>> from nnmoments.networks import OneHiddenLayer
+    >>> network = OneHiddenLayer([[2.0, 0.0], [0.0, -3.0]], relu, [1.0, -1.0])
+    >>> magnitudes_from_moments(np.eye(2), network.moment, "relu").weights.round(6) + 0.0
+    array([[ 2.,  0.],
+           [ 0., -3.]])
+    """
+    directions = check_array("directions", directions, ndim=2)
+    activation = get_activation(activation)
+
+    def coefficients(order: int | None) -> Array | None:
+        if order is None:
+            return None
+        powers = outer_power(directions, order).reshape(len(directions), -1)
+        return np.asarray(np.linalg.lstsq(powers.T, moment(order).ravel(), rcond=None)[0], dtype=np.float64)
+
+    choice = choose_moments(activation)
+    odd, even = coefficients(choice.odd), coefficients(choice.even)
+    if choice.even is None and not activation.homogeneity:
+        even = coefficients(3)
+    return recover_magnitudes(directions, odd, even, activation, mean=mean)
+
+
+def fit_magnitudes(
+    directions: npt.ArrayLike,
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    activation: str | Activation,
+    *,
+    fit_intercept: bool = False,
+    sample_weight: npt.ArrayLike | None = None,
+) -> Reconstruction:
     r"""Fit magnitudes and signs of a homogeneous activation by least squares on the labels.
 
     .. math:: y \approx \sum_i a_i\,\phi(\langle u_i, x\rangle) + b_i\,\phi(-\langle u_i, x\rangle),
@@ -149,10 +235,25 @@ def fit_magnitudes(directions: Array, X: Array, y: Array, activation: Activation
     then each unit keeps its stronger side and the fit is repeated. Labels without noise determine
     the coefficients far better than moments do.
 
+    Parameters
+    ----------
+    directions : (k, d) array_like
+        Unit rows :math:`u_i`.
+    X : (n, d) array_like
+    y : (n,) array_like
+    activation : str or Activation
+    fit_intercept : bool
+        Whether a constant is fitted beside the units.
+    sample_weight : (n,) array_like, optional
+
+    Returns
+    -------
+    Reconstruction
+
     Raises
     ------
     ValueError
-        If the activation is not homogeneous.
+        If the activation is not homogeneous, or shapes do not fit.
 
     Examples
     --------
@@ -161,17 +262,22 @@ def fit_magnitudes(directions: Array, X: Array, y: Array, activation: Activation
     >>> fit_magnitudes(np.eye(2), X, -squared_relu(-2 * X[:, 1]), squared_relu).weights[1].round(6)
     array([-0., -2.])
     """
+    directions = check_array("directions", directions, ndim=2)
+    activation = get_activation(activation)
     q = activation.homogeneity
     if not q:
         raise ValueError(f"activation {activation.name!r} is not homogeneous; use recover_magnitudes")
-    images = X @ directions.T
-    k = len(directions)
-    signs = np.ones(k)
+    X, y = check_samples(X, y, directions.shape[1])
+    y = check_array("y", y, ndim=1)
+    weight = check_sample_weight(sample_weight, len(y))
+    signs = np.ones(len(directions))
     if activation.parity == 0:
-        both = np.hstack([activation(images), activation(-images)])
-        coefficients, *_ = np.linalg.lstsq(both, y, rcond=None)
-        signs = np.where(np.abs(coefficients[:k]) >= np.abs(coefficients[k:]), 1.0, -1.0)
-    coefficients, *_ = np.linalg.lstsq(activation(images * signs), y, rcond=None)
-    output = np.where(coefficients < 0, -1.0, 1.0)
+        signs = regress_both_signs(
+            X, y, directions, activation, fit_intercept=fit_intercept, sample_weight=weight
+        ).signs
+    signed = signs[:, None] * directions
+    features = np.hstack([activation(X @ signed.T), np.ones((len(X), int(bool(fit_intercept))))])
+    root = np.ones(len(y)) if weight is None else np.sqrt(weight)
+    coefficients = np.linalg.lstsq(features * root[:, None], y * root, rcond=None)[0][: len(directions)]
     lengths = np.abs(coefficients) ** (1.0 / q)
-    return Reconstruction(directions * (signs * lengths)[:, None], output)
+    return Reconstruction(signed * lengths[:, None], np.where(coefficients < 0, -1.0, 1.0))

@@ -2,15 +2,16 @@ r"""Which moments of an activation can identify the weights, decided from its co
 
 from dataclasses import dataclass
 
-from nnmoments.activations import Activation
+from nnmoments.activations import Activation, get_activation
+from nnmoments.results import Result
 
 __all__ = ["MomentChoice", "choose_moments"]
 
 _SCALES = (0.5, 1.0, 2.0)
 
 
-@dataclass(frozen=True)
-class MomentChoice:
+@dataclass(frozen=True, eq=False, repr=False)
+class MomentChoice(Result):
     """Orders of the moments that each step uses.
 
     Attributes
@@ -30,11 +31,19 @@ class MomentChoice:
     even: int | None
 
 
-def choose_moments(activation: Activation) -> MomentChoice:
+def choose_moments(activation: str | Activation) -> MomentChoice:
     r"""Choose the orders of ZS Definition 5.4 from the coefficients :math:`m_j(\|w\|)`.
 
     An order counts as vanishing if its coefficient is zero, to rounding, at norms 1/2, 1 and 2.
     The decision never looks at data, where no moment is exactly zero.
+
+    Parameters
+    ----------
+    activation : str or Activation
+
+    Returns
+    -------
+    MomentChoice
 
     Raises
     ------
@@ -48,12 +57,14 @@ def choose_moments(activation: Activation) -> MomentChoice:
 
     Examples
     --------
-    >>> from nnmoments.activations import relu, sigmoid
-    >>> choose_moments(relu)
-    MomentChoice(subspace=2, tensor=4, odd=1, even=2)
-    >>> choose_moments(sigmoid)
-    MomentChoice(subspace=3, tensor=3, odd=1, even=None)
+    >>> choose_moments("relu")
+    MomentChoice
+      subspace: 2
+        tensor: 4
+           odd: 1
+          even: 2
     """
+    activation = get_activation(activation)
     present = []
     for order in range(1, 5):
         sizes = [abs(activation.moment_coefficient(order, scale=s)) for s in _SCALES]
