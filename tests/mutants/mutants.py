@@ -7,6 +7,8 @@ it replaces (which must occur exactly once), what it puts there, and what kind o
 from pathlib import Path
 from typing import NamedTuple
 
+_ROOT = Path(__file__).resolve().parents[2]
+
 
 class Mutant(NamedTuple):
     module: str
@@ -16,13 +18,12 @@ class Mutant(NamedTuple):
 
     @property
     def tests(self) -> str:
-        """The test file that is to notice: that of the module or package."""
+        """The tests that are to notice: the folder of the package, or the file of the module."""
         package, _, rest = self.module.partition("/")
-        return (
-            f"tests/companion/test_{rest}.py"
-            if package == "companion"
-            else f"tests/library/test_{package}.py"
-        )
+        if package == "companion":
+            return f"tests/companion/test_{rest}.py"
+        folder = f"tests/library/{package}"
+        return folder if (_ROOT / folder).is_dir() else f"tests/library/test_{package}.py"
 
     def plant(self, library: Path) -> tuple[Path, str]:
         """Return the file that is to change and its new text."""
@@ -241,8 +242,8 @@ MUTANTS = [
     ),
     Mutant(
         "hermite",
-        "projection * current - m * square * previous",
-        "projection * current - m * previous",
+        "projection * powers[m] - m * square * powers[m - 1]",
+        "projection * powers[m] - m * powers[m - 1]",
         "homogeneity of H_n",
     ),
     Mutant(
@@ -536,21 +537,21 @@ MUTANTS = [
         "sign of odd factors",
     ),
     Mutant(
-        "tensors/subspace",
-        "weights = along if self.order == 3 else along**2 - 1.0",
-        "weights = along if self.order == 3 else along**2",
+        "moments/gaussian_scores",
+        "X.T @ (weighted[:, None] * images) - weighted.sum() * block",
+        "X.T @ (weighted[:, None] * images)",
         "Hermite polynomial without its constant",
     ),
     Mutant(
-        "tensors/subspace",
-        "2.0 * labels * along[:, r]",
-        "labels * along[:, r]",
+        "moments/gaussian_scores",
+        "first = (m - 2) * (powers[m - 3][:, r] @ X)",
+        "first = powers[m - 3][:, r] @ X",
         "factor two of the mixed term",
     ),
     Mutant(
-        "tensors/subspace",
-        "constant += 2.0 * labels.sum()",
-        "constant += labels.sum()",
+        "moments/gaussian_scores",
+        "(m - 2) * (m - 3) * powers[m - 4]",
+        "(m - 3) * powers[m - 4]",
         "factor two of the last term",
     ),
     Mutant(

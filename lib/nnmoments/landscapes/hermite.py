@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.moments.forms import FourthMoment
+from nnmoments.moments.gaussian_scores import score_power
 from nnmoments.optimize.full_batch import EndPoint, classify, quasi_newton
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_samples
 
@@ -26,7 +27,6 @@ __all__ = [
     "SimultaneousLoss",
     "SphereLoss",
     "find_minima",
-    "score_power",
     "weights_from_minima",
 ]
 
@@ -198,26 +198,6 @@ class SimultaneousLoss:
                 4.0 * np.outer(moved[j], moved[j]) + 4.0 / _H2 * excess[j] * self.second
             )
         return blocks.transpose(0, 2, 1, 3).reshape(k * d, k * d)
-
-
-def score_power(X: Array, z: Array, l: int) -> tuple[Array, Array, Array]:
-    r"""Return the scores :math:`S_l(x)` of N(0, I) with z in l, l - 1 and l - 2 slots, as polynomials.
-
-    With :math:`P_m = \|z\|^m He_m(z \cdot x/\|z\|)`: the (n,) values :math:`P_l, P_{l-1}, P_{l-2}` by which
-    x, z and I enter,
-
-    .. math:: S_l(z^{l-1}, \cdot) = P_{l-1}\,x - (l-1) P_{l-2}\,z.
-
-    Examples
-    --------
-    >>> [p.tolist() for p in score_power(np.array([[2.0, 0.0]]), np.array([1.0, 0.0]), 2)]
-    [[3.0], [2.0], [1.0]]
-    """
-    projection, square = X @ z, z @ z
-    powers = [np.ones_like(projection), projection]
-    for m in range(1, l):
-        powers.append(projection * powers[m] - m * square * powers[m - 1])
-    return powers[l], powers[l - 1], powers[l - 2]
 
 
 class SphereLoss:

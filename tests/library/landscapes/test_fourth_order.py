@@ -216,7 +216,7 @@ def test_signs_hold_no_network(rng):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: TensorMoment(np.zeros((2, 2, 2, 3))), "four equal axes"),
+        (lambda: TensorMoment(np.zeros((2, 2, 2, 3))), "4 equal axes"),
         (lambda: FourthOrderLoss(TensorMoment(np.zeros((2,) * 4)), 0.1, -1.0), "lam must be"),
         (lambda: FourthOrderLoss(TensorMoment(np.zeros((2,) * 4)), 0.1, 1.0, 0.0), "sign must be one of"),
         (lambda: SampledMoment(np.zeros((3, 2)), np.zeros(2), hermite=True), "as many rows"),
