@@ -174,7 +174,7 @@ def test_certified_gap_refuses():
     one = [[1.0, 0.0]]
     with pytest.raises(ValueError, match="Q must have orthonormal rows"):
         certified_gap(2.0 * Q, one, one, one @ Q)
-    with pytest.raises(ValueError, match="W must meet r.w = 1 in every row, got 2"):
+    with pytest.raises(ValueError, match=r"W must meet r\.w = 1 in every row, got 2"):
         certified_gap(Q, one, [[2.0, 0.0]], one @ Q)
     with pytest.raises(ValueError, match="W must have shape"):
         certified_gap(Q, one, [[2.0, 0.0]] * 2, one @ Q)
