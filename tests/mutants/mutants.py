@@ -23,6 +23,8 @@ class Mutant(NamedTuple):
         if package == "companion":
             return f"tests/companion/test_{rest}.py"
         folder = f"tests/library/{package}"
+        if (_ROOT / folder / f"test_{rest}.py").is_file():
+            return f"{folder}/test_{rest}.py"
         return folder if (_ROOT / folder).is_dir() else f"tests/library/test_{package}.py"
 
     def plant(self, library: Path) -> tuple[Path, str]:
@@ -434,6 +436,68 @@ MUTANTS = [
         "target = ((aim / mu) ** 3 * mu",
         "target = (aim / mu * mu",
         "centring of the predictor",
+    ),
+    # --- the learner of SA
+    Mutant(
+        "learners/sparse_network",
+        "moment.standard_error * unit",
+        "moment.standard_error",
+        "standard errors in other units than the moment",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "shift = network.biases[0] - first @ centre",
+        "shift = network.biases[0]",
+        "origin of x",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "first = network.weights[0] / spread",
+        "first = network.weights[0] * spread",
+        "weights of z",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "np.where(strength[:k] >= strength[k:], 1.0, -1.0)",
+        "np.where(strength[:k] >= 0.0, 1.0, -1.0)",
+        "signs not settled",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "delta @ W[layer]) * phi.derivative(1,",
+        "delta @ W[layer]) * phi.derivative(2,",
+        "derivative in backpropagation",
+    ),
+    Mutant("learners/sparse_network", "alpha / 2.0 * sum", "alpha * sum", "weight decay"),
+    Mutant(
+        "learners/sparse_network",
+        "gradients[0] = np.where(free, gradients[0], 0.0)",
+        "pass",
+        "weights off the support move",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "share[:, None] * (_probabilities",
+        "(1.0 / len(X)) * (_probabilities",
+        "sample weights in the gradient",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "return np.asarray(softmax(logits, axis=1) if link",
+        "return np.asarray(expit(logits) if link",
+        "sigmoid for one class of several",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "not notes and recovery.converged",
+        "recovery.converged",
+        "verdict without what was cut",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "X[weight > 0], labels[weight > 0], weight[weight > 0]",
+        "X, labels, weight",
+        "samples without weight in folds",
     ),
     # --- sweeps and the ledger
     Mutant(

@@ -173,7 +173,7 @@ def test_train_refuses():
 @pytest.fixture(scope="module")
 def sample():
     net, rng = teacher()
-    return net, *labelled(net, 15_000, rng), rng
+    return net, *labelled(net, 20_000, rng), rng
 
 
 def test_recovers_and_predicts(sample):
