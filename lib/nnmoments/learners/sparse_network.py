@@ -17,7 +17,7 @@ from nnmoments.activations import Activation, get_activation
 from nnmoments.densities import Gaussian
 from nnmoments.densities.base import ScoreModel
 from nnmoments.learners.base import MomentLearner
-from nnmoments.moments import MomentEstimate, cross_moment
+from nnmoments.moments import MomentEstimate, first_moment
 from nnmoments.results import Result
 from nnmoments.sparse import SparseRecovery, recover_rows, row_basis
 from nnmoments.validation import (
@@ -29,89 +29,13 @@ from nnmoments.validation import (
     check_sample_weight,
 )
 
-__all__ = ["SparseNetworkClassifier", "TrainedNetwork", "first_moment", "train_network"]
+__all__ = ["SparseNetworkClassifier", "TrainedNetwork", "train_network"]
 
 _CONTROLS = ("none", "mean", "linear")
 _LINKS = ("softmax", "sigmoid")
 # The linear control is fitted on the other fold: below this many samples an input it only adds noise.
 _SAMPLES_AN_INPUT = 10
 _LEAST_SAMPLES = 4
-
-
-def first_moment(
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
-    score: ScoreModel,
-    *,
-    control: str = "linear",
-    sample_weight: npt.ArrayLike | None = None,
-) -> MomentEstimate:
-    r"""Estimate :math:`T_1 = E[y \otimes S_1(x)]` with what is known of smooth parts of y taken out.
-
-    For any c and C, :math:`E[(c + C x) \otimes S_1(x)] = C` whatever the density (Stein's lemma for a
-    linear function). So with c, C fitted by least squares on the other half of the sample
-
-    .. math:: T_1 = C + E[(y - c - C x) \otimes S_1(x)]
-
-    exactly, and the variance is that of the residual, not of y.
-
-    Parameters
-    ----------
-    X : (n, d) array_like
-    y : (n, n_y) array_like
-    score : ScoreModel
-    control : {"none", "mean", "linear"}
-        Take out nothing, c, or c + C x.
-    sample_weight : (n,) array_like, optional
-        The moment, and what is taken out, are weighted means.
-
-    Returns
-    -------
-    MomentEstimate
-
-    Raises
-    ------
-    ValueError
-        If an argument does not fit.
-
-    References
-    ----------
-    .. [1] H. Sedghi, A. Anandkumar, "Provable methods for training neural networks with sparse
-       connectivity", Theorem 1, arXiv:1412.2693.
-
-    Examples
-    --------
-    >>> from nnmoments.densities import StandardNormal
-    >>> X = StandardNormal(2).sample(2000, rng=0)
-    >>> first_moment(X, 7.0 + X, StandardNormal(2)).value.round(8) + 0.0
-    array([[1., 0.],
-           [0., 1.]])
-    """
-    check_choice("control", control, _CONTROLS)
-    X = check_array("X", X, shape=(None, score.d))
-    y = check_array("y", y, shape=(len(X), None))
-    weight = check_sample_weight(sample_weight, len(X))
-    # Weights enter as factors of the label; of mean 1, so that the sample's size stays what it is.
-    share = np.ones(len(X)) if weight is None else weight / weight.max()
-    share = share / share.mean()
-    if control == "none":
-        return cross_moment(X, share[:, None] * y, score, 1)
-    half = len(X) // 2
-    folds = (slice(0, half), slice(half, None))
-    residual, slopes = np.empty_like(y), np.zeros((y.shape[1], X.shape[1]))
-    for fold, other in (folds, folds[::-1]):
-        # A fold without weight has no mean; it then takes the whole sample's.
-        at = other if share[other].any() else slice(None)
-        centre, mean = (np.average(values[at], axis=0, weights=share[at]) for values in (X, y))
-        residual[fold] = y[fold] - mean
-        if control == "linear":
-            root = np.sqrt(share[at])[:, None]
-            C = np.linalg.lstsq(root * (X[at] - centre), root * (y[at] - mean), rcond=None)[0].T
-            residual[fold] -= (X[fold] - centre) @ C.T
-            slopes += C * (share[fold].sum() / share.sum())
-    estimate = cross_moment(X, share[:, None] * residual, score, 1)
-    removed = "the mean" if control == "mean" else "a linear function of x"
-    return replace(estimate, value=estimate.value + slopes, removed=f"{removed} (2-fold)")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -17,7 +17,7 @@ from nnmoments.densities import StandardNormal
 from nnmoments.densities.base import Constant, Dense, ScoreModel, check_slots, squeeze_slots
 from nnmoments.linalg import symmetrize
 from nnmoments.moments.gaussian_scores import lower_cubic, lower_pairs, score_products
-from nnmoments.moments.samples import MAX_MOMENT_ORDER, as_samples
+from nnmoments.moments.samples import MAX_MOMENT_ORDER, as_samples, check_fits
 from nnmoments.moments.sums import block_sums
 from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_array, check_integer, check_samples
@@ -157,6 +157,7 @@ class _Sample(Comparable, abc.ABC):
 
     def contract(self, bases: Any = None) -> Array:
         slots, vectors = check_slots(bases, self.order, self.d)
+        check_fits([self.d if slot is None else slot.shape[1] for slot in slots])
         score = StandardNormal(self.d) if self.hermite else _Powers(self.d)
         found = self._finite_mean(lambda X, y: block_sums(X, y[:, None], score, slots, len(X))[0, 0])
         return squeeze_slots(found, vectors, self.order)
