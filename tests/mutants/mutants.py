@@ -422,9 +422,6 @@ MUTANTS = [
         "dual points outside the box",
     ),
     Mutant(
-        "sparse", "Z = Z - (image - t[:, None] * R) @ Q", "Z = 1.0 * Z", "residual of a returned dual point"
-    ),
-    Mutant(
         "sparse",
         "bound = duality_gap(basis.Q, R, found.W, dual)[1]",
         "bound = found.bound * (1.0 + 1e-10)",
