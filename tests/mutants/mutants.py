@@ -402,8 +402,8 @@ MUTANTS = [
     Mutant("sparse", "np.linalg.solve(lower, Q)", "np.linalg.svd(M / scale)[2][:k]", "basis by the SVD"),
     Mutant(
         "sparse",
-        "np.sqrt((error**2).sum(axis=1).max()) + np.sqrt((error**2).sum(axis=0).max())",
-        "np.sqrt((error**2).sum(axis=0).max())",
+        "np.sqrt(squares.sum(axis=1).max()) + np.sqrt(squares.sum(axis=0).max())",
+        "np.sqrt(squares.sum(axis=0).max())",
         "half of the noise's norm",
     ),
     Mutant(
@@ -430,25 +430,54 @@ MUTANTS = [
     Mutant("sparse", "values[1] <= 1e-8 * values[-1]", "False", "vertices of more than one dimension"),
     Mutant(
         "sparse",
-        "solution.Z * (solution.bound / image)[:, None]",
-        "solution.Z",
+        "Z / np.maximum(np.abs(Z).max(axis=1, keepdims=True), np.finfo(np.float64).tiny)",
+        "Z",
         "dual points outside the box",
     ),
+    Mutant(
+        "sparse",
+        "bound = duality_gap(basis.Q, R, found.W, dual)[1]",
+        "bound = found.bound * (1.0 + 1e-10)",
+        "a bound that the dual point does not prove",
+    ),
+    Mutant(
+        "sparse",
+        "> rounding * np.linalg.norm(r, axis=1)",
+        "> np.inf",
+        "directions outside the column space solved inside",
+    ),
+    Mutant(
+        "sparse", "cost[cost <= 8.0", "cost[cost >= 0.0 * 8.0", "optimum 0 claimed where the rank was cut"
+    ),
+    Mutant("sparse", "shift = exponent * power", "shift = 0 * power", "lengths of directions"),
+    Mutant(
+        "sparse",
+        "if value <= objective[c] * (1.0 + 1e-12):",
+        "if True:",
+        "a vertex that raises the objective",
+    ),
+    Mutant("sparse", "if len(shuffled) > 1 else shuffled", "", "a column without a partner"),
+    Mutant(
+        "sparse", "len(found) == k and not found.n_uncertified", "True", "incomplete recovery as converged"
+    ),
+    Mutant("sparse", "proves(mask, search.basis.k)", "True", "a proof that supports do not give"),
+    Mutant("sparse", 'S.sparsities(Q, "l0")', "-np.arange(len(S))", "Algorithm 1 without its order"),
+    Mutant("sparse", "M / scale, error / scale, rows", "M, error, rows", "scale of a moment to refine"),
     Mutant(
         "sparse",
         "np.log(rows.size / FALSE_ENTRY)",
         "np.log(1.0 / FALSE_ENTRY)",
         "threshold without union bound",
     ),
-    Mutant("sparse", "if length <= new:", "if False:", "no rank test"),
-    Mutant("sparse", "_NEW_NOISY if noisy else _NEW", "_NEW", "rank test for exact rows only"),
+    Mutant("sparse", "if len(kept) < k and length > new:", "if len(kept) < k:", "no rank test"),
+    Mutant("sparse", '{"new": _NEW_NOISY}', "{}", "rank test for exact rows only"),
     Mutant(
         "sparse",
         "wanted, share, k * (1.0 - share) ** wanted",
         "wanted, share, (1.0 - share) ** wanted",
         "failure of one row instead of any",
     ),
-    Mutant("sparse", "self._Q.T[chosen].sum(axis=1)", "self._Q.T[chosen][:, 0]", "pairs of one column"),
+    Mutant("sparse", "basis.Q.T[columns].sum(axis=1)", "basis.Q.T[columns][:, 0]", "pairs of one column"),
     Mutant(
         "sparse",
         "np.sqrt(inverse**2 @ error**2)",
@@ -462,6 +491,68 @@ MUTANTS = [
         "target = ((aim / mu) ** 3 * mu",
         "target = (aim / mu * mu",
         "centring of the predictor",
+    ),
+    # --- the learner of SA
+    Mutant(
+        "learners/sparse_network",
+        "moment.standard_error * unit",
+        "moment.standard_error",
+        "standard errors in other units than the moment",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "shift = network.biases[0] - first @ centre",
+        "shift = network.biases[0]",
+        "origin of x",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "first = network.weights[0] / spread",
+        "first = network.weights[0] * spread",
+        "weights of z",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "np.where(strength[:k] >= strength[k:], 1.0, -1.0)",
+        "np.where(strength[:k] >= 0.0, 1.0, -1.0)",
+        "signs not settled",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "delta @ W[layer]) * phi.derivative(1,",
+        "delta @ W[layer]) * phi.derivative(2,",
+        "derivative in backpropagation",
+    ),
+    Mutant("learners/sparse_network", "alpha / 2.0 * sum", "alpha * sum", "weight decay"),
+    Mutant(
+        "learners/sparse_network",
+        "gradients[0] = np.where(free, gradients[0], 0.0)",
+        "pass",
+        "weights off the support move",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "share[:, None] * (_probabilities",
+        "(1.0 / len(X)) * (_probabilities",
+        "sample weights in the gradient",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "return np.asarray(softmax(logits, axis=1) if link",
+        "return np.asarray(expit(logits) if link",
+        "sigmoid for one class of several",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "not notes and recovery.converged",
+        "recovery.converged",
+        "verdict without what was cut",
+    ),
+    Mutant(
+        "learners/sparse_network",
+        "X[weight > 0], labels[weight > 0], weight[weight > 0]",
+        "X, labels, weight",
+        "samples without weight in folds",
     ),
     # --- sweeps and the ledger
     Mutant(

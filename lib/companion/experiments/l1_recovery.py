@@ -392,7 +392,8 @@ def _classifier(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, An
         k, score_model=StandardNormal(d), fine_tune=False, random_state=seed
     ).fit(X, labels)
     learnt = moment.network_
-    support = moment.recovery_.support
+    support = moment.diagnostics_["recovery"].support
+    rows = moment.weights_ / np.linalg.norm(moment.weights_, axis=1, keepdims=True)
     tuned = train_network(X, Y, learnt.weights, learnt.biases, activation="relu", mask=support, max_iter=100)
     start = [rng.standard_normal((k, d)) / math.sqrt(d), rng.standard_normal((n_y, k)) / math.sqrt(k)]
     random = train_network(X, Y, start, [np.zeros(k), np.zeros(n_y)], activation="relu", max_iter=100)
@@ -401,7 +402,7 @@ def _classifier(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, An
         "moment": float(np.mean(moment.predict(fresh) == truth)),
         "tuned": float(np.mean(tuned.logits(fresh).argmax(axis=1) == truth)),
         "random": float(np.mean(random.logits(fresh).argmax(axis=1) == truth)),
-        "error": float(_row_errors(moment.first_layer_, teacher.weights[0]).max()),
+        "error": float(_row_errors(rows, teacher.weights[0]).max()),
     }
 
 

@@ -1,20 +1,25 @@
-"""Recovery of a sparse first layer from its moment M = B A (SA): l1 programmes with certificates."""
+"""Recovery of a sparse first layer from its moment M = B A (SA): l1 programmes with certificates.
 
-from nnmoments.sparse.basis import RowBasis, row_basis
-from nnmoments.sparse.expansion import expansion_margin
-from nnmoments.sparse.interior_points import certified_gap, interior_point
-from nnmoments.sparse.programme import L1Solution, l1_programmes
-from nnmoments.sparse.recovery import MissedRowCheck, SparseRecovery, recover_rows
-from nnmoments.sparse.refinement import refine_rows
+`algorithm1` is the paper's algorithm as printed; `recover_rows` is the entry that also knows the
+faster and the noise-proof versions.
+"""
+
+from nnmoments.sparse.algorithm1 import algorithm1
+from nnmoments.sparse.fast import expansion_margin
+from nnmoments.sparse.noisy import refine_rows
+from nnmoments.sparse.programme import L1Solution, RowBasis, l1_programmes, row_basis
+from nnmoments.sparse.recovery import recover_rows
+from nnmoments.sparse.rows import MissedRowCheck, SparseRecovery
+from nnmoments.sparse.solvers import certified_gap
 
 __all__ = [
     "L1Solution",
     "MissedRowCheck",
     "RowBasis",
     "SparseRecovery",
+    "algorithm1",
     "certified_gap",
     "expansion_margin",
-    "interior_point",
     "l1_programmes",
     "recover_rows",
     "refine_rows",

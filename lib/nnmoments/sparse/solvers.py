@@ -1,4 +1,4 @@
-r"""All l1 programmes of one matrix at once: an interior point method on the dual.
+r"""Solvers of the l1 programme: all directions at once by interior points, or one by one by LP codes.
 
 With Q (k, n) of orthonormal rows, the programme for the direction r and its dual are
 
@@ -6,18 +6,36 @@ With Q (k, n) of orthonormal rows, the programme for the direction r and its dua
           \max_{z, t}\ t \ \text{s.t.}\ Q z = t\, r,\ |z_i| \le 1.
 
 Every direction has the same Q. So the normal matrices :math:`Q D_c Q^\top` of all directions c are
-one matrix product: the rows of D times the Khatri-Rao square of Q.
+one matrix product: the rows of D times the Khatri-Rao square of Q. The general solvers (SciPy, HiGHS,
+cvxpy) take one programme at a time: they are what the interior point method is judged by, and its
+last resort.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize, sparse
 
-from nnmoments.validation import Array
+from nnmoments.chunks import row_chunks
+from nnmoments.results import Result
+from nnmoments.validation import Array, check_array
 
-__all__ = ["DualSolution", "certified_gap", "interior_point"]
+__all__ = [
+    "GENERAL_SOLVERS",
+    "DualSolution",
+    "certified_gap",
+    "duality_gap",
+    "interior_point",
+    "proving_duals",
+    "solve_cvxpy",
+    "solve_exactly",
+    "solve_highs",
+    "solver_package",
+]
 
 # Doubles in one (columns, n) array of a chunk: some twenty of them live at once, near the cache.
 _CHUNK_DOUBLES = 1 << 19
@@ -25,14 +43,15 @@ _CHUNK_DOUBLES = 1 << 19
 _SQUARE_DOUBLES = 1 << 26
 # A chunk this wide feeds the matrix product well; wider ones only cost memory.
 _MOST_COLUMNS = 256
+_LEAST_COLUMNS = 16
 # Share of the way to the boundary that a step may go (Mehrotra 1992).
 _STEP = 0.9995
 # Single precision normal matrices serve until this relative gap; two refinements make up for them.
 _SINGLE_GAP = 3e-4
 
 
-@dataclass(frozen=True)
-class DualSolution:
+@dataclass(frozen=True, eq=False, repr=False)
+class DualSolution(Result):
     """Solutions of C programmes that share the row basis Q.
 
     Attributes
@@ -43,15 +62,13 @@ class DualSolution:
         Certified lower bounds on the optimal values, see `certified_gap`.
     objective : (C,) array
         Values ||w^T Q||_1 reached.
-    iterations : (C,) int array
     Z : (C, n) array or None
         Dual points behind the bounds, with Q z = t r and |z| <= 1 up to the bound's allowance.
     """
 
     W: Array = field(repr=False)
-    bound: Array = field(repr=False)
-    objective: Array = field(repr=False)
-    iterations: npt.NDArray[np.intp] = field(repr=False)
+    bound: Array
+    objective: Array
     Z: Array | None = field(default=None, repr=False)
 
     @property
@@ -60,7 +77,9 @@ class DualSolution:
         return np.asarray(1.0 - self.bound / self.objective)
 
 
-def certified_gap(Q: Array, R: Array, W: Array, Z: Array) -> tuple[Array, Array]:
+def certified_gap(
+    Q: npt.ArrayLike, R: npt.ArrayLike, W: npt.ArrayLike, Z: npt.ArrayLike
+) -> tuple[Array, Array]:
     r"""Return objectives and lower bounds that hold for inexact dual points.
 
     For any z, any t and e = Q z - t r, every feasible w has :math:`t = z^\top s - e^\top w \le
@@ -70,16 +89,21 @@ def certified_gap(Q: Array, R: Array, W: Array, Z: Array) -> tuple[Array, Array]
 
     Parameters
     ----------
-    Q : (k, n) array
+    Q : (k, n) array_like
         Orthonormal rows.
-    R, W : (C, k) arrays
-        Directions and primal points with r.w = 1.
-    Z : (C, n) array
-        Dual points.
+    R, W : (C, k) array_like
+        Directions, none zero, and primal points with r.w = 1.
+    Z : (C, n) array_like
+        Dual points, none zero.
 
     Returns
     -------
     objective, bound : (C,) arrays
+
+    Raises
+    ------
+    ValueError
+        If the rows of Q are not orthonormal, a direction or a dual point vanishes, or r.w is not 1.
 
     Examples
     --------
@@ -89,12 +113,46 @@ def certified_gap(Q: Array, R: Array, W: Array, Z: Array) -> tuple[Array, Array]
     >>> bool(objective[0] == bound[0] == 1.0)
     True
     """
+    Q = check_array("Q", Q, ndim=2)
+    k, n = Q.shape
+    R, W = check_array("R", R, shape=(None, k)), check_array("W", W, shape=(None, k))
+    Z = check_array("Z", Z, shape=(len(R), n))
+    if W.shape != R.shape:
+        raise ValueError(f"W must have shape {R.shape}, as R has, got {W.shape}")
+    if np.abs(Q).max() > 2.0 or np.abs(Q @ Q.T - np.eye(k)).max() > 1e-8:
+        raise ValueError("Q must have orthonormal rows; row_basis(M).Q has")
+    for name, rows in (("R", R), ("Z", Z)):
+        largest = np.abs(rows).max(axis=1)
+        if not (largest.min() > 1e-150 and largest.max() < 1e150):
+            raise ValueError(f"{name} must have rows with entries up to a size from 1e-150 to 1e150")
+    with np.errstate(over="ignore", invalid="ignore"):
+        heights = np.einsum("ck,ck->c", R, W)
+    if not np.abs(heights - 1.0).max() <= 1e-6:
+        raise ValueError(f"W must meet r.w = 1 in every row, got {heights[np.abs(heights - 1.0).argmax()]}")
+    return duality_gap(Q, R, W, Z)
+
+
+def duality_gap(Q: Array, R: Array, W: Array, Z: Array) -> tuple[Array, Array]:
+    """Return what `certified_gap` does, of arguments known to fit."""
     objective = np.abs(W @ Q).sum(axis=1)
     image = Z @ Q.T
     t = np.einsum("ck,ck->c", image, R) / np.einsum("ck,ck->c", R, R)
     residual = np.linalg.norm(image - t[:, None] * R, axis=1)
     allowance = np.abs(Z).max(axis=1) + residual
     return objective, t / np.maximum(allowance, np.finfo(np.float64).tiny)
+
+
+def proving_duals(Q: Array, R: Array, Z: Array) -> Array:
+    """Return dual points that prove their bounds by themselves: Q z = t r to rounding, and |z| <= 1.
+
+    The rows of Q are orthonormal, so z - Q^T (Q z - t r) has no residual left; no entry grew by more
+    than the residual's length, and the scaled point proves at least what `certified_gap` allowed.
+    """
+    for _ in range(2):
+        image = Z @ Q.T
+        t = np.einsum("ck,ck->c", image, R) / np.einsum("ck,ck->c", R, R)
+        Z = Z - (image - t[:, None] * R) @ Q
+    return np.asarray(Z / np.maximum(np.abs(Z).max(axis=1, keepdims=True), np.finfo(np.float64).tiny))
 
 
 def interior_point(
@@ -136,16 +194,17 @@ def interior_point(
     >>> bool(np.all(solution.gap < 1e-9)), solution.W.shape
     (True, (3, 4))
     """
-    size = int(np.clip(_CHUNK_DOUBLES // Q.shape[1], 16, _MOST_COLUMNS))
+    n = Q.shape[1]
     square = _Square(Q)
+    doubles = int(np.clip(_CHUNK_DOUBLES, _LEAST_COLUMNS * n, _MOST_COLUMNS * n))
     parts = [
-        _solve_chunk(Q, R[i : i + size], square, tol, max_iter, keep_dual) for i in range(0, len(R), size)
+        _solve_chunk(Q, R[part], square, tol, max_iter, keep_dual)
+        for part in row_chunks(len(R), n, doubles=doubles)
     ]
     return DualSolution(
         np.concatenate([p.W for p in parts]),
         np.concatenate([p.bound for p in parts]),
         np.concatenate([p.objective for p in parts]),
-        np.concatenate([p.iterations for p in parts]),
         np.concatenate([p.Z for p in parts if p.Z is not None]) if keep_dual else None,
     )
 
@@ -203,20 +262,18 @@ def _solve_chunk(
     count, n = len(R), Q.shape[1]
     scale = np.linalg.norm(R, axis=1)
     W, bound = np.zeros_like(R), np.zeros(count)
-    iterations = np.zeros(count, dtype=np.intp)
     best = np.full(count, np.inf)
     duals = np.zeros((count, n)) if keep_dual else None
     state = _State.start(Q, R / scale[:, None])
     active = np.arange(count)
     for iteration in range(max_iter + 1):
-        objective, lower = certified_gap(Q, state.R, state.W, state.Z)
+        objective, lower = duality_gap(Q, state.R, state.W, state.Z)
         gap = 1.0 - lower / objective
         better = gap < best[active]
         where = active[better]
         best[where], W[where], bound[where] = gap[better], state.W[better], lower[better]
         if duals is not None:
             duals[where] = state.Z[better]
-        iterations[active] = iteration
         # A gap that grows again by a lot says that rounding has taken over.
         go_on = (gap > tol) & (gap < 1e3 * np.maximum(best[active], tol))
         if iteration == max_iter or not go_on.any():
@@ -225,7 +282,7 @@ def _solve_chunk(
             active, gap, state = active[go_on], gap[go_on], state.keep(go_on)
         state.step(Q, square, single=bool(gap.min() > _SINGLE_GAP))
     W /= np.einsum("ck,ck->c", W, R)[:, None]
-    return DualSolution(W, bound / scale, np.abs(W @ Q).sum(axis=1), iterations, duals)
+    return DualSolution(W, bound / scale, np.abs(W @ Q).sum(axis=1), duals)
 
 
 @dataclass
@@ -323,3 +380,110 @@ def _reach(a: Array, da: Array, b: Array, db: Array) -> Array:
     """Return the longest steps in [0, 1] that keep a + step da and b + step db nonnegative."""
     worst = np.maximum((-da / a).max(axis=1), (-db / b).max(axis=1))
     return np.asarray(1.0 / np.maximum(worst, 1.0))
+
+
+# --- one programme at a time ------------------------------------------------------------------------
+
+
+def solver_package(name: str) -> Any:
+    """Import the package behind a method, of the extra `solvers`."""
+    package = {"highs": "highspy", "cvxpy": "cvxpy"}[name]
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise ValueError(
+            f"method {name!r} needs {package}: pip install nnmoments[solvers], or take method 'batched'"
+        ) from error
+
+
+def _solution(Q: Array, R: Array, W: Array, Z: Array, keep_dual: bool) -> DualSolution:
+    W = W / np.einsum("ck,ck->c", W, R)[:, None]
+    Z = np.clip(Z, -1.0, 1.0)
+    objective, bound = duality_gap(Q, R, W, Z)
+    return DualSolution(W, bound, objective, Z if keep_dual else None)
+
+
+def solve_exactly(Q: Array, R: Array, *, keep_dual: bool = False) -> DualSolution:
+    """Solve the duals max t, Q z = t r, |z| <= 1 by SciPy's HiGHS simplex, to a vertex.
+
+    Examples
+    --------
+    >>> Q = np.linalg.qr(np.random.default_rng(0).standard_normal((50, 4)))[0].T
+    >>> bool(np.all(solve_exactly(Q, Q.T[:3]).gap < 1e-9))
+    True
+    """
+    k, n = Q.shape
+    W: Array = np.empty_like(R)
+    Z: Array = np.empty((len(R), n))
+    goal = np.append(np.zeros(n), -1.0)
+    bounds = [(-1.0, 1.0)] * n + [(None, None)]
+    for c, r in enumerate(R):
+        unit = r / np.linalg.norm(r)
+        # Rows of length sqrt(n) bring the entries near 1, the scale that HiGHS's tolerances mean.
+        equality = np.sqrt(n / k) * np.column_stack([Q, -unit])
+        result = optimize.linprog(
+            goal,
+            A_eq=equality,
+            b_eq=np.zeros(k),
+            bounds=bounds,
+            method="highs-ds",
+            options={"dual_feasibility_tolerance": 1e-10, "primal_feasibility_tolerance": 1e-10},
+        )
+        W[c], Z[c] = -result.eqlin.marginals, np.asarray(result.x)[:n]
+    return _solution(Q, R, W, Z, keep_dual)
+
+
+def solve_highs(Q: Array, R: Array, *, keep_dual: bool = False) -> DualSolution:
+    """Solve the duals in one HiGHS model: from a programme to the next only the column of t changes."""
+    highspy = solver_package("highs")
+    k, n = Q.shape
+    # The bare binding: its subclass registers callbacks, which prints a banner that nothing silences.
+    model = highspy.Highs.__base__()
+    model.setOptionValue("output_flag", False)
+    model.setOptionValue("small_matrix_value", 1e-12)
+    model.setOptionValue("primal_feasibility_tolerance", 1e-10)
+    model.setOptionValue("dual_feasibility_tolerance", 1e-10)
+    stretch = np.sqrt(n / k)
+    linear = highspy.HighsLp()
+    linear.num_col_, linear.num_row_ = n + 1, k
+    linear.col_cost_ = np.append(np.zeros(n), -1.0)
+    linear.col_lower_ = np.append(-np.ones(n), -highspy.kHighsInf)
+    linear.col_upper_ = np.append(np.ones(n), highspy.kHighsInf)
+    linear.row_lower_ = linear.row_upper_ = np.zeros(k)
+    columns = sparse.csc_array(stretch * np.column_stack([Q, -R[0]]))
+    linear.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    linear.a_matrix_.start_ = columns.indptr
+    linear.a_matrix_.index_ = columns.indices
+    linear.a_matrix_.value_ = columns.data
+    model.passModel(linear)
+    W, Z = np.empty_like(R), np.empty((len(R), n))
+    for c, r in enumerate(R):
+        unit = r / np.linalg.norm(r)
+        for i in range(k):
+            model.changeCoeff(i, n, -stretch * unit[i])
+        model.run()
+        if model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            model.clearSolver()  # the last programme's basis can be singular for this one
+            model.run()
+        solution = model.getSolution()
+        W[c], Z[c] = -np.asarray(solution.row_dual), np.asarray(solution.col_value)[:n]
+    return _solution(Q, R, W, Z, keep_dual)
+
+
+def solve_cvxpy(Q: Array, R: Array, *, keep_dual: bool = False) -> DualSolution:
+    """Solve the primal programmes as one parametrised cvxpy problem (Clarabel)."""
+    cvxpy = solver_package("cvxpy")
+    k, n = Q.shape
+    w, r, s = cvxpy.Variable(k), cvxpy.Parameter(k), cvxpy.Variable(n)
+    row = s == Q.T @ w
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.norm1(s)), [row, r @ w == 1.0])
+    W, Z = np.empty_like(R), np.empty((len(R), n))
+    for c, direction in enumerate(R):
+        r.value = direction / np.linalg.norm(direction)
+        problem.solve(solver=cvxpy.CLARABEL)
+        W[c], Z[c] = w.value, row.dual_value
+    Z *= np.sign(np.einsum("ck,ck->c", Z @ Q.T, R))[:, None]
+    return _solution(Q, R, W, Z, keep_dual)
+
+
+GENERAL_SOLVERS = {"highs": solve_highs, "cvxpy": solve_cvxpy}

@@ -1,0 +1,224 @@
+"""Rows in hand while a recovery goes on, what counts as zero and as sparse in them, and its result."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from nnmoments.chunks import row_chunks
+from nnmoments.results import Result
+from nnmoments.sparse.programme import L1Solution, RowBasis
+from nnmoments.validation import Array
+
+__all__ = ["FALSE_ENTRY", "Candidates", "MissedRowCheck", "SparseRecovery", "sparsity", "support", "unit"]
+
+# Entries below this share of a row's largest count as zeros in an exact row.
+_ZERO = 1e-7
+#: Probability that a threshold takes any noise entry for a weight.
+FALSE_ENTRY = 0.01
+_SCORED_TOGETHER = 256
+
+
+def support(rows: Array, standard_error: Array | None = None) -> npt.NDArray[np.bool_]:
+    r"""Return which entries of the rows differ from zero.
+
+    Without standard errors, those above rounding. With them, those beyond
+    :math:`\sqrt{2 \ln(p / 0.01)}` standard errors, p the number of entries: if all were noise, the
+    probability that any is taken for a weight would be below 0.01 (union bound over Gaussian tails).
+
+    Parameters
+    ----------
+    rows : (k, n) array
+    standard_error : (k, n) array, optional
+
+    Examples
+    --------
+    >>> support(np.array([[1.0, 1e-12]]))
+    array([[ True, False]])
+    """
+    if standard_error is None:
+        return np.asarray(np.abs(rows) > _ZERO * np.abs(rows).max(axis=-1, keepdims=True))
+    level = np.sqrt(2.0 * np.log(rows.size / FALSE_ENTRY))
+    return np.asarray(np.abs(rows) > level * standard_error)
+
+
+def sparsity(rows: Array, ordering: str) -> Array:
+    r"""Return ||s||_0 ("l0") or ||s||_1 / ||s||_2 ("ratio") of each row; small is sparse.
+
+    On an estimated moment every candidate is dense and the order by l0 says nothing. The ratio does
+    not jump: it is scale-free, lies between 1 (one entry) and :math:`\sqrt n` (all entries equal),
+    and moves by the noise only.
+
+    Examples
+    --------
+    >>> sparsity(np.array([[0.0, 2.0], [1.0, 1.0]]), "ratio").round(3)
+    array([1.   , 1.414])
+    """
+    if ordering == "l0":
+        return support(rows).sum(axis=1).astype(np.float64)
+    return np.asarray(np.abs(rows).sum(axis=1) / np.linalg.norm(rows, axis=1))
+
+
+def unit(rows: Array) -> Array:
+    """Return the rows scaled to unit length."""
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows w^T Q in hand, where each came from, and what finding them took."""
+
+    W: Array
+    gap: Array
+    sources: tuple[object, ...]
+    n_programmes: int
+    n_uncertified: int
+
+    @classmethod
+    def of(cls, solution: L1Solution, sources: list[object] | None = None, *, exact: bool) -> "Candidates":
+        """Take each row once, at its vertex if the moment is exact."""
+        found = solution.vertices(rounded=exact)
+        names = found.columns.tolist() if sources is None else [sources[i] for i in found.columns]
+        return cls(
+            found.in_basis, found.gap, tuple(names), len(solution.gap), int(np.sum(~solution.certified))
+        )
+
+    def __len__(self) -> int:
+        return len(self.W)
+
+    def __add__(self, other: "Candidates") -> "Candidates":
+        return Candidates(
+            np.concatenate([self.W, other.W]),
+            np.concatenate([self.gap, other.gap]),
+            self.sources + other.sources,
+            self.n_programmes + other.n_programmes,
+            self.n_uncertified + other.n_uncertified,
+        )
+
+    def keep(self, kept: npt.NDArray[np.intp]) -> "Candidates":
+        """Return those kept; the count of programmes stays."""
+        return replace(self, W=self.W[kept], gap=self.gap[kept], sources=tuple(self.sources[i] for i in kept))
+
+    def sparsities(self, Q: Array, ordering: str) -> Array:
+        """Return how sparse each row is, in chunks."""
+        chunks = row_chunks(len(self.W), 1, doubles=_SCORED_TOGETHER)
+        return np.concatenate([sparsity(self.W[part] @ Q, ordering) for part in chunks])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MissedRowCheck(Result):
+    r"""What stands behind the statement that no row was missed.
+
+    Attributes
+    ----------
+    how : {"all columns", "expansion", "random columns"}
+        Algorithm 1 itself; a proof from the supports found (`expansion_margin`); or a sample of
+        m columns: a row of Algorithm 1's answer that a share q or more of the columns return is
+        missed by m columns drawn without replacement with probability at most :math:`(1-q)^m`,
+        and at most k rows can be missing, so the failure probability is at most
+        :math:`k (1 - q)^m`.
+    n_columns : int
+        m.
+    share : float
+        q = 1 / (2k). Planted rows were returned by 0.8 / k of the columns each, on average.
+    failure_probability : float
+        0 for a proof: it holds for almost all values of the weights. On an estimated M the proof
+        rests on the support, and the number is the probability of a false entry in it.
+    """
+
+    how: str
+    n_columns: int
+    share: float
+    failure_probability: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseRecovery(Result):
+    """Rows recovered from a moment, up to order, sign and scale.
+
+    Attributes
+    ----------
+    rows : (k, n) array
+        Of unit length, sparsest first; zeros are exact.
+    support : (k, n) bool array
+    coefficients : (k, n_y) array
+        w with w^T M = the l1 row (before any refinement).
+    gap : (k,) array
+        Certified relative duality gaps of the programmes behind the rows.
+    sources : tuple
+        Column j, pair of columns (i, j) or "candidate": which programme gave each row.
+    n_programmes, n_uncertified : int
+        Programmes solved in all, and how many of them stayed above the gap asked for.
+    basis : RowBasis
+        Row space, singular values, and how k was chosen.
+    ordering : str
+    refined : bool
+        Whether rows were sharpened on their support (estimated M).
+    check : MissedRowCheck
+    skipped : int array
+        Columns of M that vanish.
+    converged : bool
+        Whether k rows were found and every programme is certified.
+    status : str
+    """
+
+    rows: Array
+    support: npt.NDArray[np.bool_] = field(repr=False)
+    coefficients: Array = field(repr=False)
+    gap: Array
+    sources: tuple[object, ...]
+    n_programmes: int
+    n_uncertified: int
+    basis: RowBasis = field(repr=False)
+    ordering: str
+    refined: bool
+    check: MissedRowCheck
+    skipped: npt.NDArray[np.intp]
+    converged: bool
+    status: str
+
+    @classmethod
+    def of(
+        cls,
+        found: Candidates,
+        rows: Array,
+        mask: npt.NDArray[np.bool_],
+        basis: RowBasis,
+        check: MissedRowCheck,
+        *,
+        ordering: str,
+        refined: bool = False,
+        skipped: npt.NDArray[np.intp],
+        tol: float,
+    ) -> "SparseRecovery":
+        """Return the result with a status that says what is missing, and what to do about it."""
+        k = basis.k
+        if len(found) < k:
+            status = (
+                f"only {len(found)} of {k} independent rows were found; A is too dense or M too noisy for "
+                "l1: pass more columns, a smaller k, or columns='pairs'"
+            )
+        else:
+            status = f"{k} rows from {found.n_programmes} programmes"
+            if found.n_uncertified:
+                status += f", {found.n_uncertified} of them not certified to {tol:g}: raise tol or rescale M"
+            if check.how == "random columns":
+                status += (
+                    f"; a missed row is possible with probability at most {check.failure_probability:.1e}"
+                )
+        return cls(
+            rows,
+            mask,
+            basis.coefficients(found.W),
+            found.gap,
+            found.sources,
+            found.n_programmes,
+            found.n_uncertified,
+            basis,
+            ordering,
+            refined,
+            check,
+            skipped,
+            len(found) == k and not found.n_uncertified,
+            status,
+        )
