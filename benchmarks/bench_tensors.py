@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nnmoments.activations import squared_relu
+from nnmoments.moments.forms import StreamedMoment
 from nnmoments.networks import conditioned_weights
-from nnmoments.tensors import MomentOperator, joint_diagonalize, leading_subspace, tensor_initialize
+from nnmoments.tensors import joint_diagonalize, leading_subspace, tensor_initialize
 
 
 def _seconds(function, repeats=3):
@@ -34,7 +35,7 @@ def test_subspace_against_its_products(benchmark):
     n, d, k = 100_000, 200, 10
     X = rng.standard_normal((n, d))
     y = squared_relu(X[:, :k]) @ np.resize([1.0, -1.0], k)
-    operator = MomentOperator([(X, y)], 2)
+    operator = StreamedMoment([(X, y)], 2).matmat
     block = np.linalg.qr(rng.standard_normal((d, 2 * k + 5)))[0]
     bare = _seconds(lambda: X.T @ (X @ block))
     once = _seconds(lambda: operator(block))

@@ -15,4 +15,4 @@ _spec.loader.exec_module(_module)
 def test_mutant_applies(mutant):
     path, text = mutant.plant(HERE.parent / "lib")
     compile(text, str(path), "exec")
-    assert (HERE.parent / mutant.tests).is_file()
+    assert (HERE.parent / mutant.tests).exists()

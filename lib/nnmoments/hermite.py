@@ -19,6 +19,7 @@ __all__ = [
     "hermite_moments",
     "hermite_scaling",
     "homogeneous_hermite",
+    "homogeneous_powers",
     "normal_density",
     "normalized_hermite",
     "paired_hermite_moments",
@@ -101,11 +102,35 @@ def homogeneous_hermite(n: int, z: npt.ArrayLike, X: npt.ArrayLike) -> Array:
     n = check_integer("n", n, 0)
     z = check_array("z", z, ndim=1)
     projection = check_array("X", X, shape=(None, len(z))) @ z
-    square = z @ z
-    previous, current = np.zeros_like(projection), np.ones_like(projection)
-    for m in range(n):
-        previous, current = current, projection * current - m * square * previous
-    return current / math.sqrt(math.factorial(n))
+    return homogeneous_powers(n, projection, z @ z)[n] / math.sqrt(math.factorial(n))
+
+
+def homogeneous_powers(n: int, projection: Array, square: Array | float) -> list[Array]:
+    r"""Return :math:`P_m = \|z\|^m He_m(z \cdot x/\|z\|)` for m from 0 to n, polynomials in z.
+
+    :math:`P_m = S_m(x)(z, \dots, z)`, the score tensor of N(0, I) with z in every slot.
+
+    Parameters
+    ----------
+    n : int
+    projection : array
+        :math:`z \cdot x`, of any shape.
+    square : float or array
+        :math:`\|z\|^2`, of a shape that fits.
+
+    Returns
+    -------
+    list of n + 1 arrays
+
+    Examples
+    --------
+    >>> homogeneous_powers(3, np.array([2.0]), 1.0)
+    [array([1.]), array([2.]), array([3.]), array([2.])]
+    """
+    powers = [np.ones_like(projection), projection]
+    for m in range(1, n):
+        powers.append(projection * powers[m] - m * square * powers[m - 1])
+    return powers[: n + 1]
 
 
 def hermite_scaling(n: int, m: int, gamma: float) -> float:

@@ -23,7 +23,7 @@ ROW = """
   chapter: 01_stein_moments
   anchor: stein-lemma
   function: nnmoments.moments.cross_moment
-  test: tests/library/test_moments.py::test_stein_identity
+  test: tests/library/moments/test_estimate.py::test_stein_identity
 """
 
 

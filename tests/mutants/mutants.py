@@ -7,6 +7,8 @@ it replaces (which must occur exactly once), what it puts there, and what kind o
 from pathlib import Path
 from typing import NamedTuple
 
+_ROOT = Path(__file__).resolve().parents[2]
+
 
 class Mutant(NamedTuple):
     module: str
@@ -16,13 +18,13 @@ class Mutant(NamedTuple):
 
     @property
     def tests(self) -> str:
-        """The test file that is to notice: that of the module or package."""
+        """The tests that are to notice: those of the module, of the folder or of the file of its package."""
         package, _, rest = self.module.partition("/")
-        return (
-            f"tests/companion/test_{rest}.py"
-            if package == "companion"
-            else f"tests/library/test_{package}.py"
-        )
+        if package == "companion":
+            return f"tests/companion/test_{rest}.py"
+        folder = f"tests/library/{package}"
+        places = (f"{folder}/test_{rest}.py", folder, f"tests/library/test_{package}.py")
+        return next(place for place in places if (_ROOT / place).exists())
 
     def plant(self, library: Path) -> tuple[Path, str]:
         """Return the file that is to change and its new text."""
@@ -241,8 +243,8 @@ MUTANTS = [
     ),
     Mutant(
         "hermite",
-        "projection * current - m * square * previous",
-        "projection * current - m * previous",
+        "projection * powers[m] - m * square * powers[m - 1]",
+        "projection * powers[m] - m * powers[m - 1]",
         "homogeneity of H_n",
     ),
     Mutant(
@@ -504,21 +506,21 @@ MUTANTS = [
         "sign of odd factors",
     ),
     Mutant(
-        "tensors/subspace",
-        "weights = along if self.order == 3 else along**2 - 1.0",
-        "weights = along if self.order == 3 else along**2",
+        "moments/gaussian_scores",
+        "X.T @ (weighted[:, None] * images) - weighted.sum() * block",
+        "X.T @ (weighted[:, None] * images)",
         "Hermite polynomial without its constant",
     ),
     Mutant(
-        "tensors/subspace",
-        "2.0 * labels * along[:, r]",
-        "labels * along[:, r]",
+        "moments/gaussian_scores",
+        "first = (m - 2) * (powers[m - 3][:, r] @ X)",
+        "first = powers[m - 3][:, r] @ X",
         "factor two of the mixed term",
     ),
     Mutant(
-        "tensors/subspace",
-        "constant += 2.0 * labels.sum()",
-        "constant += labels.sum()",
+        "moments/gaussian_scores",
+        "(m - 2) * (m - 3) * powers[m - 4]",
+        "(m - 3) * powers[m - 4]",
         "factor two of the last term",
     ),
     Mutant(
@@ -629,4 +631,302 @@ MUTANTS = [
         "own point",
     ),
     Mutant("scores", "rest[1] / h2**3", "rest[1] / h2**2", "power of h in a cumulant"),
+    # --- borders
+    Mutant(
+        "borders/angles",
+        "(high - low) / float(ndtri(_HIGH) - ndtri(_LOW))",
+        "(high - low)",
+        "quantiles of tan alpha",
+    ),
+    Mutant(
+        "borders/angles",
+        "return self.middle * math.cos(self.alpha)",
+        "return self.middle / math.cos(self.alpha)",
+        "threshold at the angle",
+    ),
+    Mutant("borders/angles", "top - bottom >= FEWEST", "top - bottom < FEWEST", "which bands hold labels"),
+    Mutant(
+        "borders/angles",
+        "np.searchsorted(heights, s - epsilon)",
+        "np.searchsorted(heights, s + epsilon)",
+        "side of the band",
+    ),
+    Mutant(
+        "borders/angles",
+        "(count[top] - count[bottom])[enough] / (every",
+        "count[top][enough] / (every",
+        "share in a band",
+    ),
+    Mutant(
+        "borders/angles",
+        "np.cumsum((active * weight)[order])",
+        "np.cumsum(active[order])",
+        "weights of active samples",
+    ),
+    Mutant(
+        "borders/angles",
+        "np.where(on, below, middle), np.where(on, middle, above)",
+        "np.where(on, middle, below), np.where(on, above, middle)",
+        "direction of the bisection",
+    ),
+    Mutant(
+        "borders/angles",
+        "np.where(late, np.inf, 0.0)",
+        "np.where(late, 0.0, 0.0)",
+        "points that never turn active",
+    ),
+    Mutant("borders/angles", "0.5 * (s[above[0]] + s[below[-1]])", "s[above[0]]", "noise of a crossing"),
+    Mutant(
+        "borders/perturbation", "<= (1.0 - c / d) * near.alpha", "<= near.alpha / d", "accept rule as listed"
+    ),
+    Mutant(
+        "borders/perturbation",
+        "<= (1.0 - c / d) * near.alpha",
+        "<= near.alpha",
+        "accept rule without a decrease",
+    ),
+    Mutant(
+        "borders/perturbation",
+        "scale=near.alpha / d",
+        "scale=near.alpha / np.sqrt(d)",
+        "size of a perturbation",
+    ),
+    Mutant(
+        "borders/perturbation",
+        "z + step - (step @ z) * z",
+        "z + step",
+        "perturbation out of the normal plane",
+    ),
+    Mutant(
+        "borders/perturbation",
+        "z, near, refused = trial, new, 0",
+        "near, refused = new, 0",
+        "accepted direction",
+    ),
+    Mutant(
+        "borders/perturbation",
+        "np.abs(X @ z - start.middle) <=",
+        "np.abs(X @ z - start.middle) >=",
+        "which samples are in the band",
+    ),
+    Mutant("borders/crossings", "normalized(z - slope)", "normalized(z + slope)", "sign of the slope"),
+    Mutant(
+        "borders/crossings",
+        "middle /= math.sqrt(1.0 + size * size)",
+        "middle *= math.sqrt(1.0 + size * size)",
+        "threshold from the crossing",
+    ),
+    Mutant(
+        "borders/crossings",
+        "<= 6.0 * np.median(residual)",
+        "<= 6.0 * np.max(residual)",
+        "other units in the regression",
+    ),
+    Mutant(
+        "borders/border_fit", "<= _SIGMAS * sigma *", ">= _SIGMAS * sigma *", "which samples are in the band"
+    ),
+    Mutant("borders/border_fit", "np.abs(X @ w - tau) <=", "np.abs(X @ w) <=", "place of the band"),
+    Mutant(
+        "borders/border_fit",
+        "tau / float(np.linalg.norm(w))",
+        "tau * float(np.linalg.norm(w)) ** 3",
+        "threshold of a unit row",
+    ),
+    Mutant("borders/border_fit", "sigma *= 0.5", "sigma *= 0.9", "halving of the band"),
+    Mutant(
+        "borders/border_fit",
+        "np.sum(slope * ndtr(-m)) * eta",
+        "np.sum(slope * ndtr(m)) * eta",
+        "derivative in eta",
+    ),
+    Mutant(
+        "borders/border_fit", "-sign * share / likelihood", "-sign / likelihood", "weights in the likelihood"
+    ),
+    Mutant(
+        "borders/sources",
+        "mask[weight > 0.0], weight[weight > 0.0]",
+        "mask[weight > 0.0], weight[weight > 0.0] ** 0",
+        "weights left after zeros",
+    ),
+    Mutant(
+        "borders/planes",
+        "np.array([epsilon, -epsilon]), np.array([1.0, -1.0])",
+        "np.array([epsilon, -epsilon]), np.array([-1.0, 1.0])",
+        "sign of C_2",
+    ),
+    Mutant(
+        "borders/planes",
+        "np.array([1.0, -2.0, 1.0]) / (2 * epsilon)",
+        "np.array([1.0, -2.0, 1.0]) / epsilon",
+        "scale of C_3",
+    ),
+    Mutant(
+        "borders/planes",
+        "weight * float(normal_density(s + place))",
+        "weight * float(normal_density(s))",
+        "density of the plane",
+    ),
+    Mutant("borders/planes", "< 0.5 * width", "< width", "width of a slab"),
+    # --- units with structure
+    Mutant(
+        "structured/graph",
+        "residual -= X @ (residual @ X / len(X))",
+        "residual = y + 0.0",
+        "linear part of the labels",
+    ),
+    Mutant(
+        "structured/graph",
+        "off = 1.0 - np.eye(X.shape[1])",
+        "off = np.ones(2 * (X.shape[1],))",
+        "diagonal of the graph",
+    ),
+    Mutant(
+        "structured/graph",
+        "if gaps[m] <= confidence",
+        "if gaps[m] <= -confidence",
+        "gaps that noise explains",
+    ),
+    Mutant("structured/graph", "degrees[c] == len(c) - 1", "degrees[c] > 0", "cliques by degree"),
+    Mutant("structured/graph", "edges = order[: m + 1]", "edges = order[:m]", "edges above the gap"),
+    Mutant(
+        "structured/graph",
+        "value[order][m] - 0.5 * drop[m]",
+        "value[order][m] + 0.5 * drop[m]",
+        "middle of the gap",
+    ),
+    Mutant(
+        "structured/exponential",
+        "np.exp(self._masks @ (0.5 + z))",
+        "np.exp(self._masks @ (1.0 + z))",
+        "mean of an exponential",
+    ),
+    Mutant(
+        "structured/exponential",
+        "(labels - value) @ self._X / len(labels)",
+        "labels**2 @ self._X / len(labels)",
+        "gradient by Stein",
+    ),
+    Mutant(
+        "structured/exponential", "np.cumsum(ordered) - radius", "np.cumsum(ordered)", "radius of the simplex"
+    ),
+    Mutant("structured/exponential", "- 2.0 * gamma * z", "+ 2.0 * gamma * z", "gradient of the penalty"),
+    Mutant("structured/exponential", "left = inputs[~held]", "left = inputs[1:]", "inputs that are left"),
+    Mutant("structured/even", "else math.sqrt(6.0)) * u2**2", "else math.sqrt(6.0)) * u2", "power of u_2"),
+    Mutant("structured/even", "+ 0.5 * np.einsum", "+ np.einsum", "pairs counted twice"),
+    Mutant(
+        "structured/even",
+        "self.quartic[i] + self.quartic[j] - self.mixed",
+        "self.quartic[i] + self.quartic[j] - 2.0 * self.mixed",
+        "margin of two weights",
+    ),
+    Mutant(
+        "structured/cuts", "vectors[:, :-rank].T @ left", "vectors[:, 1:].T @ left", "what a subspace leaves"
+    ),
+    Mutant("structured/cuts", "np.sqrt(below * (len(y) - below))", "below", "contrast in standard errors"),
+    Mutant("structured/cuts", "design[:, : count + 1], y", "design[:, : count + 2], y", "additive part"),
+    # --- learners of thresholds
+    Mutant(
+        "learners/threshold_network",
+        "np.argsort(-np.abs(np.linalg.eigvalsh(second)))[:k]",
+        "np.argsort(np.abs(np.linalg.eigvalsh(second)))[:k]",
+        "leading eigenvectors",
+    ),
+    Mutant(
+        "learners/threshold_network",
+        "w[part] * (y[part] - g)",
+        "w[part] * (y[part] + g)",
+        "sign of the surrogate",
+    ),
+    Mutant(
+        "learners/threshold_network",
+        "about(network(other), part) for",
+        "about(network(part), part) for",
+        "cross-fitting on its own half",
+    ),
+    Mutant(
+        "learners/threshold_network",
+        "math.sqrt(math.factorial(m))",
+        "math.factorial(m)",
+        "normalisation of u_m",
+    ),
+    Mutant(
+        "learners/threshold_network",
+        "np.where(coefficients < 0.0, -1.0, 1.0)",
+        "np.where(coefficients < 0.0, 1.0, -1.0)",
+        "signs from T_1",
+    ),
+    Mutant(
+        "learners/threshold_network",
+        "return y if weight is None else y * weight",
+        "return y",
+        "weights in the moments",
+    ),
+    Mutant(
+        "learners/threshold_network",
+        "np.abs(rows[kept] @ row).max() <= _SAME",
+        "np.abs(rows[kept] @ row).max() <= 2.0",
+        "rows found twice",
+    ),
+    Mutant("learners/threshold_network", "labels != rest)", "labels != 0.0)", "labels at rest"),
+    Mutant("learners/threshold_network", "coefficients * scale", "coefficients", "scale of the labels"),
+    Mutant(
+        "learners/threshold_network",
+        "center = np.average(y / scale, weights=root**2) if",
+        "center = 0.0 if",
+        "variance about the mean",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "left @ weights.T - t, axis=1, initial=-np.inf) <= 0.0",
+        "left @ weights.T - t, axis=1, initial=-np.inf) > 0.0",
+        "which samples are left",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "left, share = left[outside], share[outside]",
+        "share = share[outside]; left = left[outside]; left = X[active]; share = w[active]",
+        "nothing is taken away",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "self._store(weights=weights, biases=-t)",
+        "self._store(weights=weights, biases=t)",
+        "sign of the threshold",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "w[within & active].sum() > _PURE",
+        "w[within & active].sum() > 0.0 *",
+        "purity of a halfspace",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "near = np.abs(weights @ found.direction) > np.cos(_SAME)",
+        "near = np.abs(weights @ found.direction) > 2.0",
+        "halfspaces found twice",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "np.sign(np.linalg.lstsq(rows.T, moments.first, rcond=None)[0])",
+        "np.ones(len(rows))",
+        "signs from T_1",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "- weight.sum() / n * np.eye",
+        "+ weight.sum() / n * np.eye",
+        "Hermite tensor of order two",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "place = found.threshold if threshold is None else threshold",
+        "place = 2.0",
+        "fitted thresholds",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "remaining <= _LEFT and",
+        "remaining <= 1.0 and",
+        "active samples in no halfspace",
+    ),
 ]

@@ -45,7 +45,7 @@ from nnmoments.linalg import outer_power
 from nnmoments.moments.forms import TensorMoment
 from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
 from nnmoments.networks import HiddenPolynomial
-from nnmoments.optimize.full_batch import classify, quasi_newton
+from nnmoments.optimize import classify, quasi_newton
 from nnmoments.validation import Array
 
 __all__ = [
@@ -340,7 +340,7 @@ def _linear_minima(*, d: int, starts: int, trial: int, rng: np.random.Generator)
         "curvature": curvature,
         "reached": len(reached),
         "found": len(found.points),
-        "descents": found.starts,
+        "descents": found.n_starts,
         "angle": _worst(weights_from_minima(found.points), W),
     }
 
@@ -464,7 +464,7 @@ def _control(*, t: float, d: int, n: int, trial: int, rng: np.random.Generator) 
     for u4 in (0.1 * u2, -0.1 * u2):
         loss = HermiteLoss(moments.second, moments.fourth, u2, u4, abs(u4) * 10.0 / u2**2)
         minima = find_minima(loss, moments.second, d, radius=math.sqrt(math.sqrt(2.0) * u2), rng=rng)
-        rows = weights_from_minima(minima.points) if minima.complete else np.zeros((0, d))
+        rows = weights_from_minima(minima.points) if minima.converged else np.zeros((0, d))
         worst.append(_worst(rows, f.weights))
     return {"angle": min(worst)}
 
@@ -500,7 +500,7 @@ def _simultaneous(*, d: int, psi: str, starts: int, trial: int, rng: np.random.G
     for _ in range(starts):
         V = rng.standard_normal((d, d))
         V /= np.linalg.norm(V, axis=1, keepdims=True)
-        ends.append(quasi_newton(loss, math.sqrt(math.sqrt(2.0) * u2) * V @ white.T, iterations=5000))
+        ends.append(quasi_newton(loss, math.sqrt(math.sqrt(2.0) * u2) * V @ white.T, max_iter=5000))
     best = min(ends, key=lambda end: end.value)
     angles = []
     for end in [best, *ends]:

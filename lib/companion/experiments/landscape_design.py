@@ -29,7 +29,7 @@ from nnmoments.linalg import match_rows, outer_power
 from nnmoments.moments import ControlVariate, cross_moment
 from nnmoments.moments.forms import SampledMoment, TensorMoment
 from nnmoments.networks import HiddenPolynomial, OneHiddenLayer
-from nnmoments.optimize.full_batch import classify, full_batch, quasi_newton
+from nnmoments.optimize import classify, gradient_descent, quasi_newton
 from nnmoments.scores import IndependentLocalLikelihood, LocalLikelihood, NearestNeighbor
 from nnmoments.tensors import tensor_initialize
 from nnmoments.validation import Array
@@ -172,7 +172,7 @@ def _end_points(*, k: int, d: int, trial: int, rng: np.random.Generator) -> dict
     mu, lam, _ = _theorem_2(kappa, k)
     T4 = _tensor(W, kappa)
     loss = FourthOrderLoss(TensorMoment(T4), mu, lam)
-    end = quasi_newton(loss, random_rows(k, d, rng=rng), iterations=5000)
+    end = quasi_newton(loss, random_rows(k, d, rng=rng), max_iter=5000)
     # k < d: the same after projecting T_4 on its own row span, where Theorem 2 applies as it stands.
     basis = np.linalg.svd(T4.reshape(d, -1))[0][:, :k]
     projected = T4
@@ -225,7 +225,7 @@ def _empirical(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[
     y = OneHiddenLayer(W, relu)(X)
     moment = TensorMoment(cross_moment(X, y, f, 4, control=ControlVariate()).value)
     loss = FourthOrderLoss(moment, _MU, _LAMBDA, sign=-1.0)
-    ends = [quasi_newton(loss, A, iterations=20_000) for A in random_rows(d, d, count=4, rng=rng)]
+    ends = [quasi_newton(loss, A, max_iter=20_000) for A in random_rows(d, d, count=4, rng=rng)]
     best = min(ends, key=lambda end: end.value)
     rows = best.weights / np.linalg.norm(best.weights, axis=1, keepdims=True)
     spurious = [match_rows(end.weights, best.weights).worst > 0.05 for end in ends]
@@ -269,24 +269,26 @@ def _figure_3(
     y = OneHiddenLayer(W, relu)(X)
     start = random_rows(d, d, rng=rng)
 
-    def watch(A: Array) -> tuple[float, float, float]:
+    errors: list[tuple[float, float, float]] = []
+
+    def watch(A: Array) -> None:
         axes = parameter_error(A, np.eye(d), printed=True)
-        return parameter_error(A, W, printed=True), axes, parameter_error(A, W)
+        errors.append((parameter_error(A, W, printed=True), axes, parameter_error(A, W)))
 
     every = max(1, iterations // 50)
     if variant.startswith("square loss"):
         # Of half the squared residual, so twice the paper's step of 0.005.
         square = SquareLoss(X, y, relu, np.ones(d))
         if variant == "square loss":
-            run = full_batch(square, start, step=1e-2, iterations=iterations, watch=watch, every=every)
+            run = gradient_descent(square, start, step=1e-2, max_iter=iterations, watch=watch, every=every)
         else:
-            run = quasi_newton(square, start, iterations=iterations)
-            run.trace.append(watch(run.weights))
+            run = quasi_newton(square, start, max_iter=iterations)
+            watch(run.weights)
     else:
         moment = SampledMoment(X if variant == "G" else np.sign(X), y, hermite=variant == "G")
         loss = FourthOrderLoss(moment, 30.0, lam, sign)
-        run = full_batch(loss, start, step=5e-5, iterations=iterations, watch=watch, every=every)
-    trace = np.array(run.trace)
+        run = gradient_descent(loss, start, step=5e-5, max_iter=iterations, watch=watch, every=every)
+    trace = np.array(errors)
     finite = math.isfinite(run.value)
     nearest = np.abs(run.weights / np.linalg.norm(run.weights, axis=1, keepdims=True)).argmax(axis=1)
     return {
@@ -348,7 +350,7 @@ def _smooth_input(*, method: str, d: int, n: int, trial: int, rng: np.random.Gen
     y = OneHiddenLayer(W, relu)(X)
     if method == "square loss":
         loss = SquareLoss(X, y, relu, np.ones(d))
-        ends = [quasi_newton(loss, A, iterations=300) for A in random_rows(d, d, count=2, rng=rng)]
+        ends = [quasi_newton(loss, A, max_iter=300) for A in random_rows(d, d, count=2, rng=rng)]
         return {"error": parameter_error(min(ends, key=lambda end: end.value).weights, W)}
     if method == "L, plain moment":
         moment = TensorMoment(cross_moment(X, y, f, 4).value)
@@ -413,18 +415,18 @@ def _end_of_loss(T4: Array, W: Array, starts: Array, iterations: int) -> dict[st
     def loss(mu: float) -> FourthOrderLoss:
         return FourthOrderLoss(TensorMoment(T4), mu, _LAMBDA, sign=-1.0)
 
-    every = iterations // 40
-    curve = full_batch(
+    every, curve = iterations // 40, list[float]()
+    gradient_descent(
         loss(_MU),
         starts[0],
         step=1e-3,
-        iterations=iterations,
-        watch=lambda A: parameter_error(A, W),
+        max_iter=iterations,
+        watch=lambda A: curve.append(parameter_error(A, W)),
         every=every,
-    ).trace
+    )
     light, heavy = (
         min(
-            (quasi_newton(loss(mu), A, iterations=500, tolerance=1e-6) for A in starts),
+            (quasi_newton(loss(mu), A, max_iter=500, tol=1e-6) for A in starts),
             key=lambda end: end.value,
         ).weights
         for mu in (_MU, 30.0)

@@ -21,6 +21,7 @@ from nnmoments.activations import (
 )
 from nnmoments.borders import delta_correlation, sampled_delta_correlation
 from nnmoments.hermite import normal_density
+from nnmoments.landscapes.sphere import ellipsoid_rows, sphere_maxima
 from nnmoments.learners.halfspaces import HalfspaceUnionClassifier
 from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.linalg import principal_angles
@@ -40,7 +41,6 @@ from nnmoments.structured import (
     support_cliques,
 )
 from nnmoments.structured.cuts import CutNetwork
-from nnmoments.structured.even import ellipsoid_rows, sphere_maxima
 from nnmoments.validation import Array
 
 __all__ = [

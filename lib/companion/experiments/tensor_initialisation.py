@@ -18,8 +18,8 @@ from nnmoments.activations import SLIDES, Activation, squared_relu
 from nnmoments.densities import StandardNormal
 from nnmoments.landscapes.square_loss import (
     SquareLoss,
+    SquareLossOfBoth,
     convexity_constants,
-    gradient_descent,
     levenberg_marquardt,
     population_hessian,
 )
@@ -27,6 +27,7 @@ from nnmoments.learners.tensor_network import TensorNetwork
 from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments import cross_moment
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
+from nnmoments.optimize import gradient_descent
 from nnmoments.tensors import kcl, leading_subspace, tensor_initialize
 from nnmoments.validation import Array
 
@@ -92,8 +93,9 @@ def _recovery(*, method: str, d: int, n: int, trial: int, rng: np.random.Generat
             SquareLoss(X, y, squared_relu, start.output),
             start.weights,
             step=0.02,
-            iterations=1000,
-            stop=lambda weights: _error(teacher, weights, start.output)[0] <= _SUCCESS,
+            max_iter=1000,
+            watch=lambda weights: _error(teacher, weights, start.output)[0] <= _SUCCESS,
+            every=10,
         )
         if np.isfinite(end.weights).all():
             final, matched = _error(teacher, end.weights, start.output)
@@ -271,7 +273,7 @@ def _restarts(X: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Arra
     for positive in range(6):
         output = np.where(np.arange(5) < positive, 1.0, -1.0)
         loss = SquareLoss(X, y, squared_relu, output)
-        end = levenberg_marquardt(loss, rng.standard_normal((5, X.shape[1])) / 2.0, iterations=300)
+        end = levenberg_marquardt(loss, rng.standard_normal((5, X.shape[1])) / 2.0, max_iter=300)
         if best is None or end.history[-1] < best[0]:
             best = (float(end.history[-1]), end.weights, output)
     assert best is not None
@@ -306,13 +308,11 @@ def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str
         size = 0.3 if approach == "II small" else 1.0
         weights = size * rng.standard_normal((k, d))
         output = teacher.output if approach == "III" else size * rng.standard_normal(k)
-    end = gradient_descent(
-        SquareLoss(X, y, squared_relu, output),
-        weights,
-        step=0.02,
-        iterations=1000,
-        learn_output=approach in ("II", "II small"),
-    )
+    if approach in ("II", "II small"):
+        both = SquareLossOfBoth(X, y, squared_relu)
+        end = gradient_descent(both, np.column_stack([weights, output]), step=0.02, max_iter=1000)
+    else:
+        end = gradient_descent(SquareLoss(X, y, squared_relu, output), weights, step=0.02, max_iter=1000)
     history = np.log(np.maximum(end.history, 1e-300))
     diverged = len(history) <= 1000
     if diverged:
@@ -504,19 +504,19 @@ def _rate(*, resampled: bool, n: int, trial: int, rng: np.random.Generator) -> d
     teacher = _teacher(d, rng, k=k)
     constants = convexity_constants(teacher.weights, squared_relu, teacher.output)
 
-    def fresh() -> tuple[Array, Array]:
+    def fresh() -> SquareLoss:
         X = rng.standard_normal((n, d))
-        return X, teacher(X)
+        return SquareLoss(X, teacher(X), squared_relu, teacher.output)
 
     start = rng.standard_normal((k, d))
     start = teacher.weights + 0.01 * start / np.linalg.norm(start) * np.linalg.norm(teacher.weights)
-    loss = SquareLoss(*fresh(), squared_relu, teacher.output)
-    source: Callable[[], tuple[Array, Array]] | None = fresh if resampled else None
+    loss = fresh()
     weights, squares = start, [float(np.sum((start - teacher.weights) ** 2))]
     for _ in range(60):
-        weights = gradient_descent(
-            loss, weights, step=1.0 / constants.M0, iterations=1, resample=source
-        ).weights
+        end = gradient_descent(
+            loss, weights, step=1.0 / constants.M0, max_iter=1, fresh=fresh if resampled else None
+        )
+        weights = end.weights
         squares.append(float(np.sum((weights - teacher.weights) ** 2)))
     ratios = np.array(squares[1:]) / np.array(squares[:-1])
     bound = 1.0 - constants.m0 / constants.M0
@@ -550,7 +550,7 @@ def _timing(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str
         start = tensor_initialize(X, y, 3, squared_relu, method="algorithm1", rng=0)
         middle = time.process_time()
         loss = SquareLoss(X, y, squared_relu, start.output)
-        gradient_descent(loss, start.weights, step=1e-6, iterations=20)
+        gradient_descent(loss, start.weights, step=1e-6, max_iter=20)
         first.append(middle - begin)
         second.append(time.process_time() - middle)
     return {"initialization": min(first), "descent": min(second)}

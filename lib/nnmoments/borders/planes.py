@@ -145,11 +145,8 @@ def delta_correlation(
     places, weights = _stencil(order, epsilon)
     values = np.zeros(n_samples)
     for place, weight in zip(places, weights, strict=True):
-        values += (
-            weight
-            * float(normal_density(s + place))
-            * check_array("f", f(inside + (s + place) * z), shape=(n_samples,))
-        )
+        labels = check_array("f", f(inside + (s + place) * z), shape=(n_samples,))
+        values += weight * float(normal_density(s + place)) * labels
     return _summary(values, n_samples * len(places))
 
 

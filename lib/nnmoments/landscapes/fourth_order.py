@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.moments.forms import FourthMoment
+from nnmoments.optimize import SmoothLoss
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class FourthOrderLoss:
+class FourthOrderLoss(SmoothLoss):
     r"""L(A) of GM (19), its gradient and its Hessian.
 
     Parameters
@@ -72,16 +73,8 @@ class FourthOrderLoss:
         check_choice("sign", self.sign, (1.0, -1.0))
         check_choice("regularizer", self.regularizer, ("squared", "plain"))
 
-    def value(self, A: Array) -> Any:
-        """Return L(A); batch axes of A (..., k, d) are kept."""
-        return self.value_and_gradient(A)[0]
-
-    def gradient(self, A: Array) -> Array:
-        """Return the gradient, in the shape of A."""
-        return self.value_and_gradient(A)[1]
-
     def value_and_gradient(self, A: Array) -> tuple[Any, Array]:
-        """Return both from one pass over the moment."""
+        """Return L(A) and its gradient from one pass; batch axes of A (..., k, d) are kept."""
         every, own = self.moment.cubic(A)
         data = every - (1.0 + self.mu) * own  # half the derivative's slots; GM (19)
         square = np.sum(A**2, axis=-1)

@@ -17,8 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.moments.forms import FourthMoment
-from nnmoments.optimize.full_batch import EndPoint, classify, quasi_newton
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_samples
+from nnmoments.moments.gaussian_scores import score_power
+from nnmoments.optimize import EndPoint, SmoothLoss, classify, quasi_newton
+from nnmoments.results import Result
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+    check_rng,
+    check_samples,
+)
 
 __all__ = [
     "HermiteLoss",
@@ -26,7 +36,6 @@ __all__ = [
     "SimultaneousLoss",
     "SphereLoss",
     "find_minima",
-    "score_power",
     "weights_from_minima",
 ]
 
@@ -34,7 +43,7 @@ _H2, _H4 = math.sqrt(2.0), math.sqrt(24.0)  # H_m = S_m(z, ..., z)/sqrt(m!)
 
 
 @dataclass(frozen=True)
-class HermiteLoss:
+class HermiteLoss(SmoothLoss):
     r"""G(z) of GP Section 2, from :math:`T_2` and :math:`T_4`.
 
     .. math:: G(z) = -\mathrm{sgn}(u_4)\,E[f H_4(z \cdot x)] + \lambda\,(E[f H_2(z \cdot x)] - u_2)^2
@@ -70,14 +79,6 @@ class HermiteLoss:
         check_number("u4", self.u4)
         check_number("lam", self.lam, above=0.0)
 
-    def value(self, z: Array) -> float:
-        """Return G(z)."""
-        return self.value_and_gradient(z)[0]
-
-    def gradient(self, z: Array) -> Array:
-        """Return the gradient, (d,)."""
-        return self.value_and_gradient(z)[1]
-
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
         """Return both from one pass over the moments."""
         cubic = self.fourth.cubic(z[None])[1][0]
@@ -98,7 +99,7 @@ class HermiteLoss:
 
 
 @dataclass(frozen=True)
-class SimultaneousLoss:
+class SimultaneousLoss(SmoothLoss):
     r"""G(W) of GP Appendix B.4, (1)-(2), whose minimiser has the columns of the inverse as rows.
 
     .. math:: G(W) = s \sum_{j \ne k} E[f \psi(w_j, w_k)] - s\gamma \sum_j E[f H_4(w_j \cdot x)]
@@ -144,14 +145,6 @@ class SimultaneousLoss:
         check_number("u4", self.u4)
         check_number("lam", self.lam, above=0.0)
         check_number("gamma", self.gamma, above=0.0)
-
-    def value(self, W: Array) -> float:
-        """Return G(W)."""
-        return self.value_and_gradient(W)[0]
-
-    def gradient(self, W: Array) -> Array:
-        """Return the gradient, in the shape of W."""
-        return self.value_and_gradient(W)[1]
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """Return both from one pass over the moments."""
@@ -200,27 +193,7 @@ class SimultaneousLoss:
         return blocks.transpose(0, 2, 1, 3).reshape(k * d, k * d)
 
 
-def score_power(X: Array, z: Array, l: int) -> tuple[Array, Array, Array]:
-    r"""Return the scores :math:`S_l(x)` of N(0, I) with z in l, l - 1 and l - 2 slots, as polynomials.
-
-    With :math:`P_m = \|z\|^m He_m(z \cdot x/\|z\|)`: the (n,) values :math:`P_l, P_{l-1}, P_{l-2}` by which
-    x, z and I enter,
-
-    .. math:: S_l(z^{l-1}, \cdot) = P_{l-1}\,x - (l-1) P_{l-2}\,z.
-
-    Examples
-    --------
-    >>> [p.tolist() for p in score_power(np.array([[2.0, 0.0]]), np.array([1.0, 0.0]), 2)]
-    [[3.0], [2.0], [1.0]]
-    """
-    projection, square = X @ z, z @ z
-    powers = [np.ones_like(projection), projection]
-    for m in range(1, l):
-        powers.append(projection * powers[m] - m * square * powers[m - 1])
-    return powers[l], powers[l - 1], powers[l - 2]
-
-
-class SphereLoss:
+class SphereLoss(SmoothLoss):
     r"""The constrained form: :math:`-\mathrm{sgn}(u_l)\,E[f h_l(z \cdot x)]` on the unit sphere, even l >= 4.
 
     For orthonormal weights this is :math:`-|u_l| \sum_i c_i (w_i \cdot z)^l`, whose minima are the
@@ -260,14 +233,6 @@ class SphereLoss:
         self._y = -sign * y[on] / len(y) / math.sqrt(math.factorial(l))
         self.d = X.shape[1]
 
-    def value(self, z: Array) -> float:
-        """Return the value at z/|z|."""
-        return self.value_and_gradient(z)[0]
-
-    def gradient(self, z: Array) -> Array:
-        """Return the gradient, orthogonal to z."""
-        return self.value_and_gradient(z)[1]
-
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
         """Return both from one pass over the active samples."""
         norm = float(np.linalg.norm(z))
@@ -286,8 +251,8 @@ class SphereLoss:
         return l * (l - 1) * across @ within @ across - l * (self._y @ top) * across
 
 
-@dataclass(frozen=True)
-class Minima:
+@dataclass(frozen=True, eq=False, repr=False)
+class Minima(Result):
     """What `find_minima` found.
 
     Attributes
@@ -297,21 +262,21 @@ class Minima:
     values : (m,) array
     end_points : list of EndPoint
         Their gradients and curvatures.
-    starts : int
+    n_starts : int
         Descents.
     rejected : int
         Of these, ends that were no minima, or shallower ones between those kept.
-    complete : bool
+    converged : bool
         Whether all that were asked for were found.
     status : str
     """
 
-    points: Array = field(repr=False)
-    values: Array = field(repr=False)
+    points: Array
+    values: Array
     end_points: list[EndPoint] = field(repr=False)
-    starts: int
+    n_starts: int
     rejected: int
-    complete: bool
+    converged: bool
     status: str
 
 
@@ -321,7 +286,7 @@ _SAME = 0.99
 
 
 def find_minima(
-    loss: Any,
+    loss: SmoothLoss,
     metric: npt.ArrayLike,
     count: int,
     *,
@@ -338,8 +303,8 @@ def find_minima(
 
     Parameters
     ----------
-    loss
-        With value_and_gradient, gradient and hessian of a (d,) array, even in z.
+    loss : SmoothLoss
+        Of a (d,) array, even in z.
     metric : (d, d) array_like
         M, positive definite on the span that is searched: :math:`T_2` for `HermiteLoss`, I for
         `SphereLoss`. Only its `count` leading eigenvectors are used.
@@ -368,7 +333,7 @@ def find_minima(
     >>> T4 = TensorMoment(np.sqrt(24.0) * outer_power(np.eye(3), 4).sum(axis=0))
     >>> loss = HermiteLoss(np.sqrt(2.0) * np.eye(3), T4, u2=1.0, u4=1.0, lam=2.0)
     >>> found = find_minima(loss, np.eye(3), 3, rng=0)
-    >>> found.complete, np.abs(found.points[np.argmax(np.abs(found.points), axis=0)]).round(3) + 0.0
+    >>> found.converged, np.abs(found.points[np.argmax(np.abs(found.points), axis=0)]).round(3) + 0.0
     (True, array([[1.414, 0.   , 0.   ],
                   [0.   , 1.414, 0.   ],
                   [0.   , 0.   , 1.414]]))
@@ -377,7 +342,7 @@ def find_minima(
     count = check_integer("count", count, 1, len(metric))
     radius = check_number("radius", radius, above=0.0)
     limit = 6 * count if max_starts is None else check_integer("max_starts", max_starts, 1)
-    rng = np.random.default_rng(rng)
+    rng = check_rng("rng", rng)
     eigenvalues, vectors = np.linalg.eigh(metric)
     leading, vectors = eigenvalues[-count:], vectors[:, -count:]
     if leading[0] <= 0.0:
@@ -405,9 +370,9 @@ def find_minima(
         if all(abs(inner @ other) < _SAME for _, _, other, _ in candidates):
             candidates.append((loss.value(z), z, inner, end))
         kept = _deepest(candidates)
-    complete = len(kept) == count
+    converged = len(kept) == count
     status = f"{len(kept)} of {count} minima from {starts} starts"
-    if not complete:
+    if not converged:
         status += ": pass more samples or another threshold; the landscape of these moments lacks them"
     return Minima(
         np.array([z for _, z, _, _ in kept]).reshape(len(kept), len(metric)),
@@ -415,7 +380,7 @@ def find_minima(
         [end for _, _, _, end in kept],
         starts,
         rejected + len(candidates) - len(kept),
-        complete,
+        converged,
         status,
     )
 

@@ -1,36 +1,54 @@
-r"""The square loss of a one-hidden-layer network: derivatives, local convexity, descent. ZS."""
+r"""The square loss of a one-hidden-layer network: derivatives, local convexity, Levenberg-Marquardt. ZS."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
 
-from nnmoments.activations import Activation
-from nnmoments.validation import Array, check_array, check_integer, check_number, check_samples
+from nnmoments.activations import Activation, get_activation
+from nnmoments.optimize import (
+    Curvature,
+    DampedStep,
+    Descent,
+    LeastSquares,
+    Loss,
+    NormalMatrix,
+    SmoothLoss,
+    damped_newton,
+)
+from nnmoments.results import Result
+from nnmoments.validation import Array, check_array, check_number, check_samples
 
 __all__ = [
     "ConvexityConstants",
-    "Descent",
     "SquareLoss",
+    "SquareLossOfBoth",
     "convexity_constants",
-    "gradient_descent",
     "levenberg_marquardt",
     "population_hessian",
 ]
 
+# Up to so many parameters the normal matrix is formed and factored.
+_FORMED = 200
 
-class SquareLoss:
+
+class SquareLoss(LeastSquares, SmoothLoss):
     r"""The empirical risk :math:`\hat f_S(W) = \frac1{2n}\sum_s (\sum_i v_i\phi(w_i^\top x_s) - y_s)^2`.
+
+    A column of ones in X makes the last column of W the biases.
 
     Parameters
     ----------
     X : (n, d) array_like
     y : (n,) array_like
-    activation : Activation
+    activation : str or Activation
     output : (k,) array_like
         v, held fixed.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is not finite.
 
     References
     ----------
@@ -38,40 +56,31 @@ class SquareLoss:
 
     Examples
     --------
-    >>> from nnmoments.activations import relu
-    >>> loss = SquareLoss([[1.0, 0.0], [0.0, 2.0]], [1.0, 0.0], relu, [1.0])
-    >>> loss([[1.0, 1.0]]), loss.gradient([[1.0, 1.0]])
+    >>> loss = SquareLoss([[1.0, 0.0], [0.0, 2.0]], [1.0, 0.0], "relu", [1.0])
+    >>> loss.value([[1.0, 1.0]]), loss.gradient([[1.0, 1.0]])
     (1.0, array([[0., 2.]]))
     """
 
     def __init__(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, activation: Activation, output: npt.ArrayLike
+        self, X: npt.ArrayLike, y: npt.ArrayLike, activation: str | Activation, output: npt.ArrayLike
     ) -> None:
         self.X, self.y = check_samples(X, y)
         if self.y.ndim != 1:
             raise ValueError(f"y must have shape (n,), got {self.y.shape}")
-        self.activation = activation
+        self.activation = get_activation(activation)
         self.output = check_array("output", output, ndim=1)
         self.n, self.d = self.X.shape
         self.k = len(self.output)
+
+    def _images(self, weights: npt.ArrayLike) -> Array:
+        return self.X @ check_array("weights", weights, shape=(self.k, self.d)).T
 
     def residual(self, weights: npt.ArrayLike) -> Array:
         """Return prediction less label, (n,)."""
         return np.asarray(self.activation(self._images(weights)) @ self.output - self.y)
 
-    def _images(self, weights: npt.ArrayLike) -> Array:
-        return self.X @ check_array("weights", weights, shape=(self.k, self.d)).T
-
-    def __call__(self, weights: npt.ArrayLike) -> float:
-        """Return the risk."""
-        return float(np.sum(self.residual(weights) ** 2)) / (2.0 * self.n)
-
-    def gradient(self, weights: npt.ArrayLike) -> Array:
-        r"""Return :math:`\partial f/\partial w_j = \frac1n\sum r\,v_j\phi'(w_j^\top x)\,x`, (k, d)."""
-        return self.value_and_gradient(weights)[1]
-
     def value_and_gradient(self, weights: npt.ArrayLike) -> tuple[float, Array]:
-        """Return the risk and its gradient from one pass."""
+        r"""Return the risk and :math:`\partial f/\partial w_j = \frac1n\sum r v_j\phi'(w_j^\top x)\,x`."""
         images = self._images(weights)
         residual = self.activation(images) @ self.output - self.y
         slopes = self.activation.derivative(1, images)
@@ -79,7 +88,20 @@ class SquareLoss:
         gradient = (slopes * self.output).T @ self.X / self.n
         return float(residual @ residual) / (2.0 * self.n), gradient
 
-    def curvatures(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
+    def curvature(self, weights: npt.ArrayLike) -> Curvature:
+        r"""Return the part of the Hessian without :math:`\phi''`, formed for few parameters.
+
+        Above, its damped systems are solved by conjugate gradients, in O(n d k) a product.
+        """
+        slopes = self.activation.derivative(1, self._images(weights)) * self.output
+        diagonal = (slopes**2).T @ self.X**2 / self.n
+        scale = np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300)
+        if self.k * self.d > _FORMED:
+            return _SampledNormal(self.X, slopes, scale)
+        jacobian = (slopes[:, :, None] * self.X[:, None, :]).reshape(self.n, -1)
+        return NormalMatrix(jacobian.T @ jacobian / self.n, scale)
+
+    def _bends(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
         r"""Return :math:`v_j\phi'(w_j^\top x)` and :math:`r\,v_j\phi''(w_j^\top x)`, (n, k) each."""
         images = self._images(weights)
         residual = self.activation(images) @ self.output - self.y
@@ -88,7 +110,7 @@ class SquareLoss:
 
     def hessian_product(self, weights: npt.ArrayLike, direction: npt.ArrayLike) -> Array:
         """Return the Hessian times a direction, (k, d), in O(n d k)."""
-        slopes, bends = self.curvatures(weights)
+        slopes, bends = self._bends(weights)
         along = self.X @ check_array("direction", direction, shape=(self.k, self.d)).T
         change = slopes * np.sum(slopes * along, axis=1)[:, None] + bends * along
         return np.asarray(change.T @ self.X / self.n)
@@ -102,7 +124,7 @@ class SquareLoss:
         At kinks the Dirac part of :math:`\phi''` is missing; at the true weights of noiseless labels
         r = 0 and nothing is missing.
         """
-        slopes, bends = self.curvatures(weights)
+        slopes, bends = self._bends(weights)
         k, d = self.k, self.d
         full = np.empty((k, d, k, d))
         for j in range(k):
@@ -114,6 +136,108 @@ class SquareLoss:
                 full[j, :, l, :] = block
                 full[l, :, j, :] = block.T
         return full.reshape(k * d, k * d)
+
+
+class SquareLossOfBoth(Loss):
+    r"""The same risk as a function of W and v, which are the columns of one array (k, d + 1).
+
+    Approach II of ZS Figure 1(c), where the output's weights are learned too.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+    y : (n,) array_like
+    activation : str or Activation
+
+    Examples
+    --------
+    >>> loss = SquareLossOfBoth([[1.0, 0.0], [0.0, 2.0]], [1.0, 0.0], "relu")
+    >>> loss.gradient(np.array([[1.0, 1.0, 1.0]]))
+    array([[0., 2., 2.]])
+    """
+
+    def __init__(self, X: npt.ArrayLike, y: npt.ArrayLike, activation: str | Activation) -> None:
+        self.X, self.y = check_samples(X, y)
+        self.activation = get_activation(activation)
+
+    def value_and_gradient(self, weights: Array) -> tuple[float, Array]:
+        hidden, output = weights[:, :-1], weights[:, -1]
+        fixed = SquareLoss(self.X, self.y, self.activation, output)
+        value, gradient = fixed.value_and_gradient(hidden)
+        units = self.activation(self.X @ hidden.T)
+        return value, np.column_stack([gradient, units.T @ (units @ output - self.y) / len(self.y)])
+
+
+class _SampledNormal(Curvature):
+    """The normal matrix J^T J / n kept as its sample; systems are solved by conjugate gradients."""
+
+    def __init__(self, X: Array, slopes: Array, scale: Array) -> None:
+        super().__init__(scale)
+        self._X, self._slopes = X, slopes
+
+    def solve(self, right: Array, damping: float) -> Array:
+        """Solve with a Jacobi preconditioner."""
+        X, slopes, shift = self._X, self._slopes, damping * self.scale
+        inverse = 1.0 / (self.scale + shift)
+        found, residual = np.zeros_like(right), right
+        conditioned = inverse * residual
+        direction = conditioned
+        square = float(np.sum(residual * conditioned))
+        goal = 1e-6 * square
+        for _ in range(60):
+            if square <= goal:
+                break
+            along = np.einsum("nk,nk->n", slopes, X @ direction.T)
+            image = (slopes * along[:, None]).T @ X / len(X) + shift * direction
+            length = square / float(np.sum(direction * image))
+            found = found + length * direction
+            residual = residual - length * image
+            conditioned = inverse * residual
+            square, before = float(np.sum(residual * conditioned)), square
+            direction = conditioned + (square / before) * direction
+        return found
+
+
+def levenberg_marquardt(
+    loss: SquareLoss, start: npt.ArrayLike, *, max_iter: int = 100, tol: float = 1e-24
+) -> Descent:
+    r"""Minimise the risk by damped Gauss-Newton steps, quadratic in the end for noiseless labels.
+
+    Parameters
+    ----------
+    loss : SquareLoss
+    start : (k, d) array_like
+    max_iter : int
+    tol : float
+        Stop when the risk falls to this share of that of the zero network, or stops falling.
+
+    Returns
+    -------
+    Descent
+
+    Raises
+    ------
+    ValueError
+        If the shape of the start does not fit or a number is outside its range.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((200, 2))
+    >>> loss = SquareLoss(X, np.maximum(X[:, 0], 0.0) ** 2, "squared_relu", [1.0])
+    >>> levenberg_marquardt(loss, [[0.8, 0.3]]).weights.round(6) + 0.0
+    array([[1., 0.]])
+    """
+    start = check_array("start", start, shape=(loss.k, loss.d))
+    target = check_number("tol", tol) * float(loss.y @ loss.y) / (2.0 * loss.n)
+    stalled = 0
+
+    def stop(step: DampedStep) -> bool:
+        nonlocal stalled
+        if step.accepted:
+            stalled = stalled + 1 if step.gain <= 1e-6 * (step.value + step.gain) else 0
+        return step.value <= target or stalled >= 3
+
+    return damped_newton(loss, start, max_iter=max_iter, stop=stop)
 
 
 # --- the population Hessian at the true weights --------------------------------------------------------
@@ -208,8 +332,8 @@ def _plane_rule(angle: float, size: int = 48) -> tuple[Array, Array]:
     return points.reshape(2, -1), np.outer(angular, radial).ravel()
 
 
-@dataclass(frozen=True)
-class ConvexityConstants:
+@dataclass(frozen=True, eq=False, repr=False)
+class ConvexityConstants(Result):
     r"""The constants of ZS Definition 4.1 and Theorem 4.2, up to the theorem's hidden factors.
 
     Attributes
@@ -271,187 +395,3 @@ def convexity_constants(
         float(values[0]),
         float(values[-1]),
     )
-
-
-# --- descent -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Descent:
-    """Where a descent ended.
-
-    Attributes
-    ----------
-    weights : (k, d) array
-    output : (k,) array
-        As given, unless it was learned too.
-    history : (t,) array
-        The risk before each step and at the end.
-    iterations : int
-    converged : bool
-    status : str
-    """
-
-    weights: Array = field(repr=False)
-    output: Array
-    history: Array = field(repr=False)
-    iterations: int
-    converged: bool
-    status: str
-
-
-def gradient_descent(
-    loss: SquareLoss,
-    weights: npt.ArrayLike,
-    *,
-    step: float = 0.02,
-    iterations: int = 1000,
-    tol: float = 0.0,
-    learn_output: bool = False,
-    resample: Callable[[], tuple[Array, Array]] | None = None,
-    stop: Callable[[Array], bool] | None = None,
-) -> Descent:
-    r"""Plain gradient descent, :math:`W \leftarrow W - \eta\nabla\hat f_S(W)`. ZS Algorithm 2.
-
-    Parameters
-    ----------
-    loss : SquareLoss
-    weights : (k, d) array_like
-        Where to start.
-    step : float
-        eta; the experiments of the paper use 0.02.
-    iterations : int
-    tol : float
-        Stop when the risk falls to this value.
-    learn_output : bool
-        Descend in v too (approach II of the paper's Figure 1(c)).
-    resample : callable, optional
-        Returns fresh (X, y) for each step, as the theorem wants; the paper's experiments do not.
-    stop : callable, optional
-        Told the weights every tenth step; the descent ends when it returns True.
-
-    Examples
-    --------
-    >>> from nnmoments.activations import linear
-    >>> loss = SquareLoss([[1.0], [2.0]], [3.0, 6.0], linear, [1.0])
-    >>> gradient_descent(loss, [[0.0]], step=0.2, iterations=100).weights.round(6)
-    array([[3.]])
-    """
-    weights = np.array(check_array("weights", weights, shape=(loss.k, loss.d)))
-    step = check_number("step", step, above=0.0)
-    history: list[float] = []
-    limit = check_integer("iterations", iterations, 0)
-    done = 0
-    while True:
-        if resample is not None:
-            loss = SquareLoss(*resample(), loss.activation, loss.output)
-        value, gradient = loss.value_and_gradient(weights)
-        history.append(value)
-        if not np.isfinite(value) or value > 1e12 * (1.0 + history[0]):
-            status = f"diverged after {done} steps; lower the step {step:g} or start nearer"
-            return Descent(weights, loss.output, np.array(history), done, False, status)
-        if value <= tol or (stop is not None and done % 10 == 0 and stop(weights)):
-            break
-        if done == limit:
-            status = f"{done} steps, risk {value:.2e}; raise iterations for less"
-            return Descent(weights, loss.output, np.array(history), done, False, status)
-        if learn_output:
-            hidden = loss.activation(loss.X @ weights.T)
-            slope = hidden.T @ (hidden @ loss.output - loss.y) / loss.n
-            loss = SquareLoss(loss.X, loss.y, loss.activation, loss.output - step * slope)
-        weights = weights - step * gradient
-        done += 1
-    return Descent(weights, loss.output, np.array(history), done, True, f"converged after {done} steps")
-
-
-def levenberg_marquardt(
-    loss: SquareLoss, weights: npt.ArrayLike, *, iterations: int = 100, tol: float = 1e-24
-) -> Descent:
-    r"""Minimise the risk by damped Gauss-Newton steps, quadratic in the end for noiseless labels.
-
-    The normal matrix is that of the Hessian without its :math:`\phi''` part. Up to 200 parameters it
-    is formed and factored; above, the damped system is solved by conjugate gradients in O(n d k) a
-    product.
-
-    Parameters
-    ----------
-    loss : SquareLoss
-    weights : (k, d) array_like
-    iterations : int
-    tol : float
-        Stop when the risk falls to this share of that of the zero network, or stops falling.
-
-    Examples
-    --------
-    >>> from nnmoments.activations import squared_relu
-    >>> X = np.random.default_rng(0).standard_normal((200, 2))
-    >>> loss = SquareLoss(X, squared_relu(X[:, 0]), squared_relu, [1.0])
-    >>> levenberg_marquardt(loss, [[0.8, 0.3]]).weights.round(6) + 0.0
-    array([[1., 0.]])
-    """
-    point = check_array("weights", weights, shape=(loss.k, loss.d))
-    X, n, k, d = loss.X, loss.n, loss.k, loss.d
-    target = tol * float(loss.y @ loss.y) / (2.0 * n)
-    value = loss(point)
-    history, damping, growth, stalled = [value], 1e-3, 2.0, 0
-    for _ in range(check_integer("iterations", iterations, 1)):
-        images = loss._images(point)
-        residual = loss.activation(images) @ loss.output - loss.y
-        slopes = loss.activation.derivative(1, images) * loss.output
-        gradient = (slopes * residual[:, None]).T @ X / n
-        diagonal = (slopes**2).T @ X**2 / n
-        diagonal = np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300)
-        if k * d <= 200:
-            jacobian = (slopes[:, :, None] * X[:, None, :]).reshape(n, -1)
-            normal = jacobian.T @ jacobian / n
-            normal[np.diag_indices_from(normal)] += damping * diagonal.ravel()
-            move = -cho_solve(cho_factor(normal), gradient.ravel()).reshape(k, d)
-        else:
-            move = _damped_solve(X, slopes, gradient, damping * diagonal, diagonal)
-        trial = point + move
-        new = loss(trial)
-        # Predicted decrease of the damped model.
-        predicted = -0.5 * float(np.sum(move * (gradient - damping * diagonal * move)))
-        ratio = (value - new) / predicted if predicted > 0 else -1.0
-        if ratio > 0 and new < value:
-            stalled = stalled + 1 if value - new <= 1e-6 * value else 0
-            point, value = trial, new
-            damping *= max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3)
-            growth = 2.0
-        else:
-            damping *= growth
-            growth *= 2.0
-        history.append(value)
-        if value <= target or stalled >= 3 or damping > 1e12:
-            break
-    converged = value <= target or stalled >= 3
-    done = len(history) - 1
-    status = f"risk {value:.2e} after {done} steps"
-    if not converged:
-        status += "; raise iterations or start elsewhere"
-    return Descent(point, loss.output, np.array(history), done, converged, status)
-
-
-def _damped_solve(X: Array, slopes: Array, gradient: Array, shift: Array, scale: Array) -> Array:
-    """Solve (J^T J / n + shift) move = -gradient by Jacobi-preconditioned conjugate gradients."""
-    n = len(X)
-    inverse = 1.0 / (scale + shift)
-    move = np.zeros_like(gradient)
-    residual = -gradient
-    conditioned = inverse * residual
-    direction = conditioned
-    square = float(np.sum(residual * conditioned))
-    goal = 1e-6 * square
-    for _ in range(60):
-        along = np.einsum("nk,nk->n", slopes, X @ direction.T)
-        image = (slopes * along[:, None]).T @ X / n + shift * direction
-        length = square / float(np.sum(direction * image))
-        move = move + length * direction
-        residual = residual - length * image
-        conditioned = inverse * residual
-        new = float(np.sum(residual * conditioned))
-        if new < goal:
-            break
-        direction = conditioned + (new / square) * direction
-        square = new
-    return move

@@ -15,7 +15,7 @@ from nnmoments.landscapes.fourth_order import FourthOrderLoss, random_rows
 from nnmoments.moments import ControlVariate, cross_moment
 from nnmoments.moments.forms import TensorMoment
 from nnmoments.networks import OneHiddenLayer
-from nnmoments.optimize.full_batch import quasi_newton
+from nnmoments.optimize import quasi_newton
 from nnmoments.scores import LocalLikelihood, NearestNeighbor
 from nnmoments.validation import Array, check_choice, check_integer, check_number
 
@@ -144,7 +144,7 @@ class GeneralInputNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         spread = max(float(y.std()), np.finfo(np.float64).tiny)
         self.residual_ = float(np.sqrt(np.mean((y - hidden @ self.v_) ** 2))) / spread
         note = "" if agree > 0.5 else "; fewer than half agree: T_4 is noisy, pass more samples"
-        self.status_ = f"{best.message}; {agree:.0%} of {starts} starts end at the least value{note}"
+        self.status_ = f"{best.status}; {agree:.0%} of {starts} starts end at the least value{note}"
         return self
 
     def predict(self, X: npt.ArrayLike) -> Array:

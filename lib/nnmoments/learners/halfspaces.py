@@ -9,10 +9,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from nnmoments.borders import Refinement, fit_border, fit_crossings
+from nnmoments.landscapes.sphere import ellipsoid_rows
 from nnmoments.learners.base import MomentLearner
 from nnmoments.learners.labelling import labels_for, refuse_far
 from nnmoments.moments.gaussian import active_moments
-from nnmoments.structured.even import ellipsoid_rows
 from nnmoments.validation import Array, check_integer, check_number
 
 __all__ = ["HalfspaceUnionClassifier"]

@@ -9,8 +9,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnmoments.activations import SLIDES, Activation
-from nnmoments.landscapes.square_loss import Descent, SquareLoss, gradient_descent, levenberg_marquardt
+from nnmoments.landscapes.square_loss import SquareLoss, levenberg_marquardt
 from nnmoments.networks import OneHiddenLayer
+from nnmoments.optimize import Descent, gradient_descent
 from nnmoments.tensors import TensorInitialization, tensor_initialize
 from nnmoments.validation import Array, check_choice, check_integer
 
@@ -122,14 +123,14 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             chosen = slice(None) if used == 1 else np.sort(rng.permutation(len(X))[: len(X) * 2 // 3])
             start = tensor_initialize(X[chosen], y[chosen], self.k, self._unit(), method=self.method, rng=rng)
             descent = self._descend(X, y, start)
-            risk = SquareLoss(X, y, self._unit(), descent.output)(descent.weights)
+            risk = SquareLoss(X, y, self._unit(), start.output).value(descent.weights)
             if best is None or risk < best[0]:
                 best = (risk, start, descent)
             if 2.0 * best[0] <= self.noise * variance:
                 break
         assert best is not None
         risk, self.initialization_, descent = best
-        self.W_, self.v_ = descent.weights, descent.output
+        self.W_, self.v_ = descent.weights, self.initialization_.output
         self.history_, self.attempts_ = descent.history, used
         self.converged_ = bool(2.0 * risk <= self.noise * variance)
         self.status_ = descent.status
@@ -143,20 +144,18 @@ class TensorNetwork(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _descend(self, X: Array, y: Array, start: TensorInitialization) -> Descent:
         loss = SquareLoss(X, y, self._unit(), start.output)
         if self.finisher == "levenberg-marquardt":
-            return levenberg_marquardt(loss, start.weights, iterations=self.iterations)
+            return levenberg_marquardt(loss, start.weights, max_iter=self.iterations)
         batches = check_integer("batches", self.batches, 1, len(X))
         if batches == 1:
-            return gradient_descent(loss, start.weights, step=self.step, iterations=self.iterations)
+            return gradient_descent(loss, start.weights, step=self.step, max_iter=self.iterations)
         parts = np.array_split(np.arange(len(X)), batches)
         turn = iter(range(self.iterations + 1))
 
-        def fresh() -> tuple[Array, Array]:
+        def fresh() -> SquareLoss:
             part = parts[next(turn) % batches]
-            return X[part], y[part]
+            return SquareLoss(X[part], y[part], self._unit(), start.output)
 
-        return gradient_descent(
-            loss, start.weights, step=self.step, iterations=self.iterations, resample=fresh
-        )
+        return gradient_descent(loss, start.weights, step=self.step, max_iter=self.iterations, fresh=fresh)
 
     def predict(self, X: npt.ArrayLike) -> Array:
         """Return the fitted network's values at the rows of X, (n,)."""

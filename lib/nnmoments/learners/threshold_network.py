@@ -24,6 +24,7 @@ __all__ = ["ThresholdNetwork", "decode_moments"]
 _PENALTY = 10.0
 # Labels whose largest size is in between have coefficients that this lambda suits.
 _SMALL, _LARGE = 2.0**-3, 2.0**10
+_FREQUENT = 0.001  # share of the samples: ten units at zero leave so many at rest
 _SAME = 0.9999  # cosine of refined rows that have come to one weight
 
 
@@ -64,7 +65,7 @@ def decode_moments(
     >>> u = relu_threshold(2.0)
     >>> moments = controlled_moments(X, u(X[:, 0]) + u(X[:, 1]))
     >>> rows, _, minima = decode_moments(moments, 2, u, rng=0)
-    >>> minima.complete, bool(np.max(rows, axis=1).min() > 0.99)
+    >>> minima.converged, bool(np.max(rows, axis=1).min() > 0.99)
     (True, True)
     """
     u1, u2, u4 = _coefficients(activation)
@@ -230,22 +231,24 @@ class ThresholdNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
             weight /= weight.mean()
         rest = _most_frequent(y) if self.fit_intercept else 0.0
         scale = _scale(y - rest)
+        is_active = self.active or (lambda labels: labels != rest)
+        mask = check_array("active", is_active(y), shape=(len(y),)) != 0.0
+
         moments, rows, coefficients, minima, trouble = _found(
             X, (y - rest) / scale, weight, control, activation, k, rng
         )
-        is_active = self.active or (lambda labels: labels != rest)
-        mask = check_array("active", is_active(y), shape=(len(y),)) != 0.0
-        wanted, hopeless = self.refine, bool(self.active is None and np.mean(mask) > 0.9)
+        nowhere = self.active is None and bool(np.mean(mask) > 0.9)  # at rest: there is no border to see
         refinements: list[Refinement | None] = [None] * len(rows)
-        if wanted and not hopeless:
+        if self.refine and not nowhere:
             refinements = [_refined(row, X, mask, oracle, is_active, weight, tol, rng) for row in rows]
         weights = np.array([r.direction if r else row for r, row in zip(refinements, rows, strict=True)])
-        weights = weights.reshape(len(rows), d)
-        kept = _distinct(weights)
-        design = activation(X @ weights[kept].T)
-        output, intercept, explained = _linear_part(design, y, weight, self.fit_intercept, scale)
-        self._store(weights=weights[kept], biases=np.zeros(len(kept)), output=output, intercept=intercept)
-        self.n_iter_ = minima.starts if minima else 0
+        kept = _distinct(weights.reshape(len(rows), d))
+        weights = weights.reshape(len(rows), d)[kept]
+        output, intercept, explained = _linear_part(
+            activation(X @ weights.T), y, weight, self.fit_intercept, scale
+        )
+        self._store(weights=weights, biases=np.zeros(len(kept)), output=output, intercept=intercept)
+        self.n_iter_ = minima.n_starts if minima else 0
         self.diagnostics_: dict[str, Any] = {
             "moments": moments,
             "minima": minima,
@@ -256,24 +259,21 @@ class ThresholdNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
             "refinements": tuple(refinements),
             "explained": explained,
         }
-        status = (
+        status = [
             f"{len(kept)} of {k} units, whose linear part explains {explained:.1%} of the labels' variance"
-        )
-        if trouble:
-            status += f"; {trouble}"
-        elif len(rows) < k:
-            status += "; pass more samples or move the threshold: the landscape of these moments lacks minima"
+        ]
+        if len(rows) < k:
+            status.append(trouble or "pass more samples or move the threshold: the landscape lacks minima")
         if len(kept) < len(rows):
-            status += f"; {len(rows) - len(kept)} rows came to a unit that was there: lower n_hidden"
-        lost = sum(r is None or not r.converged for r in refinements)
-        if wanted and hopeless:
-            status += (
-                "; not refined, since nearly all labels differ from each other: give active, or refine=False"
-            )
-        elif wanted and len(rows):
-            status += f"; refined with {'the sample' if oracle is None else 'the oracle'}"
-            status += f", but for {lost} rows, which are not near a unit: pass more samples" if lost else ""
-        self._conclude(len(kept) == k and not (wanted and (hopeless or lost)), status)
+            status.append(f"{len(rows) - len(kept)} rows came to a unit that was there: lower n_hidden")
+        lost = sum(r is None or not r.converged for r in refinements) if self.refine else 0
+        if self.refine and nowhere:
+            status.append("not refined, as nearly all labels differ: give active, or refine=False")
+        elif self.refine and len(rows):
+            status.append(f"refined with {'the sample' if oracle is None else 'the oracle'}")
+            if lost:
+                status.append(f"but for {lost} rows, which are not near a unit: pass more samples")
+        self._conclude(len(kept) == k and not lost, "; ".join(status))
         return self
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -293,9 +293,9 @@ class ThresholdNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
 
 
 def _most_frequent(y: Array) -> float:
-    """Return the most frequent label, that of samples at which no unit is active; 0 if all are different."""
+    """Return the label where no unit is active, the most frequent one; 0 if none is frequent."""
     values, counts = np.unique(y, return_counts=True)
-    return float(values[np.argmax(counts)]) if counts.max() > 1 else 0.0
+    return float(values[np.argmax(counts)]) if counts.max() > max(1.0, _FREQUENT * len(y)) else 0.0
 
 
 def _scale(y: Array) -> float:
@@ -346,48 +346,31 @@ def _moments(
         return active_moments(X, _weighted(y, weight))
     if control == "polynomial" or half < polynomials:
         return controlled_moments(X, _weighted(y, weight))
-    parts = (slice(0, half), slice(half, len(X)))
-    found = [
-        _about_network(X, y, weight, other, part, activation, k, rng)
-        for part, other in zip(parts, parts[::-1], strict=True)
-    ]
-    a, b = found
-    tensors = [m.fourth.tensor for m in found if isinstance(m.fourth, TensorMoment)]
-    return HermiteMoments(
-        0.5 * (a.mean + b.mean), 0.5 * (a.first + b.first), 0.5 * (a.second + b.second),
-        TensorMoment(0.5 * (tensors[0] + tensors[1])), len(X), len(X),
-        f"the network of the other half, then {a.removed}",
-    )  # fmt: skip
-
-
-def _about_network(
-    X: Array,
-    y: Array,
-    weight: Array | None,
-    other: slice,
-    part: slice,
-    activation: Activation,
-    k: int,
-    rng: Any,
-) -> HermiteMoments:
-    r"""Return :math:`T_m(g) + E[(f - g) S_m]` on a part, g the linear part found on the other."""
     w = np.ones(len(X)) if weight is None else weight
-    labels = _weighted(y, weight)
-    rows, c, _ = decode_moments(controlled_moments(X[other], labels[other]), k, activation, rng=rng)
-    if not len(rows):
-        return controlled_moments(X[part], labels[part])
-    rest = controlled_moments(X[part], w[part] * (y[part] - activation(X[part] @ rows.T) @ c))
-    known = [
-        math.sqrt(math.factorial(m))
-        * activation.hermite_coefficient(m)
-        * np.tensordot(c, outer_power(rows, m), axes=(0, 0))
-        for m in range(5)
-    ]
-    assert isinstance(rest.fourth, TensorMoment)
-    return HermiteMoments(
-        rest.mean + float(known[0]), rest.first + known[1], rest.second + known[2],
-        TensorMoment(rest.fourth.tensor + known[4]), rest.n_samples, rest.n_touched, rest.removed,
-    )  # fmt: skip
+
+    def network(other: slice) -> tuple[Array, Array]:
+        return decode_moments(controlled_moments(X[other], w[other] * y[other]), k, activation, rng=rng)[:2]
+
+    def about(found: tuple[Array, Array], part: slice) -> list[Array]:
+        """T_0 to T_4 as T_m(g) + E[(y - g) S_m] on a part, g the linear part of the network found."""
+        rows, c = found
+        g = activation(X[part] @ rows.T) @ c
+        rest = controlled_moments(X[part], w[part] * (y[part] - g))
+        known = [
+            math.sqrt(math.factorial(m))
+            * activation.hermite_coefficient(m)
+            * np.tensordot(c, outer_power(rows, m), axes=(0, 0))
+            for m in (0, 1, 2, 4)
+        ]  # GP Lemma 9
+        assert isinstance(rest.fourth, TensorMoment)
+        own = map(np.asarray, (rest.mean, rest.first, rest.second, rest.fourth.tensor))
+        return [a + b for a, b in zip(own, known, strict=True)]
+
+    parts = (slice(0, half), slice(half, len(X)))
+    first, second = (about(network(other), part) for part, other in zip(parts, parts[::-1], strict=True))
+    T = [0.5 * (a + b) for a, b in zip(first, second, strict=True)]
+    removed = "the network of the other half, then polynomials of degree <= 4"
+    return HermiteMoments(float(T[0]), T[1], T[2], TensorMoment(T[3]), len(X), len(X), removed)
 
 
 def _refined(

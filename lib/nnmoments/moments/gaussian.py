@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.linalg import symmetrize
 from nnmoments.moments.forms import FourthMoment, SampledMoment, TensorMoment
+from nnmoments.moments.gaussian_scores import from_raw_moments
 from nnmoments.validation import Array, check_choice, check_integer, check_samples
 
 __all__ = ["HermiteMoments", "active_moments", "controlled_moments"]
@@ -96,10 +96,10 @@ def active_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, form: str = "auto") ->
     if form == "tensor":
         scores = _Monomials(d).scores(_Monomials(d).sums(points, labels) / n)
         return HermiteMoments(float(scores[0]), scores[1], scores[2], TensorMoment(scores[4]), n, touched)
-    mean, first = float(labels.sum()) / n, labels @ points / n
-    second = (points.T * labels) @ points / n - mean * np.eye(d)
+    mean, first = labels.sum() / n, labels @ points / n
+    second = from_raw_moments([mean, first, (points.T * labels) @ points / n])[2]
     fourth = SampledMoment(points, labels * (touched / n), hermite=True)
-    return HermiteMoments(mean, first, second, fourth, n, touched)
+    return HermiteMoments(float(mean), first, second, fourth, n, touched)
 
 
 def controlled_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, folds: int = 5) -> HermiteMoments:
@@ -210,14 +210,12 @@ class _Monomials:
 
     def scores(self, raw: Array) -> list[Array]:
         """Return T_0 to T_4 from the mean of w e e^T: the Hermite tensors in terms of monomials."""
-        d, eye = self.d, np.eye(self.d)
-        m0, m1, m2 = raw[0, 0], raw[0, 1 : 1 + d], raw[1 : 1 + d, 1 : 1 + d]
-        pairs = self.place.reshape(-1)
-        m3 = raw[1 : 1 + d, 1 + d :][:, self.place]
-        m4 = raw[1 + d :, 1 + d :][np.ix_(pairs, pairs)].reshape(d, d, d, d)
-        T3 = symmetrize(m3 - 3.0 * np.multiply.outer(m1, eye))
-        T4 = m4 - 6.0 * np.multiply.outer(m2, eye) + 3.0 * m0 * np.multiply.outer(eye, eye)
-        return [np.asarray(m0), m1, m2 - m0 * eye, T3, symmetrize(T4)]
+        d, pairs = self.d, self.place.reshape(-1)
+        third = raw[1 : 1 + d, 1 + d :][:, self.place]
+        fourth = raw[1 + d :, 1 + d :][np.ix_(pairs, pairs)].reshape(d, d, d, d)
+        return from_raw_moments(
+            [np.asarray(raw[0, 0]), raw[0, 1 : 1 + d], raw[1 : 1 + d, 1 : 1 + d], third, fourth]
+        )
 
     def _form(self, T: list[Array]) -> Array:
         """Return F with e^T F e = sum over k of <T_k, S_k(x)>/k!."""

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnmoments.landscapes.sphere import sphere_maxima
 from nnmoments.results import Result
-from nnmoments.structured.even import sphere_maxima
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_rng
 
 __all__ = ["CutNetwork", "SubspaceCut", "learn_cut", "subspaces_from_moment"]

@@ -5,12 +5,11 @@ from nnmoments.tensors.initialization import TensorInitialization, tensor_initia
 from nnmoments.tensors.joint_diagonalization import JointDiagonalization, joint_diagonalize
 from nnmoments.tensors.reconstruction import Reconstruction, fit_magnitudes, recover_magnitudes
 from nnmoments.tensors.selection import MomentChoice, choose_moments
-from nnmoments.tensors.subspace import MomentOperator, Subspace, leading_subspace
+from nnmoments.tensors.subspace import Subspace, leading_subspace
 
 __all__ = [
     "JointDiagonalization",
     "MomentChoice",
-    "MomentOperator",
     "Reconstruction",
     "Subspace",
     "SymmetricDecomposition",

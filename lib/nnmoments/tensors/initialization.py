@@ -11,10 +11,11 @@ from nnmoments.activations import Activation
 from nnmoments.densities import StandardNormal
 from nnmoments.linalg import outer_power
 from nnmoments.moments import ControlVariate, control_residuals, cross_moment
+from nnmoments.moments.forms import SampledMoment
 from nnmoments.tensors.decomposition import decompose_symmetric, kcl
 from nnmoments.tensors.reconstruction import Reconstruction, fit_magnitudes, recover_magnitudes
 from nnmoments.tensors.selection import MomentChoice, choose_moments
-from nnmoments.tensors.subspace import MomentOperator, Subspace, leading_subspace
+from nnmoments.tensors.subspace import Subspace, leading_subspace
 from nnmoments.validation import Array, check_choice, check_integer, check_samples
 
 __all__ = ["TensorInitialization", "tensor_initialize"]
@@ -216,13 +217,13 @@ def _estimate(
     labels = first.residuals
     if controlled:
         labels = _less_polynomial(first.X, labels, 1, 2)
-    sampled = MomentOperator([(first.X, labels)], choice.subspace, directions=directions)
+    sampled = SampledMoment(first.X, labels, order=choice.subspace)
     units, sizes = first.known(choice.subspace)
     # (r, units): the known part contracted with each alpha
     contracted = sizes * (directions @ units.T) ** (choice.subspace - 2)
 
     def operator(block: Array) -> Array:
-        image = sampled(block)
+        image = sampled.matmat(block, directions)
         return image + (units.T * contracted[: len(image), None, :]) @ (units @ block)
 
     # Sampling moves the span by far more than this tolerance.

@@ -1,16 +1,14 @@
 r"""The span of the weights: leading eigenvectors of an indefinite moment, never formed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from nnmoments.validation import Array, check_array, check_choice, check_integer
+from nnmoments.validation import Array, check_integer
 
-__all__ = ["MomentOperator", "Subspace", "leading_subspace"]
-
-_CHUNK_DOUBLES = 1 << 22
+__all__ = ["Subspace", "leading_subspace"]
 
 
 @dataclass(frozen=True)
@@ -33,79 +31,6 @@ class Subspace:
     eigenvalues: Array
     next_eigenvalue: float
     sweeps: int
-
-
-class MomentOperator:
-    r"""Products with :math:`P_2` under x ~ N(0, I), one pass over the data each, O(n d q).
-
-    .. math:: P_2 = E[y\,S_{j}(x)(I, I, \alpha, \dots, \alpha)], \qquad j = 2, 3, 4
-
-    Written out with :math:`a = \langle\alpha, x\rangle`, :math:`|\alpha| = 1`:
-    :math:`S_2 = xx^\top - I`;
-    :math:`S_3(\alpha) = a(xx^\top - I) - x\alpha^\top - \alpha x^\top`;
-    :math:`S_4(\alpha, \alpha) = (a^2 - 1)(xx^\top - I) - 2a(x\alpha^\top + \alpha x^\top)
-    + 2\alpha\alpha^\top`.
-
-    Parameters
-    ----------
-    chunks : iterable of (X, y)
-        Parts (n_i, d), (n_i,) of the sample; iterated once a product, so a list or an object whose
-        `__iter__` starts again. May read memory-mapped files.
-    order : {2, 3, 4}
-    directions : (r, d) array_like, optional
-        Unit vectors alpha; for orders 3 and 4 the operator stacks the P_2 of all of them.
-
-    Examples
-    --------
-    >>> X = np.random.default_rng(0).standard_normal((50_000, 3))
-    >>> operator = MomentOperator([(X, X[:, 0] ** 2)], 2)
-    >>> operator(np.eye(3))[0].round(1) + 0.0
-    array([[2., 0., 0.],
-           [0., 0., 0.],
-           [0., 0., 0.]])
-    """
-
-    def __init__(self, chunks: Iterable[tuple[Array, Array]], order: int, *, directions: Any = None) -> None:
-        self.chunks = chunks
-        self.order = check_choice("order", order, (2, 3, 4))
-        self.directions = None if directions is None else check_array("directions", directions, ndim=2)
-        if order > 2 and self.directions is None:
-            raise ValueError(f"directions are needed to contract a moment of order {order} to a matrix")
-
-    def __call__(self, block: Array) -> Array:
-        """Return P_2 times the (d, q) block, one (d, q) product a direction: (r, d, q)."""
-        alphas = self.directions if self.order > 2 else None
-        count = 1 if alphas is None else len(alphas)
-        d, q = block.shape
-        total = np.zeros((count, d, q))
-        first = np.zeros((count, d))  # E[y w x] where the formulas need it
-        mass, constant, n = np.zeros(count), 0.0, 0
-        for X, y in self.chunks:
-            rows = max(1, _CHUNK_DOUBLES // max(d, 1))
-            for start in range(0, len(X), rows):
-                part, labels = np.asarray(X[start : start + rows]), np.asarray(y[start : start + rows])
-                images = part @ block
-                if alphas is None:
-                    total[0] += part.T @ (labels[:, None] * images)
-                    mass[0] += labels.sum()
-                else:
-                    along = part @ alphas.T
-                    weights = along if self.order == 3 else along**2 - 1.0
-                    for r in range(count):
-                        weighted = labels * weights[:, r]
-                        total[r] += part.T @ (weighted[:, None] * images)
-                        mass[r] += weighted.sum()
-                        first[r] += (labels if self.order == 3 else 2.0 * labels * along[:, r]) @ part
-                    constant += 2.0 * labels.sum() if self.order == 4 else 0.0
-                n += len(part)
-        if n == 0:
-            raise ValueError("chunks hold no samples")
-        total -= mass[:, None, None] * block
-        if alphas is not None:
-            for r, alpha in enumerate(alphas):
-                total[r] -= np.outer(first[r], alpha @ block) + np.outer(alpha, first[r] @ block)
-                total[r] += constant * np.outer(alpha, alpha @ block)
-        return total / n
 
 
 def leading_subspace(

@@ -22,7 +22,7 @@ from nnmoments.moments import cross_moment
 from nnmoments.moments.forms import TensorMoment
 from nnmoments.moments.gaussian import active_moments, controlled_moments
 from nnmoments.networks import HiddenPolynomial
-from nnmoments.optimize.full_batch import classify, quasi_newton
+from nnmoments.optimize import classify, quasi_newton
 
 U = relu_threshold(2.0)
 U2, U4 = threshold_coefficients(2.0)
@@ -183,7 +183,7 @@ def test_minima_of_the_linear_landscape():
     T2, T4 = linear_moments(W, c)
     lam = 8.0 * U4 / U2**2
     found = find_minima(HermiteLoss(T2, T4, U2, U4, lam), T2, 6, radius=math.sqrt(math.sqrt(2) * U2), rng=rng)
-    assert found.complete
+    assert found.converged
     Y = np.abs(np.sqrt(c)[:, None] * (W @ found.points.T))  # (units, minima)
     order = Y.argmax(axis=0)
     assert sorted(order) == list(range(6))
@@ -215,7 +215,7 @@ def test_incomplete_search_says_so():
     T2, T4 = linear_moments(np.eye(3), np.ones(3))
     loss = HermiteLoss(T2, T4, U2, U4, 8.0 * U4 / U2**2)
     found = find_minima(loss, T2, 3, max_starts=2, rng=0)
-    assert not found.complete
+    assert not found.converged
     assert "of 3 minima from 2 starts" in found.status
     with pytest.raises(ValueError, match="metric must be positive on 3 directions"):
         find_minima(loss, np.diag([1.0, 1.0, -1.0]), 3, rng=0)

@@ -6,12 +6,13 @@ import pytest
 from nnmoments.activations import SLIDES, linear, quadratic, relu, sign_threshold, squared_relu, tanh
 from nnmoments.landscapes.square_loss import (
     SquareLoss,
+    SquareLossOfBoth,
     convexity_constants,
-    gradient_descent,
     levenberg_marquardt,
     population_hessian,
 )
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
+from nnmoments.optimize import gradient_descent
 
 SMOOTH = [a for a in SLIDES if not a.breakpoints]
 
@@ -32,11 +33,11 @@ def test_gradient_and_hessian_pass_the_taylor_slope_check(activation):
     weights = network.weights + 0.3 * rng.standard_normal(network.weights.shape)
     direction = rng.standard_normal(weights.shape)
     value, gradient = loss.value_and_gradient(weights)
-    assert value == pytest.approx(loss(weights))
+    assert value == pytest.approx(loss.value(weights))
     slope = np.sum(gradient * direction)
     bend = np.sum(direction * loss.hessian_product(weights, direction))
     steps = np.geomspace(1e-3, 1e-1, 5)
-    values = np.array([loss(weights + h * direction) for h in steps])
+    values = np.array([loss.value(weights + h * direction) for h in steps])
     first = np.abs(values - value - steps * slope)
     second = np.abs(values - value - steps * slope - steps**2 * bend / 2)
     if first.max() > 1e-12:
@@ -106,7 +107,7 @@ def test_gradient_descent_contracts_as_theorem_4_4_says():
     bound = 1.0 - constants.m0 / constants.M0
     for _ in range(20):
         before = np.sum((weights - network.weights) ** 2)
-        weights = gradient_descent(loss, weights, step=1.0 / constants.M0, iterations=1).weights
+        weights = gradient_descent(loss, weights, step=1.0 / constants.M0, max_iter=1).weights
         assert np.sum((weights - network.weights) ** 2) <= bound * before
 
 
@@ -115,26 +116,26 @@ def test_gradient_descent_reports_what_happened():
     far = gradient_descent(loss, 30.0 * network.weights, step=1.0)
     assert not far.converged
     assert "diverged" in far.status
-    near = gradient_descent(loss, network.weights + 0.01, iterations=500, tol=1e-8)
+    near = gradient_descent(loss, network.weights + 0.01, step=0.02, max_iter=500, target=1e-8)
     assert near.converged
     assert near.history[-1] <= 1e-8
-    assert len(near.history) == near.iterations + 1
-    stopped = gradient_descent(loss, network.weights + 0.01, stop=lambda weights: True)
-    assert stopped.iterations == 0
+    assert len(near.history) == near.n_iter + 1
+    stopped = gradient_descent(loss, network.weights + 0.01, step=0.02, watch=lambda weights: True)
+    assert stopped.n_iter == 0
 
 
 def test_gradient_descent_learns_output_weights_and_resamples():
     network, loss, rng = _problem(squared_relu, n=2000)
-    start = SquareLoss(loss.X, loss.y, squared_relu, 0.9 * network.output)
-    learned = gradient_descent(start, network.weights, iterations=300, learn_output=True)
+    start = np.column_stack([network.weights, 0.9 * network.output])
+    learned = gradient_descent(SquareLossOfBoth(loss.X, loss.y, squared_relu), start, step=0.02, max_iter=300)
     assert learned.history[-1] < 1e-3 * learned.history[0]
-    assert not np.array_equal(learned.output, start.output)
+    assert np.abs(learned.weights[:, -1] - start[:, -1]).min() > 0.01
 
     def fresh():
         X = rng.standard_normal((500, 4))
-        return X, network(X)
+        return SquareLoss(X, network(X), squared_relu, network.output)
 
-    found = gradient_descent(loss, network.weights + 0.05, iterations=300, resample=fresh)
+    found = gradient_descent(loss, network.weights + 0.05, step=0.02, max_iter=300, fresh=fresh)
     assert found.history[-1] < 1e-3 * found.history[0]
 
 

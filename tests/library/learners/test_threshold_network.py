@@ -49,14 +49,14 @@ def test_learner_from_a_sample(sample):
     model = ThresholdNetwork(activation=f.activation, random_state=0).fit(X, y)
     found = model.diagnostics_
     assert model.converged_
-    assert found["minima"].complete
+    assert found["minima"].converged
     assert worst(found["coarse"], f.weights) < 4.0
     assert worst(model.weights_, f.weights) < 0.5
     assert all(r.source == "sample" for r in found["refinements"])
     assert "refined with the sample" in model.status_
     np.testing.assert_allclose(found["coefficients"], 1.0, atol=0.25)  # products raise them
     assert not model.biases_.any()
-    assert model.n_iter_ == found["minima"].starts
+    assert model.n_iter_ == found["minima"].n_starts
 
 
 def test_controls_in_order(sample):

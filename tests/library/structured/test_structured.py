@@ -17,6 +17,7 @@ from nnmoments.activations import (
     sigmoid_threshold,
 )
 from nnmoments.hermite import gaussian_expectation, hermite
+from nnmoments.landscapes.sphere import ellipsoid_rows, sphere_maxima
 from nnmoments.linalg import match_rows, outer_power, principal_angles
 from nnmoments.moments.gaussian import controlled_moments
 from nnmoments.networks import HiddenPolynomial
@@ -34,7 +35,6 @@ from nnmoments.structured import (
     support_cliques,
 )
 from nnmoments.structured.cuts import CutNetwork
-from nnmoments.structured.even import ellipsoid_rows, sphere_maxima
 
 
 def orthonormal(k, d, seed=0):
