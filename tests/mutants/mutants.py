@@ -871,7 +871,7 @@ MUTANTS = [
     Mutant("learners/threshold_network", "coefficients * scale", "coefficients", "scale of the labels"),
     Mutant(
         "learners/threshold_network",
-        "center = np.average(y / scale, weights=root**2) if",
+        "center = float(root @ target / (root @ root)) if",
         "center = 0.0 if",
         "variance about the mean",
     ),
@@ -896,7 +896,7 @@ MUTANTS = [
     Mutant(
         "learners/halfspaces",
         "w[within & active].sum() > _PURE",
-        "w[within & active].sum() > 0.0 *",
+        "w[within & active].sum() > 0.0",
         "purity of a halfspace",
     ),
     Mutant(

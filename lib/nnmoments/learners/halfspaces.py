@@ -137,7 +137,8 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
             Naming the argument that does not fit.
         """
         X, y = self._validated(X, labels_for(X, y, oracle))
-        check_classification_targets(y)
+        with np.errstate(invalid="ignore"):  # which classes are integers is asked of huge ones too
+            check_classification_targets(y)
         given = self._weights_of(sample_weight, len(X))
         d = X.shape[1]
         k = d if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)

@@ -223,6 +223,9 @@ class ThresholdNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
         control = check_choice("control", self.control, ("network", "polynomial", "none"))
         activation, tol, rng = self._activation(), check_number("tol", self.tol, above=0.0), self._rng()
         _coefficients(activation)
+        for name in ("refine", "fit_intercept"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.active is not None and not callable(self.active):
             raise ValueError(f"active must be callable or None, got {self.active!r}")
         refuse_far(X)
@@ -244,9 +247,7 @@ class ThresholdNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
         weights = np.array([r.direction if r else row for r, row in zip(refinements, rows, strict=True)])
         kept = _distinct(weights.reshape(len(rows), d))
         weights = weights.reshape(len(rows), d)[kept]
-        output, intercept, explained = _linear_part(
-            activation(X @ weights.T), y, weight, self.fit_intercept, scale
-        )
+        output, intercept, explained = _linear_part(activation(X @ weights.T), y, weight, self.fit_intercept)
         self._store(weights=weights, biases=np.zeros(len(kept)), output=output, intercept=intercept)
         self.n_iter_ = minima.n_starts if minima else 0
         self.diagnostics_: dict[str, Any] = {
@@ -298,10 +299,16 @@ def _most_frequent(y: Array) -> float:
     return float(values[np.argmax(counts)]) if counts.max() > max(1.0, _FREQUENT * len(y)) else 0.0
 
 
-def _scale(y: Array) -> float:
-    """Return a power of two, so that coefficients of y over it are neither tiny nor huge; mostly one."""
+def _power_of_two(y: Array) -> float:
+    """Return a power of two as large as the largest entry, or one; divisions by it are exact."""
     largest = float(np.abs(y).max())
-    return 1.0 if largest == 0.0 or _SMALL <= largest <= _LARGE else 2.0 ** round(math.log2(largest))
+    return 2.0 ** round(math.log2(largest)) if largest > 0.0 else 1.0
+
+
+def _scale(y: Array) -> float:
+    """Return what to divide labels by, so that coefficients are neither tiny nor huge; mostly one."""
+    size = _power_of_two(y)
+    return 1.0 if _SMALL <= size <= _LARGE else size
 
 
 def _found(
@@ -401,15 +408,16 @@ def _distinct(rows: Array) -> list[int]:
 
 
 def _linear_part(
-    units: Array, y: Array, weight: Array | None, fit_intercept: bool, scale: float
+    units: Array, y: Array, weight: Array | None, fit_intercept: bool
 ) -> tuple[Array, float, float]:
     """Fit y = c_0 + units c by least squares; also the share of the variance that this explains."""
+    size = _power_of_two(y)
     root = np.ones(len(y)) if weight is None else np.sqrt(weight)
-    design = np.hstack([units, np.ones((len(y), int(fit_intercept)))])
-    c = np.linalg.lstsq(design * root[:, None], root * (y / scale), rcond=None)[0]
-    center = np.average(y / scale, weights=root**2) if fit_intercept else 0.0
-    total = float(np.sum((root * (y / scale - center)) ** 2))
-    residual = float(np.sum((root * (y / scale - design @ c)) ** 2))
+    design = root[:, None] * np.hstack([units, np.ones((len(y), int(fit_intercept)))])
+    target = root * (y / size)
+    c = np.linalg.lstsq(design, target, rcond=None)[0]
+    center = float(root @ target / (root @ root)) if fit_intercept else 0.0
+    total = float(np.sum((target - center * root) ** 2))
+    explained = 1.0 - float(np.sum((target - design @ c) ** 2)) / total if total > 0.0 else 1.0
     k = units.shape[1]
-    explained = 1.0 - residual / total if total > 0.0 else 1.0
-    return scale * c[:k], scale * float(c[k]) if fit_intercept else 0.0, explained
+    return size * c[:k], size * float(c[k]) if fit_intercept else 0.0, explained

@@ -23,6 +23,7 @@ from nnmoments.validation import Array, check_array, check_choice, check_integer
 __all__ = ["CutNetwork", "SubspaceCut", "learn_cut", "subspaces_from_moment"]
 
 
+_LARGEST = 1e100  # so that squares are numbers
 _FEWEST = 50  # samples on a side of a threshold; fewer are noise
 
 
@@ -210,8 +211,8 @@ def learn_cut(
     >>> cut.network.thresholds.round(2)
     array([4.])
     """
-    X = check_array("X", X, ndim=2)
-    y = check_array("y", y, shape=(len(X),))
+    X = _bounded("X", check_array("X", X, ndim=2))
+    y = _bounded("y", check_array("y", y, shape=(len(X),)))
     if len(X) < 4 * _FEWEST:
         raise ValueError(f"X must have at least {4 * _FEWEST} samples, got {len(X)}")
     if len(_cube(fourth)) != X.shape[1]:
@@ -243,8 +244,15 @@ def learn_cut(
 
 
 def _cube(fourth: npt.ArrayLike) -> Array:
-    T = check_array("fourth", fourth, ndim=4)
+    T = _bounded("fourth", check_array("fourth", fourth, ndim=4))
     return check_array("fourth", T, shape=(len(T),) * 4)
+
+
+def _bounded(name: str, value: Array) -> Array:
+    largest = float(np.abs(value).max())
+    if largest > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {largest:.1e}")
+    return value
 
 
 def _best_split(energy: Array, y: Array) -> float:

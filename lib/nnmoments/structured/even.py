@@ -104,6 +104,8 @@ def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
     >>> bool(np.isclose(even_form(network)(z)[0], network.hermite_moment(4, z)[0]))
     True
     """
+    if not isinstance(network, HiddenPolynomial):
+        raise ValueError(f"network must be a HiddenPolynomial, got {network!r}")
     if not np.allclose(network.weights @ network.weights.T, np.eye(network.k), atol=1e-9):
         raise ValueError("network must have orthonormal weights")
     if network.activation.parity != 1:

@@ -4,6 +4,7 @@ r"""Disjoint 0/1 weights under :math:`u(a) = e^a`: maximisation of a shifted mea
           = \sum_S c_S \prod_{p \in \bigcup_{i \in S} T_i} e^{1/2 + z_p}
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,15 +59,13 @@ class ExactShiftedMean(Comparable):
         self, terms: Mapping[tuple[int, ...], float], supports: Sequence[Sequence[int]], d: int
     ) -> None:
         d = check_integer("d", d, 1)
-        k = len(supports)
-        if not terms or any(not 0 <= i < k for term in terms for i in term):
-            raise ValueError(f"terms must name units from 0 to {k - 1} by tuples, got {terms!r}")
-        if any(not 0 <= p < d for support in supports for p in support):
-            raise ValueError(f"supports must hold inputs from 0 to {d - 1}, got {supports!r}")
+        held = [_indices("supports", support, d) for support in supports] if np.iterable(supports) else []
+        if not isinstance(terms, Mapping) or not terms or not held:
+            raise ValueError(f"terms must map tuples of units with supports to numbers, got {terms!r}")
         self._masks = np.zeros((len(terms), d))
         for row, term in zip(self._masks, terms, strict=True):
-            for i in term:
-                row[list(supports[i])] = 1.0
+            for i in _indices("terms", term, len(held)):
+                row[held[i]] = 1.0
         self._c = check_array("terms", list(terms.values()), ndim=1)
 
     def __call__(self, z: Array) -> tuple[float, Array]:
@@ -143,6 +142,25 @@ class DisjointSupports(Result):
     status: str
 
 
+def _indices(name: str, values: Sequence[int], size: int) -> list[int]:
+    """Check integers from 0 to size - 1."""
+    try:
+        indices = [operator.index(i) for i in values]
+    except TypeError:
+        indices = [-1]
+    if not all(0 <= i < size for i in indices):
+        raise ValueError(f"{name} must hold tuples of integers from 0 to {size - 1}, got {values!r}")
+    return indices
+
+
+def _checked(mean: MeanAndGradient, radius: float, gamma: float) -> tuple[float, float]:
+    if not callable(mean):
+        raise ValueError(f"mean must be callable, got {mean!r}")
+    # g grows exponentially: beyond, it is no number.
+    radius = check_number("radius", radius, above=1e-6, below=500.0)
+    return radius, check_number("gamma", gamma, above=0.0, below=1e6)
+
+
 def _on_simplex(z: Array, radius: float) -> Array:
     """Project on z >= 0, sum z = radius."""
     ordered = np.sort(z)[::-1]
@@ -191,8 +209,11 @@ def ascend_on_simplex(
     array([0.5, 0.5, 0. ])
     """
     max_iter = check_integer("max_iter", max_iter, 1)
-    radius, gamma = check_number("radius", radius, above=0.0), check_number("gamma", gamma, above=0.0)
-    z = _on_simplex(check_array("start", start, ndim=1), radius)
+    radius, gamma = _checked(mean, radius, gamma)
+    z = check_array("start", start, ndim=1)
+    if np.abs(z).max() > 1e6:
+        raise ValueError(f"start must be at most 1e6 in size, got {np.abs(z).max():.1e}")
+    z = _on_simplex(z, radius)
     scale = mean(z)[0]
     if not scale > 0.0:
         raise ValueError(f"mean must be positive at the start, got {scale:g}: all coefficients are to be")
@@ -261,8 +282,7 @@ def disjoint_supports(
     """
     d = check_integer("d", d, 1)
     count = check_integer("count", count, 1, d)
-    radius = check_number("radius", radius, above=0.0)
-    gamma = check_number("gamma", gamma, above=0.0)
+    radius, gamma = _checked(mean, radius, gamma)
     rng = check_rng("rng", rng)
     left = np.arange(d)
     supports: list[tuple[int, ...]] = []

@@ -62,7 +62,7 @@ class SupportCliques(Result):
     supports : list of tuples of int
         Disjoint cliques of the wanted size, in order of their first input.
     threshold : float
-        Where the weights were cut: the middle of a gap.
+        Where the weights were cut: the middle of a gap; nan if there was no such gap.
     gap : float
         That gap in standard errors of the two weights next to it.
     graph : (d, d) csr_array
@@ -167,6 +167,8 @@ def support_cliques(weights: CorrelationGraph, size: int, *, confidence: float =
     """
     size = check_integer("size", size, 2)
     confidence = check_number("confidence", confidence, above=0.0)
+    if not isinstance(weights, CorrelationGraph):
+        raise ValueError(f"weights must be a CorrelationGraph, got {weights!r}")
     if len(weights.value) < 3:
         raise ValueError(f"weights must join at least 3 inputs, got {len(weights.value)}")
     rows, columns = np.triu_indices(len(weights.value), 1)
