@@ -28,6 +28,7 @@ __all__ = ["DeltaCorrelation", "delta_correlation", "sampled_delta_correlation"]
 
 # Farther out the normal density is zero in double precision.
 _FARTHEST = 38.0
+_LARGEST = 1e100  # of labels, so that squares are numbers
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,9 +71,16 @@ def _checked_stencil(order: int, epsilon: float) -> tuple[int, float]:
 
 def _unit(z: npt.ArrayLike) -> Array:
     z = check_array("z", z, ndim=1)
-    if abs(np.linalg.norm(z) - 1.0) > 1e-9:
-        raise ValueError(f"z must have length 1, got {np.linalg.norm(z):g}")
+    if np.abs(z).max() > 2.0 or abs(np.linalg.norm(z) - 1.0) > 1e-9:
+        raise ValueError(f"z must have length 1, got {z}")
     return z
+
+
+def _bounded(name: str, labels: npt.ArrayLike, n: int) -> Array:
+    values = check_array(name, labels, shape=(n,))
+    if np.abs(values).max() > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {np.abs(values).max():.1e}")
+    return values
 
 
 def delta_correlation(
@@ -137,6 +145,8 @@ def delta_correlation(
     (0.24197, 20000)
     """
     z = _unit(z)
+    if not callable(f):
+        raise ValueError(f"f must be callable, got {f!r}")
     s = check_number("s", s, above=-_FARTHEST, below=_FARTHEST)
     order, epsilon = _checked_stencil(order, epsilon)
     n_samples = check_integer("n_samples", n_samples, 2)
@@ -145,7 +155,7 @@ def delta_correlation(
     places, weights = _stencil(order, epsilon)
     values = np.zeros(n_samples)
     for place, weight in zip(places, weights, strict=True):
-        labels = check_array("f", f(inside + (s + place) * z), shape=(n_samples,))
+        labels = _bounded("f", f(inside + (s + place) * z), n_samples)
         values += weight * float(normal_density(s + place)) * labels
     return _summary(values, n_samples * len(places))
 
@@ -196,7 +206,7 @@ def sampled_delta_correlation(
     """
     z = _unit(z)
     X = check_array("X", X, shape=(None, len(z)))
-    y = check_array("y", y, shape=(len(X),))
+    y = _bounded("y", y, len(X))
     s = check_number("s", s, above=-_FARTHEST, below=_FARTHEST)
     order, epsilon = _checked_stencil(order, epsilon)
     width = check_number("width", width, above=0.0, below=_FARTHEST)

@@ -14,6 +14,8 @@ from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = ["CorrelationGraph", "SupportCliques", "correlation_graph", "support_cliques"]
 
+_LARGEST = 1e50  # so that squares of products are numbers
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CorrelationGraph(Result):
@@ -123,6 +125,9 @@ def correlation_graph(X: npt.ArrayLike, y: npt.ArrayLike) -> CorrelationGraph:
     """
     X = check_array("X", X, ndim=2)
     y = check_array("y", y, shape=(len(X),))
+    for name, values in (("X", X), ("y", y)):
+        if np.abs(values).max() > _LARGEST:
+            raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {np.abs(values).max():.1e}")
     residual = y - y.mean()
     residual -= X @ (residual @ X / len(X))
     moment = cross_moment(X, residual, StandardNormal(X.shape[1]), 2)

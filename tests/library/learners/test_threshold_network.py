@@ -1,6 +1,7 @@
 """The learner below high thresholds, end to end (GP Theorems 1 and 2)."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -183,6 +184,11 @@ def test_single_precision_and_pickles(sample):
     assert model.predict(X[:5].astype(np.float32)).dtype == np.float32
     assert worst(model.weights_, f.weights) < 0.5
     assert model.predict(X[:5]).dtype == np.float64
+    with pytest.warns(ConvergenceWarning):  # at no threshold nearly all labels differ
+        plain = ThresholdNetwork(control="none", random_state=0).fit(X, np.maximum(X, 0.0).sum(axis=1))
+    copy = pickle.loads(pickle.dumps(plain))
+    np.testing.assert_array_equal(copy.predict(X[:9]), plain.predict(X[:9]))
+    assert "units" in copy.status_
 
 
 def test_vanishing_u4_is_refused(sample):

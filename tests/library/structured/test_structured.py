@@ -25,8 +25,10 @@ from nnmoments.networks.coefficients import shifted_coefficient, univariate_coef
 from nnmoments.networks.oracles import biased_sample, tilted_sample
 from nnmoments.structured import (
     CorrelationGraph,
+    EvenForm,
     ExactShiftedMean,
     OracleShiftedMean,
+    ascend_on_simplex,
     correlation_graph,
     disjoint_supports,
     even_form,
@@ -127,6 +129,30 @@ def test_cliques_need_a_gap_and_three_inputs():
         support_cliques(CorrelationGraph(np.zeros((2, 2)), np.ones((2, 2))), 2)
 
 
+def test_components_that_are_no_cliques_are_refused():
+    """A path of three is connected, but no clique; and 0.5 between two of them is no gap by itself."""
+    value = np.zeros((6, 6))
+    for a, b in ((0, 1), (1, 2), (3, 4), (4, 5), (3, 5)):
+        value[a, b] = value[b, a] = 1.0
+    weak = value.copy()
+    weak[0, 2] = weak[2, 0] = 0.5
+    assert support_cliques(CorrelationGraph(value, np.full((6, 6), 0.01)), 3).supports == []
+    found = support_cliques(CorrelationGraph(weak, np.full((6, 6), 0.01)), 3)
+    assert found.supports == [(0, 1, 2), (3, 4, 5)]
+    assert found.threshold == pytest.approx(0.25)
+    assert found.gap == pytest.approx(0.5 / 0.02)
+    np.testing.assert_array_equal(found.graph.toarray(), weak > 0.25)
+
+
+def test_linear_part_is_removed():
+    """Labels with a large linear part: the errors are those of the rest."""
+    X = np.random.default_rng(3).standard_normal((20_000, 4))
+    y = X[:, 0] * X[:, 1]
+    with_linear = correlation_graph(X, 10.0 + y + 50.0 * X[:, 2])
+    plain = correlation_graph(X, y)
+    assert with_linear.standard_error.max() < 1.5 * plain.standard_error.max()
+
+
 # --- no threshold ---------------------------------------------------------------------------------------
 
 _SUPPORTS = [[0, 3], [1, 4], [2, 5]]
@@ -167,6 +193,31 @@ def test_disjoint_supports():
     together = disjoint_supports(ExactShiftedMean({(0, 1): 1.0, (2,): 1.0}, _SUPPORTS, 6), 6, 3, rng=0)
     assert (0, 1, 3, 4) in together.supports
     assert "3 were asked for" in together.status
+
+
+def test_ascent_on_the_simplex():
+    """The constraint holds, the objective's maximum on one support is flat on it, and gamma spreads."""
+    mean = ExactShiftedMean({(0,): 1.0, (1,): 0.5}, [[0, 1], [2]], 4)
+    z = ascend_on_simplex(mean, [0.9, 0.2, 0.1, 0.1], radius=2.0, gamma=0.05)
+    assert z.sum() == pytest.approx(2.0)
+    np.testing.assert_allclose(z, [1.0, 1.0, 0.0, 0.0], atol=1e-4)
+    uneven = ascend_on_simplex(mean, [0.9, 0.2, 0.1, 0.1], radius=2.0, gamma=0.05, max_iter=1)
+    assert uneven[0] > uneven[1] + 0.1
+    for arguments, message in (
+        ({"radius": 1e3}, "radius must be a number"),
+        ({"gamma": -1.0}, "gamma must be a number"),
+        ({"max_iter": 0}, "max_iter must be an integer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ascend_on_simplex(mean, np.ones(4), **{"radius": 1.0, "gamma": 0.1, **arguments})
+    with pytest.raises(ValueError, match="mean must be callable"):
+        disjoint_supports(3, 4, 2)
+    with pytest.raises(ValueError, match="terms must"):
+        ExactShiftedMean({(2,): 1.0}, [[0], [1]], 2)
+    with pytest.raises(ValueError, match="supports must"):
+        ExactShiftedMean({(0,): 1.0}, [[5]], 2)
+    with pytest.raises(ValueError, match="f must"):
+        OracleShiftedMean(lambda X: X, np.zeros((3, 2)))(np.zeros(2))
 
 
 def test_printed_objective_has_no_large_maximum():
@@ -210,6 +261,18 @@ def test_product_of_two_squares_has_the_root_of_six():
     # And Lemma 9 forbids the quadratic part.
     single = weights @ (hermite(2, x) * hermite(4, z[0] * x + z[1] * y)) @ weights
     assert abs(single) < 1e-12
+
+
+def test_margin_is_where_a_third_maximum_appears():
+    """g = a_i + a_j: between two weights F is flat; the margin changes its sign there."""
+    circle = np.linspace(0.0, np.pi / 2.0, 181)
+    Z = np.column_stack([np.cos(circle), np.sin(circle)])
+    for g, margin in ((1.0, 2.0), (3.0, 0.0), (5.0, -2.0)):
+        form = EvenForm([1.0, 2.0], [[0.0, g], [g, 0.0]])
+        assert form.margin == pytest.approx(margin)
+        inner = form(Z)[1:-1].max() > max(form(Z)[[0, -1]]) + 1e-9
+        assert inner == (g > 4.0)  # g > 2 max(a_i, a_j): a maximum between them
+    assert EvenForm([1.0], [[0.0]]).margin == math.inf
 
 
 def test_even_form_refuses():
