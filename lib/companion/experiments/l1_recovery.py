@@ -9,9 +9,9 @@ import numpy as np
 from companion.sweep import Figure, grid
 from nnmoments.activations import Activation, quadratic, relu, tanh
 from nnmoments.densities import Gaussian, StandardNormal
-from nnmoments.learners.sparse_network import SparseNetworkClassifier, first_moment, train_network
+from nnmoments.learners.sparse_network import SparseNetworkClassifier, train_network
 from nnmoments.linalg import match_rows
-from nnmoments.moments import MomentEstimate
+from nnmoments.moments import MomentEstimate, first_moment
 from nnmoments.networks import FeedForward, OneHiddenLayer, sparse_weights
 from nnmoments.sparse import SparseRecovery, expansion_margin, l1_programmes, recover_rows, row_basis
 from nnmoments.validation import Array

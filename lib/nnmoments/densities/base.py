@@ -99,10 +99,13 @@ class Constant(Derivative):
 
 @dataclass(frozen=True)
 class Dense(Derivative):
-    """A tensor (n, d, ..., d) stored entry by entry; `matrix`, if given, multiplies the only slot."""
+    """A tensor (n, d, ..., d) stored entry by entry; `matrix`, if given, multiplies the only slot.
+
+    A number stands for that multiple of the identity.
+    """
 
     values: Array
-    matrix: Array | None = None
+    matrix: Array | float | None = None
 
     @property
     def coefficients(self) -> Array:  # type: ignore[override]
@@ -111,6 +114,8 @@ class Dense(Derivative):
     def lift(self, coefficients: Array, slots: Sequence[Slot]) -> Array:
         if self.matrix is not None:
             (slot,) = slots
+            if isinstance(self.matrix, float):
+                return self.matrix * (coefficients if slot is None else coefficients @ slot)
             return coefficients @ (self.matrix if slot is None else self.matrix @ slot)
         lead = coefficients.shape[:-1]
         tensors = coefficients.reshape(-1, *self.values.shape[1:])

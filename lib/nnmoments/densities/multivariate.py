@@ -97,7 +97,7 @@ class Gaussian(Density):
         return -0.5 * np.sum(white**2, axis=0) - log_norm
 
     def log_derivatives(self, X: Array, order: int) -> Sequence[Derivative | None]:
-        first = Dense(X if self._centred else X - self.mean, matrix=-self.precision)
+        first = Dense(X if self._centred else X - self.mean, matrix=-1.0 if self._white else -self.precision)
         return [first, Constant(-self.precision), *[None] * (order - 2)][:order]
 
 

@@ -2,7 +2,7 @@ r"""A network with a sparse first layer, from samples: moment, l1 recovery, soft
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,68 +20,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from nnmoments.activations import Activation, relu, sigmoid, softplus, tanh
 from nnmoments.densities import Gaussian
 from nnmoments.densities.base import ScoreModel
-from nnmoments.moments import MomentEstimate, cross_moment
+from nnmoments.moments import first_moment
 from nnmoments.sparse import SparseRecovery, recover_rows, row_basis
 from nnmoments.validation import Array, check_array, check_choice, check_integer
 
-__all__ = ["SparseNetworkClassifier", "TrainedNetwork", "first_moment", "train_network"]
+__all__ = ["SparseNetworkClassifier", "TrainedNetwork", "train_network"]
 
 _ACTIVATIONS: dict[str, Activation] = {a.name.lower(): a for a in (relu, sigmoid, softplus, tanh)}
-_CONTROLS = ("none", "mean", "linear")
 # The linear control is fitted on the other fold: below this many samples an input it only adds noise.
 _SAMPLES_AN_INPUT = 10
-
-
-def first_moment(
-    X: npt.ArrayLike, y: npt.ArrayLike, score: ScoreModel, *, control: str = "linear"
-) -> MomentEstimate:
-    r"""Estimate :math:`T_1 = E[y \otimes S_1(x)]` with what is known of smooth parts of y taken out.
-
-    For any c and C, :math:`E[(c + C x) \otimes S_1(x)] = C` whatever the density (Stein's lemma for a
-    linear function). So with c, C fitted by least squares on the other half of the sample
-
-    .. math:: T_1 = C + E[(y - c - C x) \otimes S_1(x)]
-
-    exactly, and the variance is that of the residual, not of y.
-
-    Parameters
-    ----------
-    X : (n, d) array_like
-    y : (n, n_y) array_like
-    score : ScoreModel
-    control : {"none", "mean", "linear"}
-        Take out nothing, c, or c + C x.
-
-    Returns
-    -------
-    MomentEstimate
-
-    Examples
-    --------
-    >>> from nnmoments.densities import StandardNormal
-    >>> X = StandardNormal(2).sample(2000, rng=0)
-    >>> first_moment(X, 7.0 + X, StandardNormal(2)).value.round(8) + 0.0
-    array([[1., 0.],
-           [0., 1.]])
-    """
-    check_choice("control", control, _CONTROLS)
-    X = check_array("X", X, shape=(None, score.d))
-    y = check_array("y", y, shape=(len(X), None))
-    if control == "none":
-        return cross_moment(X, y, score, 1)
-    half = len(X) // 2
-    folds = (slice(0, half), slice(half, None))
-    residual, slopes = np.empty_like(y), np.zeros((y.shape[1], X.shape[1]))
-    for fold, other in (folds, folds[::-1]):
-        centre, mean = X[other].mean(axis=0), y[other].mean(axis=0)
-        residual[fold] = y[fold] - mean
-        if control == "linear":
-            C = np.linalg.lstsq(X[other] - centre, y[other] - mean, rcond=None)[0].T
-            residual[fold] -= (X[fold] - centre) @ C.T
-            slopes += C * (len(X[fold]) / len(X))
-    estimate = cross_moment(X, residual, score, 1)
-    removed = "the mean" if control == "mean" else "a linear function of x"
-    return replace(estimate, value=estimate.value + slopes, removed=f"{removed} (2-fold)")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,28 @@ chunks, merge with ``+``, and never form a d^m tensor where only a contraction i
 """
 
 from nnmoments.moments.control import ControlVariate, control_residuals
+from nnmoments.moments.crossfit import cross_fit, fold_slices, rows_of
 from nnmoments.moments.estimate import CrossMoment, MomentEstimate, cross_moment
+from nnmoments.moments.first import first_moment
+from nnmoments.moments.forms import FourthMoment, Moment, SampledMoment, StreamedMoment, TensorMoment
+from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
 
-__all__ = ["ControlVariate", "CrossMoment", "MomentEstimate", "control_residuals", "cross_moment"]
+__all__ = [
+    "ControlVariate",
+    "CrossMoment",
+    "FourthMoment",
+    "HermiteMoments",
+    "Moment",
+    "MomentEstimate",
+    "SampledMoment",
+    "StreamedMoment",
+    "TensorMoment",
+    "active_moments",
+    "control_residuals",
+    "controlled_moments",
+    "cross_fit",
+    "cross_moment",
+    "first_moment",
+    "fold_slices",
+    "rows_of",
+]

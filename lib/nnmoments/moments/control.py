@@ -1,5 +1,6 @@
 """Control variates: labels less what a moment does not see."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -7,14 +8,17 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import PolynomialFeatures
 
-from nnmoments.moments.samples import CHUNK_DOUBLES, MAX_MOMENT_ORDER, as_samples
-from nnmoments.validation import Array, check_array, check_integer
+from nnmoments.chunks import row_chunks
+from nnmoments.moments.crossfit import cross_fit, fold_slices
+from nnmoments.moments.samples import MAX_MOMENT_ORDER, TOO_LARGE, as_samples, check_weight_range
+from nnmoments.results import Comparable
+from nnmoments.validation import Array, check_array, check_integer, check_sample_weight
 
 __all__ = ["ControlVariate", "control_residuals"]
 
 
-@dataclass(frozen=True)
-class ControlVariate:
+@dataclass(frozen=True, eq=False)
+class ControlVariate(Comparable):
     r"""Which part of the labels to remove before a moment of order m is averaged.
 
     :math:`E[p(x) S_m(x)] = 0` for every polynomial p of degree below m. So y may be replaced by
@@ -38,6 +42,11 @@ class ControlVariate:
     There are :math:`\binom{d + p}{p}` polynomials of degree up to p; the fit costs their square a
     sample. With an estimated score the identity holds only as far as the estimate does: the
     correction then has mean :math:`-E[\hat p(x) \hat S_m(x)]`.
+
+    Examples
+    --------
+    >>> ControlVariate(degree=1).describe(3)
+    'polynomials of degree <= 1 in x (2-fold)'
     """
 
     degree: int | None = None
@@ -54,7 +63,14 @@ class ControlVariate:
         return f"polynomials of degree <= {self.resolve(order)} in {where} ({self.folds}-fold)"
 
 
-def control_residuals(X: npt.ArrayLike, y: npt.ArrayLike, control: ControlVariate, order: int) -> Array:
+def control_residuals(
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    control: ControlVariate,
+    order: int,
+    *,
+    sample_weight: npt.ArrayLike | None = None,
+) -> Array:
     """Return the labels less their cross-fitted polynomial of degree < order.
 
     Parameters
@@ -64,6 +80,8 @@ def control_residuals(X: npt.ArrayLike, y: npt.ArrayLike, control: ControlVariat
     control : ControlVariate
     order : int
         Order of the moment that the residuals are meant for.
+    sample_weight : (n,) array_like, optional
+        Of the fits; a sample without weight has a residual all the same.
 
     Returns
     -------
@@ -89,51 +107,66 @@ def control_residuals(X: npt.ArrayLike, y: npt.ArrayLike, control: ControlVariat
         raise ValueError(f"control must be a ControlVariate, got {type(control).__name__}")
     order = check_integer("order", order, 1, MAX_MOMENT_ORDER)
     X, y = as_samples(X, y, None)
+    w = check_sample_weight(sample_weight, len(X))
+    if w is not None:
+        check_weight_range(w)
     degree = control.resolve(order)
-    folds = check_integer("folds", control.folds, 2)
     basis = control.basis
     if basis is not None:
         basis = check_array("basis", basis, shape=(X.shape[1], None))
     width = X.shape[1] if basis is None else basis.shape[1]
-    features = PolynomialFeatures(degree).fit(np.zeros((1, width)))
-    count = features.n_output_features_
-    edges = np.linspace(0, len(X), folds + 1).astype(int)
-    if len(X) - np.diff(edges).max() < 2 * count:
+    count = math.comb(width + degree, degree)
+    number = check_integer("folds", control.folds, 2)
+    if len(X) + -len(X) // number < 2 * count:  # all but the largest fold
         raise ValueError(
             f"X has too few samples, {len(X)}, to fit {count} polynomials of degree <= {degree} on "
-            f"{folds} folds; lower the degree or give a basis"
+            f"{number} folds; lower the degree or give a basis"
         )
+    folds = fold_slices(len(X), number)
+    features = PolynomialFeatures(degree).fit(np.zeros((1, width)))
     labels = y.reshape(len(y), -1)
-    rows = max(1, CHUNK_DOUBLES // count)
 
     def points(part: slice) -> Array:
         chunk = check_array("X", X[part])
         return chunk if basis is None else chunk @ basis
 
     # Polynomials of shifted and scaled points are the same space, better conditioned.
-    some = points(slice(0, rows))
+    some = points(row_chunks(len(X), count)[0])
     centre, spread = some.mean(axis=0), some.std(axis=0)
     spread[spread == 0.0] = 1.0
 
-    def chunks(start: int, stop: int) -> Iterator[tuple[slice, Array]]:
-        for first in range(start, stop, rows):
-            part = slice(first, min(first + rows, stop))
+    def chunks(fold: slice) -> Iterator[tuple[slice, Array]]:
+        for rows in row_chunks(fold.stop - fold.start, count):
+            part = slice(fold.start + rows.start, fold.start + rows.stop)
             yield part, features.transform((points(part) - centre) / spread)
 
-    # Normal equations of each fold, so that "all other folds" is a difference.
-    gram = np.zeros((folds, count, count))
-    right = np.zeros((folds, count, labels.shape[1]))
-    for fold in range(folds):
-        for part, polynomials in chunks(edges[fold], edges[fold + 1]):
-            gram[fold] += polynomials.T @ polynomials
-            right[fold] += polynomials.T @ check_array("y", labels[part])
-    residuals = np.array(labels, dtype=np.float64)
-    for fold in range(folds):
-        normal, target = gram.sum(axis=0) - gram[fold], right.sum(axis=0) - right[fold]
+    # Normal equations of each fold, so that those of all others are a sum.
+    def equations(fold: slice) -> Array:
+        total = np.zeros((count, count + labels.shape[1]))
+        for part, polynomials in chunks(fold):
+            weighted = polynomials if w is None else polynomials * w[part, None]
+            total[:, :count] += weighted.T @ polynomials
+            total[:, count:] += weighted.T @ check_array("y", labels[part])
+        return total
+
+    def fit(others: list[tuple[slice, Array]]) -> Array:
+        normal, target = np.split(np.sum([sums for _, sums in others], axis=0), [count], axis=1)
         # Unit diagonal, so that the cut-off for dependent polynomials does not depend on units.
         scale = 1.0 / np.sqrt(np.maximum(np.diag(normal), np.finfo(float).tiny))
         scaled = normal * scale[:, None] * scale
-        coefficients = np.linalg.lstsq(scaled, scale[:, None] * target, rcond=1e-12)[0]
-        for part, polynomials in chunks(edges[fold], edges[fold + 1]):
-            residuals[part] -= polynomials @ (scale[:, None] * coefficients)
+        return scale[:, None] * np.linalg.lstsq(scaled, scale[:, None] * target, rcond=1e-12)[0]
+
+    residuals = np.array(labels, dtype=np.float64)
+
+    def leave(coefficients: Array, own: tuple[slice, Array]) -> None:
+        for part, polynomials in chunks(own[0]):
+            residuals[part] -= polynomials @ coefficients
+
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            cross_fit([(fold, equations(fold)) for fold in folds], fit, leave)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(TOO_LARGE) from error
+    if not np.isfinite(residuals).all():
+        raise ValueError(TOO_LARGE)
     return residuals.reshape(y.shape)

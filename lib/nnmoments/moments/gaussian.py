@@ -4,26 +4,31 @@ With labels that are mostly zero only the others are touched. With control varia
 and the noise falls by a factor of three or more.
 """
 
-import itertools
+import functools
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from nnmoments.chunks import row_chunks
+from nnmoments.moments.crossfit import cross_fit, fold_slices
 from nnmoments.moments.forms import FourthMoment, SampledMoment, TensorMoment
 from nnmoments.moments.gaussian_scores import from_raw_moments
-from nnmoments.validation import Array, check_choice, check_integer, check_samples
+from nnmoments.moments.samples import TOO_LARGE, check_weight_range
+from nnmoments.results import Result
+from nnmoments.validation import Array, check_choice, check_integer, check_sample_weight, check_samples
 
 __all__ = ["HermiteMoments", "active_moments", "controlled_moments"]
 
 # Gradients that the search for one minimum takes, in order of magnitude: decides whether to form T_4.
 _GRADIENTS = 100
-_CHUNK = 2**22  # doubles of one matrix of products of inputs
+_CHUNK_DOUBLES = 1 << 22  # of one matrix of products of inputs: long sums of few columns
 
 
-@dataclass(frozen=True)
-class HermiteMoments:
+@dataclass(frozen=True, eq=False, repr=False)
+class HermiteMoments(Result):
     r"""Estimates of :math:`T_0` to :math:`T_4` from one sample.
 
     Attributes
@@ -39,9 +44,9 @@ class HermiteMoments:
     """
 
     mean: float
-    first: Array = field(repr=False)
-    second: Array = field(repr=False)
-    fourth: FourthMoment = field(repr=False)
+    first: Array
+    second: Array
+    fourth: FourthMoment
     n_samples: int
     n_touched: int
     removed: str = "nothing"
@@ -52,7 +57,9 @@ class HermiteMoments:
         return isinstance(self.fourth, TensorMoment)
 
 
-def active_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, form: str = "auto") -> HermiteMoments:
+def active_moments(
+    X: npt.ArrayLike, y: npt.ArrayLike, *, form: str = "auto", sample_weight: npt.ArrayLike | None = None
+) -> HermiteMoments:
     r"""Estimate the moments from the samples whose label is not zero.
 
     Forming :math:`T_4` takes :math:`d^2(d+1)^2/4` products a sample; a gradient from the sample takes
@@ -66,11 +73,17 @@ def active_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, form: str = "auto") ->
     y : (n,) array_like
         Labels.
     form : {"auto", "tensor", "sample"}
+    sample_weight : (n,) array_like, optional
+        See `cross_moment`.
+
+    Returns
+    -------
+    HermiteMoments
 
     Raises
     ------
     ValueError
-        If all labels are zero.
+        If all labels are zero, or an argument does not fit.
 
     References
     ----------
@@ -83,26 +96,30 @@ def active_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, form: str = "auto") ->
     >>> moments.formed, moments.n_touched < 1000, moments.second.round(2) + 0.0
     (True, True, array([[0.06, 0.  ], [0.  , 0.  ]]))
     """
-    X, y = _checked(X, y)
+    X, y, w = _checked(X, y, sample_weight)
     check_choice("form", form, ("auto", "tensor", "sample"))
     n, d = X.shape
     on = y != 0.0
     touched = int(on.sum())
     if not touched:
         raise ValueError("y must not be zero everywhere; lower the threshold or pass more samples")
-    points, labels = (X[on], y[on]) if touched < n else (X, y)
+    labels = y if w is None else y * (w * (n / w.sum()))
+    points, labels = (X[on], labels[on]) if touched < n else (X, labels)
     if form == "auto":
         form = "tensor" if d * (d + 1) ** 2 / 4 <= 4 * d * _GRADIENTS else "sample"
-    if form == "tensor":
-        scores = _Monomials(d).scores(_Monomials(d).sums(points, labels) / n)
-        return HermiteMoments(float(scores[0]), scores[1], scores[2], TensorMoment(scores[4]), n, touched)
-    mean, first = labels.sum() / n, labels @ points / n
-    second = from_raw_moments([mean, first, (points.T * labels) @ points / n])[2]
-    fourth = SampledMoment(points, labels * (touched / n), hermite=True)
-    return HermiteMoments(float(mean), first, second, fourth, n, touched)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if form == "tensor":
+            T = _Monomials(d).scores(_Monomials(d).sums(points, labels) / n)
+            return _result(T[:3], T[4], n, touched)
+        mean, first = labels.sum() / n, labels @ points / n
+        second = from_raw_moments([mean, first, (points.T * labels) @ points / n])[2]
+        fourth = SampledMoment(points, labels * (touched / n))
+    return _result([mean, first, second], fourth, n, touched)
 
 
-def controlled_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, folds: int = 5) -> HermiteMoments:
+def controlled_moments(
+    X: npt.ArrayLike, y: npt.ArrayLike, *, folds: int = 5, sample_weight: npt.ArrayLike | None = None
+) -> HermiteMoments:
     r"""Estimate the moments with polynomials of degree 4 as control variates.
 
     .. math:: T_m = T_m(p) + E[(y - p(x))\,S_m(x)], \qquad
@@ -122,11 +139,18 @@ def controlled_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, folds: int = 5) ->
         Standard normal inputs.
     y : (n,) array_like
     folds : int
+        At least 2.
+    sample_weight : (n,) array_like, optional
+        See `cross_moment`.
+
+    Returns
+    -------
+    HermiteMoments
 
     Raises
     ------
     ValueError
-        If there are fewer than ten samples a polynomial.
+        If there are fewer than ten samples a polynomial, or an argument does not fit.
 
     Examples
     --------
@@ -135,7 +159,7 @@ def controlled_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, folds: int = 5) ->
     array([[0., 1.],
            [1., 0.]])
     """
-    X, y = _checked(X, y)
+    X, y, w = _checked(X, y, sample_weight)
     n, d = X.shape
     folds = check_integer("folds", folds, 2)
     polynomials = math.comb(d + 4, 4)
@@ -145,28 +169,52 @@ def controlled_moments(X: npt.ArrayLike, y: npt.ArrayLike, *, folds: int = 5) ->
             "times as many are needed; pass more, or use active_moments"
         )
     monomials = _Monomials(d)
-    edges = np.linspace(0, n, folds + 1).astype(int)
-    parts = [slice(*pair) for pair in itertools.pairwise(edges)]
-    sums = []
-    for part in parts:
+    labels, mass = (y, float(n)) if w is None else (w * y, float(w.sum()))
+
+    def sums(part: slice) -> tuple[slice, float, Array]:
         on = y[part] != 0.0
-        sums.append(monomials.sums(X[part][on], y[part][on]))
-    every = sum(sums[1:], sums[0])
-    total = [np.zeros((d,) * m) for m in range(5)]
-    for part, own in zip(parts, sums, strict=True):
-        size = part.stop - part.start
-        known = monomials.scores((every - own) / (n - size))
-        rest = monomials.scores(monomials.residual_sums(X[part], y[part], known) / size)
-        total = [t + (k + r) * (size / n) for t, k, r in zip(total, known, rest, strict=True)]
+        weight = float(part.stop - part.start) if w is None else float(w[part].sum())
+        return part, weight, monomials.sums(X[part][on], labels[part][on])
+
+    def fit(others: list[tuple[slice, float, Array]]) -> list[Array]:
+        total = functools.reduce(np.add, [own for _, _, own in others])
+        return monomials.scores(total / sum(weight for _, weight, _ in others))
+
+    def apply(known: list[Array], own: tuple[slice, float, Array]) -> list[Array]:
+        part, weight, _ = own
+        rest = monomials.residual_sums(X[part], y[part], None if w is None else w[part], known)
+        found = zip(known, monomials.scores(rest / weight), strict=True)
+        return [(k + r) * (weight / mass) for k, r in found]
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = cross_fit([sums(part) for part in fold_slices(n, folds)], fit, apply)
+        T = [functools.reduce(np.add, terms) for terms in zip(*found, strict=True)]
     removed = f"polynomials of degree <= 4, with their known moments ({folds}-fold)"
-    return HermiteMoments(float(total[0]), total[1], total[2], TensorMoment(total[4]), n, n, removed)
+    return _result(T[:3], T[4], n, n, removed)
 
 
-def _checked(X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Array, Array]:
+def _result(
+    lower: Sequence[Array], fourth: Array | SampledMoment, n: int, touched: int, removed: str = "nothing"
+) -> HermiteMoments:
+    tensors = [*lower, fourth] if isinstance(fourth, np.ndarray) else lower
+    if not all(np.isfinite(T).all() for T in tensors):
+        raise ValueError(TOO_LARGE)
+    form = TensorMoment(fourth) if isinstance(fourth, np.ndarray) else fourth
+    return HermiteMoments(float(lower[0]), lower[1], lower[2], form, n, touched, removed)
+
+
+def _checked(
+    X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+) -> tuple[Array, Array, Array | None]:
     X, y = check_samples(X, y)
     if y.ndim != 1:
         raise ValueError(f"y must have one value a sample, got shape {y.shape}")
-    return X, y
+    w = check_sample_weight(sample_weight, len(X))
+    if w is None:
+        return X, y, None
+    check_weight_range(w)
+    on = w > 0.0
+    return X[on], y[on], w[on]
 
 
 class _Monomials:
@@ -179,10 +227,6 @@ class _Monomials:
         self.place[self.i, self.j] = self.place[self.j, self.i] = np.arange(len(self.i))
         self.size = 1 + d + len(self.i)
 
-    def _chunks(self, n: int) -> list[slice]:
-        rows = max(1, _CHUNK // self.size)
-        return [slice(a, min(a + rows, n)) for a in range(0, n, rows)]
-
     def _rows(self, X: Array) -> Array:
         e = np.empty((len(X), self.size))
         e[:, 0] = 1.0
@@ -193,18 +237,20 @@ class _Monomials:
     def sums(self, X: Array, w: Array) -> Array:
         """Return the sum of w e e^T."""
         total = np.zeros((self.size, self.size))
-        for part in self._chunks(len(X)):
+        for part in row_chunks(len(X), self.size, doubles=_CHUNK_DOUBLES):
             e = self._rows(X[part])
             total += (e * w[part, None]).T @ e
         return total
 
-    def residual_sums(self, X: Array, y: Array, known: list[Array]) -> Array:
-        """Return the sum of (y - p) e e^T for the polynomial p with moments `known`."""
+    def residual_sums(self, X: Array, y: Array, w: Array | None, known: list[Array]) -> Array:
+        """Return the sum of w (y - p) e e^T for the polynomial p with moments `known`."""
         form = self._form(known)
         total = np.zeros((self.size, self.size))
-        for part in self._chunks(len(X)):
+        for part in row_chunks(len(X), self.size, doubles=_CHUNK_DOUBLES):
             e = self._rows(X[part])
             residual = y[part] - np.einsum("ij,ij->i", e @ form, e)
+            if w is not None:
+                residual *= w[part]
             total += (e * residual[:, None]).T @ e
         return total
 

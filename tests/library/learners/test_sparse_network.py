@@ -8,8 +8,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from nnmoments.activations import relu, tanh
 from nnmoments.densities import Logistic, StandardNormal, iid
 from nnmoments.learners import sparse_network
-from nnmoments.learners.sparse_network import SparseNetworkClassifier, first_moment, train_network
+from nnmoments.learners.sparse_network import SparseNetworkClassifier, train_network
 from nnmoments.linalg import match_rows
+from nnmoments.moments import first_moment
 from nnmoments.networks import FeedForward, sparse_weights
 from nnmoments.sparse import recover_rows
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nnmoments import moments
+from nnmoments.chunks import row_chunks
 from nnmoments.densities import (
     Gaussian,
     GaussianMixture,
@@ -28,7 +29,6 @@ from nnmoments.densities import (
 )
 from nnmoments.linalg import outer_power
 from nnmoments.moments import ControlVariate, CrossMoment, control_residuals, cross_moment
-from nnmoments.moments import estimate as estimate_module
 
 D = 3
 _rng = np.random.default_rng(0)
@@ -220,11 +220,18 @@ def test_value_does_not_depend_on_the_cuts(cuts, size):
     np.testing.assert_allclose(accumulator.estimate().value, expected, atol=1e-11)
 
 
+def _short_chunks(monkeypatch, doubles):
+    def cut(n, width, **options):
+        return row_chunks(n, width, **options | {"doubles": doubles})
+
+    monkeypatch.setattr("nnmoments.moments.blocks.row_chunks", cut)
+
+
 def test_small_chunks_inside_agree_with_one(monkeypatch):
     X = DENSITIES["mixture"].sample(1000, rng=0)
     y = X[:, 0] * X[:, 1]
     whole = cross_moment(X, y, DENSITIES["mixture"], 3, block_size=7)
-    monkeypatch.setattr(estimate_module, "CHUNK_DOUBLES", 500)
+    _short_chunks(monkeypatch, 500)
     cut = cross_moment(X, y, DENSITIES["mixture"], 3, block_size=7)
     np.testing.assert_allclose(cut.value, whole.value, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(cut.standard_error, whole.standard_error, rtol=1e-10)
@@ -487,7 +494,9 @@ def _with(array, value):
         (X0.astype(str), Y0, "X must be an array of real numbers, got dtype <U"),
         (X0, Y0.astype(str), "y must be an array of real numbers, got dtype <U"),
         ("X", Y0, "X must be an array of real numbers"),
-        (X0, None, "y must be an array of real numbers"),
+        (X0, None, "y "),
+        (X0, np.ma.masked_equal(Y0, 0.0), "y must not be a masked array"),
+        ([[1.0], [1.0, 2.0]], Y0, "X must be an array of real numbers"),
         (X0 + 0j, Y0, "X must be an array of real numbers, got dtype complex128"),
     ],
 )
@@ -628,7 +637,7 @@ def test_labels_that_vary_only_between_chunks_are_not_constant():
 
 
 def test_a_refused_chunk_leaves_the_accumulator_as_it_was(monkeypatch):
-    monkeypatch.setattr(estimate_module, "CHUNK_DOUBLES", 20)
+    _short_chunks(monkeypatch, 20)
     moment = CrossMoment(N2, 1, block_size=5)
     with pytest.raises(ValueError, match="X holds NaN"):
         moment.partial_fit(np.vstack([X0, [[np.nan, 0.0]]]), np.append(Y0, 1.0))
@@ -654,7 +663,7 @@ def test_representation_and_names():
     assert repr(CrossMoment(N2, 2).partial_fit(X0, Y0)) == (
         "CrossMoment(StandardNormal(d=2), order=2, n_samples=100)"
     )
-    assert "value" not in repr(cross_moment(X0, Y0, N2, 1))
+    assert "standard_error: [" in repr(cross_moment(X0, Y0, N2, 1))
     assert all(hasattr(moments, name) for name in moments.__all__)
 
 
