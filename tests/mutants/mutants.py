@@ -714,12 +714,6 @@ MUTANTS = [
         "np.where(on, middle, below), np.where(on, above, middle)",
         "direction of the bisection",
     ),
-    Mutant(
-        "borders/angles",
-        "np.where(late, np.inf, 0.0)",
-        "np.where(late, 0.0, 0.0)",
-        "points that never turn active",
-    ),
     Mutant("borders/angles", "0.5 * (s[above[0]] + s[below[-1]])", "s[above[0]]", "noise of a crossing"),
     Mutant(
         "borders/perturbation", "<= (1.0 - c / d) * near.alpha", "<= near.alpha / d", "accept rule as listed"
@@ -878,15 +872,15 @@ MUTANTS = [
     ),
     Mutant(
         "learners/threshold_network",
-        "w[part] * (y[part] - g)",
-        "w[part] * (y[part] + g)",
+        "controlled(y[part] - activation",
+        "controlled(y[part] + activation",
         "sign of the surrogate",
     ),
     Mutant(
         "learners/threshold_network",
-        "about(network(other), part) for",
-        "about(network(part), part) for",
-        "cross-fitting on its own half",
+        "decode_moments(controlled(y[other], other)",
+        "decode_moments(controlled(y, slice(None))",
+        "cross-fitting on the whole sample",
     ),
     Mutant(
         "learners/threshold_network",
@@ -902,8 +896,8 @@ MUTANTS = [
     ),
     Mutant(
         "learners/threshold_network",
-        "return y if weight is None else y * weight",
-        "return y",
+        "None if weight is None else weight[part]",
+        "None",
         "weights in the moments",
     ),
     Mutant(

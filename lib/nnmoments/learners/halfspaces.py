@@ -12,7 +12,7 @@ from nnmoments.borders import Refinement, fit_border, fit_crossings
 from nnmoments.landscapes.sphere import ellipsoid_rows
 from nnmoments.learners.base import MomentLearner
 from nnmoments.learners.labelling import labels_for, refuse_far
-from nnmoments.moments.gaussian import active_moments
+from nnmoments.moments import TensorMoment, active_moments
 from nnmoments.validation import Array, check_integer, check_number
 
 __all__ = ["HalfspaceUnionClassifier"]
@@ -259,8 +259,8 @@ def _landscape(X: Array, weight: Array, second: Array, k: int, rng: np.random.Ge
     """Decode k rows from the active samples, on the k leading eigenvectors of T_2."""
     basis = np.linalg.eigh(second)[1][:, -k:]
     moments = active_moments(X @ basis, weight, form="tensor")
-    fourth = moments.fourth.tensor  # type: ignore[attr-defined]
-    rows = ellipsoid_rows(moments.second, fourth, k, rng=rng)
+    assert isinstance(moments.fourth, TensorMoment)
+    rows = ellipsoid_rows(moments.second, moments.fourth.tensor, k, rng=rng)
     if not len(rows):
         return np.zeros((0, X.shape[1]))
     # T_1 is a sum of the weights with positive factors.

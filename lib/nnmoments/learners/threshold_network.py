@@ -14,8 +14,14 @@ from nnmoments.landscapes.hermite import HermiteLoss, Minima, find_minima, weigh
 from nnmoments.learners.base import MomentLearner
 from nnmoments.learners.labelling import labels_for, refuse_far
 from nnmoments.linalg import outer_power
-from nnmoments.moments.forms import TensorMoment
-from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
+from nnmoments.moments import (
+    HermiteMoments,
+    TensorMoment,
+    active_moments,
+    controlled_moments,
+    cross_fit,
+    fold_slices,
+)
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
 
 __all__ = ["ThresholdNetwork", "decode_moments"]
@@ -321,7 +327,7 @@ def _found(
         return None, *nothing, "y is the same everywhere: no unit is active; lower the threshold"
     basis = np.eye(d)
     if k < d:
-        second = active_moments(X, _weighted(y, weight), form="sample").second
+        second = active_moments(X, y, form="sample", sample_weight=weight).second
         order = np.argsort(-np.abs(np.linalg.eigvalsh(second)))[:k]
         basis = np.linalg.eigh(second)[1][:, order]
     inner = X @ basis if k < d else X
@@ -339,30 +345,26 @@ def _found(
     return moments, rows @ basis.T, coefficients, minima, ""
 
 
-def _weighted(y: Array, weight: Array | None) -> Array:
-    """Labels whose plain moments are the weighted ones of y."""
-    return y if weight is None else y * weight
-
-
 def _moments(
     X: Array, y: Array, weight: Array | None, control: str, activation: Activation, k: int, rng: Any
 ) -> HermiteMoments:
-    polynomials = 10 * math.comb(X.shape[1] + 4, 4)  # samples that these need
-    half = len(X) // 2
-    if control == "none" or len(X) < polynomials:
-        return active_moments(X, _weighted(y, weight))
-    if control == "polynomial" or half < polynomials:
-        return controlled_moments(X, _weighted(y, weight))
-    w = np.ones(len(X)) if weight is None else weight
+    needed = 10 * math.comb(X.shape[1] + 4, 4)  # samples for the polynomials
+    if control == "none" or len(X) < needed:
+        return active_moments(X, y, sample_weight=weight)
+    if control == "polynomial" or len(X) // 2 < needed:
+        return controlled_moments(X, y, sample_weight=weight)
 
-    def network(other: slice) -> tuple[Array, Array]:
-        return decode_moments(controlled_moments(X[other], w[other] * y[other]), k, activation, rng=rng)[:2]
+    def controlled(labels: Array, part: slice) -> HermiteMoments:
+        return controlled_moments(X[part], labels, sample_weight=None if weight is None else weight[part])
+
+    def network(others: list[slice]) -> tuple[Array, Array]:
+        (other,) = others
+        return decode_moments(controlled(y[other], other), k, activation, rng=rng)[:2]
 
     def about(found: tuple[Array, Array], part: slice) -> list[Array]:
-        """T_0 to T_4 as T_m(g) + E[(y - g) S_m] on a part, g the linear part of the network found."""
+        """T_m(g) + E[(y - g) S_m] for m = 0, 1, 2, 4, g the linear part of the network found."""
         rows, c = found
-        g = activation(X[part] @ rows.T) @ c
-        rest = controlled_moments(X[part], w[part] * (y[part] - g))
+        rest = controlled(y[part] - activation(X[part] @ rows.T) @ c, part)
         known = [
             math.sqrt(math.factorial(m))
             * activation.hermite_coefficient(m)
@@ -373,8 +375,7 @@ def _moments(
         own = map(np.asarray, (rest.mean, rest.first, rest.second, rest.fourth.tensor))
         return [a + b for a, b in zip(own, known, strict=True)]
 
-    parts = (slice(0, half), slice(half, len(X)))
-    first, second = (about(network(other), part) for part, other in zip(parts, parts[::-1], strict=True))
+    first, second = cross_fit(fold_slices(len(X), 2), network, about)
     T = [0.5 * (a + b) for a, b in zip(first, second, strict=True)]
     removed = "the network of the other half, then polynomials of degree <= 4"
     return HermiteMoments(float(T[0]), T[1], T[2], TensorMoment(T[3]), len(X), len(X), removed)

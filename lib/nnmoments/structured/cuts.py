@@ -88,7 +88,7 @@ class SubspaceCut(Result):
 
     Examples
     --------
-    >>> from nnmoments.moments.gaussian import controlled_moments
+    >>> from nnmoments.moments import controlled_moments
     >>> net = CutNetwork([np.eye(2)], [4.0], {(0,): 1.0})
     >>> X = np.random.default_rng(0).standard_normal((20_000, 2))
     >>> fourth = controlled_moments(X, net(X)).fourth.tensor
@@ -204,7 +204,7 @@ def learn_cut(
 
     Examples
     --------
-    >>> from nnmoments.moments.gaussian import controlled_moments
+    >>> from nnmoments.moments import controlled_moments
     >>> net = CutNetwork([np.eye(2)], [4.0], {(0,): 1.0})
     >>> X = np.random.default_rng(0).standard_normal((20_000, 2))
     >>> cut = learn_cut(X, net(X), controlled_moments(X, net(X)).fourth.tensor, 1, 2, degree=1, rng=0)
