@@ -940,12 +940,6 @@ MUTANTS = [
     ),
     Mutant(
         "learners/halfspaces",
-        "near = np.abs(weights @ found.direction) > np.cos(_SAME)",
-        "near = np.abs(weights @ found.direction) > 2.0",
-        "halfspaces found twice",
-    ),
-    Mutant(
-        "learners/halfspaces",
         "np.sign(np.linalg.lstsq(rows.T, moments.first, rcond=None)[0])",
         "np.ones(len(rows))",
         "signs from T_1",

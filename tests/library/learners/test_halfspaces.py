@@ -87,6 +87,10 @@ def test_what_is_no_union_is_not_learned(sample):
     assert not model.converged_
     assert not model.predict(X[:100]).any()  # the more frequent class
     assert (model.decision_function(X[:100]) == -1.0).all()
+    # A halfspace of which a part is inactive has a border, but is in no union.
+    lapses = (X[:, 0] > 1.8) & (np.random.default_rng(6).random(len(X)) < 0.8)
+    with pytest.warns(ConvergenceWarning, match="0 of 1 halfspaces"):
+        HalfspaceUnionClassifier(1, random_state=0).fit(X, lapses)
     ball = np.linalg.norm(X, axis=1) > 3.2
     with pytest.warns(ConvergenceWarning, match="active samples lie in none"):
         model = HalfspaceUnionClassifier(2, random_state=0).fit(X, ball)
