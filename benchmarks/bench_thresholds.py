@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnmoments.activations import relu_threshold
-from nnmoments.borders.refinement import refine_estimate, sampled_refine_estimate
+from nnmoments.borders import fit_border, fit_crossings, sampled_refine_estimate
 from nnmoments.landscapes.hermite import HermiteLoss
 from nnmoments.moments import ControlVariate, control_residuals
 from nnmoments.moments.forms import SampledMoment
@@ -98,12 +98,10 @@ def test_refinement(benchmark, report, data):
     X, y = data
     z = np.eye(D)[0] + 0.02
     u = relu_threshold(T)
-    benchmark.pedantic(
-        lambda: refine_estimate(lambda X: u(X).sum(axis=1), z, rng=0), rounds=3, warmup_rounds=1
-    )
+    benchmark.pedantic(lambda: fit_crossings(lambda X: u(X).sum(axis=1), z, rng=0), rounds=3, warmup_rounds=1)
     measured = ratio(
-        lambda: sampled_refine_estimate(X, y != 0, z, method="perturbation", rng=0),
-        lambda: sampled_refine_estimate(X, y != 0, z),
+        lambda: sampled_refine_estimate(X, y != 0, z, rng=0),
+        lambda: fit_border(X, y != 0, z),
         1,
     )
     report("border, against random search", measured)

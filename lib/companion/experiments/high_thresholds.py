@@ -2,10 +2,12 @@
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from companion.sweep import Sweep, grid
 from nnmoments.activations import (
@@ -15,8 +17,14 @@ from nnmoments.activations import (
     sign_threshold,
     threshold_coefficients,
 )
-from nnmoments.borders.planes import delta_correlation
-from nnmoments.borders.refinement import refine_estimate, sampled_refine_estimate, tan_alpha
+from nnmoments.borders import (
+    delta_correlation,
+    fit_border,
+    fit_crossings,
+    refine_estimate,
+    sampled_refine_estimate,
+    tan_alpha,
+)
 from nnmoments.hermite import (
     gaussian_expectation,
     hermite_polynomial,
@@ -32,7 +40,7 @@ from nnmoments.landscapes.hermite import (
     find_minima,
     weights_from_minima,
 )
-from nnmoments.learners.high_threshold import decode_moments, fit_high_threshold
+from nnmoments.learners.threshold_network import ThresholdNetwork, decode_moments
 from nnmoments.linalg import outer_power
 from nnmoments.moments.forms import TensorMoment
 from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
@@ -397,18 +405,20 @@ def _recover(
         except ValueError:  # a second moment that is not positive
             found[name] = 90.0
     refine = activation != "sigmoid"  # its labels are nowhere zero
-    try:
-        fit = fit_high_threshold(X, y, activation=u, refine=refine, rng=rng)
-    except ValueError:
+    model = ThresholdNetwork(activation=u, refine=refine, fit_intercept=False, random_state=rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # at low thresholds some are missing
+        model.fit(X, y)
+    if not len(model.weights_):
         return {**found, "network": 90.0, "refined": 90.0, "found": 0, "spurious": 0}
     # In the coordinates W z a true minimum is an axis.
-    axes = np.abs(fit.minima.points @ W.T)
+    axes = np.abs(model.diagnostics_["minima"].points @ W.T)
     shares = axes.max(axis=1) / np.linalg.norm(axes, axis=1)
     nearest = {int(i) for i, share in zip(axes.argmax(axis=1), shares, strict=True) if share > 0.9}
     return {
         **found,
-        "network": _worst(fit.coarse, W),
-        "refined": _worst(fit.weights, W),
+        "network": _worst(model.diagnostics_["coarse"], W),
+        "refined": _worst(model.weights_, W),
         "found": len(nearest),
         "spurious": int(np.sum(shares <= 0.9)),
     }
@@ -593,17 +603,22 @@ def _refinement(
     w = f.weights[0]
     z = _near(w, 0.06, rng)
     if source == "oracle":
-        found = refine_estimate(lambda X: _labels(f, X), z, method=method, tolerance=1e-6, rng=rng)
+        refine = refine_estimate if method == "perturbation" else fit_crossings
+        found = refine(lambda X: _labels(f, X), z, tol=1e-6, rng=rng)
     else:
         X = rng.standard_normal((n, d))
-        found = sampled_refine_estimate(X, _labels(f, X) != 0.0, z, method=method, rng=rng)
+        active = _labels(f, X) != 0.0
+        if method == "border":
+            found = fit_border(X, active, z)
+        else:
+            found = sampled_refine_estimate(X, active, z, rng=rng)
     trace = np.array([_angles(z[None], w[None])[0] for z in found.directions])
     return {
         "trace": np.maximum(trace, 1e-12),
         "final": max(float(trace[-1]), 1e-12),
-        "rounds": found.rounds,
+        "rounds": found.n_iter,
         "labels": found.n_labels,
-        "per_nat": found.rounds / (d * math.log(trace[0] / max(trace[-1], 1e-12))),
+        "per_nat": found.n_iter / (d * math.log(trace[0] / max(trace[-1], 1e-12))),
     }
 
 

@@ -2,10 +2,12 @@
 
 import itertools
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
+from sklearn.exceptions import ConvergenceWarning
 
 from companion.sweep import Sweep, grid
 from nnmoments.activations import (
@@ -17,11 +19,11 @@ from nnmoments.activations import (
     sigmoid_threshold,
     sign_threshold,
 )
-from nnmoments.borders.planes import delta_correlation, sampled_delta_correlation
+from nnmoments.borders import delta_correlation, sampled_delta_correlation
 from nnmoments.hermite import normal_density
 from nnmoments.landscapes.sphere import ellipsoid_rows, sphere_maxima
-from nnmoments.learners.halfspaces import fit_union
-from nnmoments.learners.high_threshold import decode_moments
+from nnmoments.learners.halfspaces import HalfspaceUnionClassifier
+from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.linalg import principal_angles
 from nnmoments.moments.gaussian import active_moments, controlled_moments
 from nnmoments.networks import (
@@ -34,10 +36,16 @@ from nnmoments.networks import (
     univariate_coefficients,
     univariate_part,
 )
-from nnmoments.structured.cuts import learn_cut
-from nnmoments.structured.even import EvenForm, even_form
-from nnmoments.structured.exponential import ExactMean, OracleMean, disjoint_supports
-from nnmoments.structured.graph import correlation_graph, support_cliques
+from nnmoments.structured import (
+    EvenForm,
+    ExactShiftedMean,
+    OracleShiftedMean,
+    correlation_graph,
+    disjoint_supports,
+    even_form,
+    learn_cut,
+    support_cliques,
+)
 from nnmoments.validation import Array
 
 __all__ = [
@@ -262,12 +270,12 @@ def _disjoint(*, terms: str, n: int, trial: int, rng: np.random.Generator) -> di
     else:
         P = {(0, 1): 1.0, (2, 3): 1.0}
     f = HiddenPolynomial(W, exponential(), P)
-    mean: ExactMean | OracleMean
+    mean: ExactShiftedMean | OracleShiftedMean
     if n:
         X = rng.standard_normal((n, inputs))
-        mean = OracleMean(f, X)
+        mean = OracleShiftedMean(f, X)
     else:
-        mean = ExactMean(P, supports, inputs)
+        mean = ExactShiftedMean(P, supports, inputs)
     found = disjoint_supports(mean, inputs, k, radius=_RADIUS, gamma=_GAMMA, rng=rng)
     return {
         "found": [list(s) for s in found.supports] == sorted(supports),
@@ -304,7 +312,7 @@ def printed_ascents(*, seed: int, starts: int = 20) -> dict[str, Any]:
     inputs, size, beta = 12, 3, 1.0
     _, supports = _disjoint_weights(inputs, size, rng)
     P = _linear(len(supports))
-    g = ExactMean(P, supports, inputs)
+    g = ExactShiftedMean(P, supports, inputs)
     gamma = 0.2 * math.exp(size / 2.0) * math.exp(beta)  # Lemma 21: 4 gamma < c e^(r/2) e^beta
     lam = 0.1  # Lemma 23 asks it to be small
 
@@ -417,13 +425,17 @@ def _unions(*, t: float, n: int, trial: int, rng: np.random.Generator) -> dict[s
     """Ten halfspaces in twenty dimensions from samples, then with the oracle: worst angles in radians."""
     W = _unit_rows(10, 20, rng)
     f = UnionOfHalfspaces(W, t)
-    fit = fit_union(rng.standard_normal((n, 20)), f, 10, threshold=t, rng=rng)
+    X = rng.standard_normal((n, 20))
+    model = HalfspaceUnionClassifier(10, threshold=t, random_state=rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # at low thresholds some are missing
+        model.fit(X, oracle=f)
     return {
-        "coarse": math.radians(_worst_angle(fit.coarse, W)),
-        "refined": math.radians(_worst_angle(fit.weights, W)),
-        "found": len(fit.weights),
-        "rounds": fit.rounds,
-        "labels": fit.n_labels,
+        "coarse": math.radians(_worst_angle(model.diagnostics_["coarse"], W)),
+        "refined": math.radians(_worst_angle(model.weights_, W)),
+        "found": len(model.weights_),
+        "rounds": model.n_iter_,
+        "labels": model.diagnostics_["n_labels"],
     }
 
 

@@ -13,13 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.hermite import normal_density
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_samples
+from nnmoments.results import Result
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+    check_rng,
+)
 
 __all__ = ["DeltaCorrelation", "delta_correlation", "sampled_delta_correlation"]
 
 
-@dataclass(frozen=True)
-class DeltaCorrelation:
+# Farther out the normal density is zero in double precision.
+_FARTHEST = 38.0
+_LARGEST = 1e100  # of labels, so that squares are numbers
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DeltaCorrelation(Result):
     """An estimated correlation.
 
     Attributes
@@ -27,6 +40,14 @@ class DeltaCorrelation:
     value, standard_error : float
     n_labels : int
         Labels that were used.
+
+    Examples
+    --------
+    >>> DeltaCorrelation(0.25, 0.001, 1000)
+    DeltaCorrelation
+               value: 0.25
+      standard_error: 0.001
+            n_labels: 1000
     """
 
     value: float
@@ -43,11 +64,23 @@ def _stencil(order: int, epsilon: float) -> tuple[Array, Array]:
     return np.array([2 * epsilon, 0.0, -2 * epsilon]), np.array([1.0, -2.0, 1.0]) / (2 * epsilon)
 
 
+def _checked_stencil(order: int, epsilon: float) -> tuple[int, float]:
+    order = check_choice("order", order, (0, 1, 2))
+    return order, check_number("epsilon", epsilon, above=1e-12, below=_FARTHEST) if order else 0.0
+
+
 def _unit(z: npt.ArrayLike) -> Array:
     z = check_array("z", z, ndim=1)
-    if abs(np.linalg.norm(z) - 1.0) > 1e-9:
-        raise ValueError(f"z must have length 1, got {np.linalg.norm(z):g}")
+    if np.abs(z).max() > 2.0 or abs(np.linalg.norm(z) - 1.0) > 1e-9:
+        raise ValueError(f"z must have length 1, got {z}")
     return z
+
+
+def _bounded(name: str, labels: npt.ArrayLike, n: int) -> Array:
+    values = check_array(name, labels, shape=(n,))
+    if np.abs(values).max() > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {np.abs(values).max():.1e}")
+    return values
 
 
 def delta_correlation(
@@ -87,6 +120,10 @@ def delta_correlation(
     n_samples : int
         Points a plane.
 
+    Returns
+    -------
+    DeltaCorrelation
+
     Raises
     ------
     ValueError
@@ -108,17 +145,18 @@ def delta_correlation(
     (0.24197, 20000)
     """
     z = _unit(z)
-    s = check_number("s", s)
-    order = check_choice("order", order, (0, 1, 2))
+    if not callable(f):
+        raise ValueError(f"f must be callable, got {f!r}")
+    s = check_number("s", s, above=-_FARTHEST, below=_FARTHEST)
+    order, epsilon = _checked_stencil(order, epsilon)
     n_samples = check_integer("n_samples", n_samples, 2)
-    if order:
-        check_number("epsilon", epsilon, above=0.0)
-    inside = np.random.default_rng(rng).standard_normal((n_samples, len(z)))
+    inside = check_rng("rng", rng).standard_normal((n_samples, len(z)))
     inside -= np.outer(inside @ z, z)
     places, weights = _stencil(order, epsilon)
     values = np.zeros(n_samples)
     for place, weight in zip(places, weights, strict=True):
-        values += weight * float(normal_density(s + place)) * np.asarray(f(inside + (s + place) * z))
+        labels = _bounded("f", f(inside + (s + place) * z), n_samples)
+        values += weight * float(normal_density(s + place)) * labels
     return _summary(values, n_samples * len(places))
 
 
@@ -150,6 +188,10 @@ def sampled_delta_correlation(
     width : float
         h; slabs of neighbouring planes must not meet.
 
+    Returns
+    -------
+    DeltaCorrelation
+
     Raises
     ------
     ValueError
@@ -163,14 +205,14 @@ def sampled_delta_correlation(
     True
     """
     z = _unit(z)
-    X, y = check_samples(X, y, len(z))
-    order = check_choice("order", order, (0, 1, 2))
-    width = check_number("width", width, above=0.0)
-    if order:
-        check_number("epsilon", epsilon, above=0.0)
-        if width > 2.0 * epsilon * (1.0 + 1e-9):
-            raise ValueError(f"width must be at most 2 epsilon = {2 * epsilon:g}, got {width:g}")
-    height = X @ z - check_number("s", s)
+    X = check_array("X", X, shape=(None, len(z)))
+    y = _bounded("y", y, len(X))
+    s = check_number("s", s, above=-_FARTHEST, below=_FARTHEST)
+    order, epsilon = _checked_stencil(order, epsilon)
+    width = check_number("width", width, above=0.0, below=_FARTHEST)
+    if order and width > 2.0 * epsilon * (1.0 + 1e-9):
+        raise ValueError(f"width must be at most 2 epsilon = {2 * epsilon:g}, got {width:g}")
+    height = X @ z - s
     places, weights = _stencil(order, epsilon)
     values, used = np.zeros(len(y)), 0
     for place, weight in zip(places, weights, strict=True):

@@ -1,78 +1,69 @@
-"""A union of halfspaces from samples and a label oracle, one landscape after another."""
+"""A union of halfspaces from labelled samples, and a label oracle if there is one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from nnmoments.borders.refinement import refine_estimate
+from nnmoments.borders import Refinement, fit_border, fit_crossings
 from nnmoments.landscapes.sphere import ellipsoid_rows
-from nnmoments.moments.gaussian import active_moments
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.learners.base import MomentLearner
+from nnmoments.learners.labelling import labels_for, refuse_far
+from nnmoments.moments import TensorMoment, active_moments
+from nnmoments.validation import Array, check_integer, check_number
 
-__all__ = ["UnionFit", "fit_union"]
+__all__ = ["HalfspaceUnionClassifier"]
 
 # Refined to much less than this; two halfspaces at a smaller angle are one.
 _SAME = 1e-2
+# Share of a halfspace's samples that must be active: all are, but for those beside a border that is off.
+_PURE = 0.9
+# A symmetric matrix of noise has norm 2 sqrt(d) times the entries' deviation, which diagonals exceed.
+_NOISE = 3.0
+# Share of the active samples that may be in no halfspace found, as those beside borders that are off.
+_LEFT = 0.05
 
 
-@dataclass(frozen=True)
-class UnionFit:
-    """Learned halfspaces.
-
-    Attributes
-    ----------
-    weights : (m, d) array
-        Unit rows, refined.
-    coarse : (m, d) array
-        What the landscape gave for them.
-    rounds : int
-        Landscapes that it took.
-    n_labels : int
-        Labels asked of the oracle.
-    status : str
-    """
-
-    weights: Array
-    coarse: Array = field(repr=False)
-    rounds: int
-    n_labels: int
-    status: str
-
-
-def fit_union(
-    X: npt.ArrayLike,
-    f: Callable[[Array], npt.ArrayLike],
-    k: int,
-    *,
-    threshold: float,
-    tolerance: float = 1e-6,
-    max_rounds: int = 5,
-    rng: Any = None,
-) -> UnionFit:
-    r"""Learn :math:`f = 1\{\exists i: w_i \cdot x > t\}` with unit :math:`w_i` under N(0, I).
+class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[misc]
+    r"""Learn :math:`y = 1\{\exists i: w_i \cdot x > t_i\}` with unit :math:`w_i` under N(0, I).
 
     Each round decodes the landscape of the samples that are active and lie in none of the halfspaces
-    found so far, and refines what it gives with the oracle. A halfspace that noise hides in the
-    landscape of all of them stands out in that of the few which are left.
+    found so far, and refines what it gives: with the oracle if `fit` is given one, else by a fit of the
+    border on the sample. A halfspace that noise hides in the landscape of all of them stands out in
+    that of the few which are left.
 
     Parameters
     ----------
-    X : (n, d) array_like
-        Standard normal inputs.
-    f : callable
-        Label oracle, 0 or 1.
-    k : int
-        Halfspaces, at most d.
-    threshold : float
-        t.
-    tolerance : float
-        Angle in radians.
-    max_rounds : int
-    rng : optional
-        Seed or generator.
+    n_hidden : int, optional
+        Halfspaces, at most d; by default as many as it takes to hold all active samples.
+    threshold : float, optional
+        t, if it is known and the same for all.
+    max_iter : int
+        Rounds.
+    tol : float
+        Angle in radians that an oracle refines to.
+    random_state : int, RandomState, Generator or None
+
+    Attributes
+    ----------
+    classes_ : (2,) array
+        The second is that of the union.
+    weights_ : (m, d) array
+        Unit rows; m < n_hidden if some were not found.
+    biases_ : (m,) array
+        :math:`-t_i`.
+    n_iter_ : int
+        Rounds, each of one landscape.
+    converged_ : bool
+        Whether 95 % of the active samples lie in the halfspaces found, of which there are n_hidden if given.
+    status_ : str
+    n_features_in_ : int
+    diagnostics_ : dict
+        "coarse" rows of the landscapes, their "refinements" (Refinement), "n_labels" that the oracle was
+        asked for, and the share of the active samples that is "left" in no halfspace.
 
     References
     ----------
@@ -82,51 +73,194 @@ def fit_union(
     --------
     >>> from nnmoments.networks.halfspaces import UnionOfHalfspaces
     >>> f = UnionOfHalfspaces([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]], 2.0)
-    >>> fit = fit_union(np.random.default_rng(0).standard_normal((50_000, 3)), f, 2, threshold=2.0, rng=0)
-    >>> fit.weights[np.argsort(fit.weights[:, 0])].round(5) + 0.0
+    >>> X = np.random.default_rng(0).standard_normal((50_000, 3))
+    >>> model = HalfspaceUnionClassifier(2, random_state=0).fit(X, f(X))
+    >>> order = np.argsort(model.weights_[:, 0])
+    >>> model.weights_[order].round(2) + 0.0, model.biases_.round(2)
+    (array([[0. , 0.6, 0.8],
+           [1. , 0. , 0. ]]), array([-2., -2.]))
+    >>> refined = HalfspaceUnionClassifier(2, random_state=0).fit(X, oracle=f)
+    >>> refined.weights_[np.argsort(refined.weights_[:, 0])].round(5) + 0.0
     array([[0. , 0.6, 0.8],
            [1. , 0. , 0. ]])
     """
-    points = check_array("X", X, ndim=2)
-    d = points.shape[1]
-    k = check_integer("k", k, 1, d)
-    threshold = check_number("threshold", threshold, above=0.0)
-    rng = np.random.default_rng(rng)
-    left: Array = points[np.asarray(f(points)) > 0.0]
-    weights: Array = np.zeros((0, d))
-    coarse: Array = np.zeros((0, d))
-    labels = rounds = 0
-    while len(weights) < k and rounds < max_rounds and len(left):
-        rounds, before = rounds + 1, len(weights)
-        rows = _landscape(left, len(points), k - len(weights), rng)
-        for row in rows:
-            try:
-                # Two rounds do; a row that needs more is near no halfspace.
-                found = refine_estimate(
-                    f, row, tolerance=tolerance, active=lambda y: y > 0.0, max_rounds=3, rng=rng
-                )
-            except ValueError:  # not near a halfspace
-                continue
-            labels += found.n_labels
-            near = np.abs(weights @ found.direction) > np.cos(_SAME)
-            if found.converged and not near.any() and len(weights) < k:
+
+    def __init__(
+        self,
+        n_hidden: int | None = None,
+        *,
+        threshold: float | None = None,
+        max_iter: int = 5,
+        tol: float = 1e-6,
+        random_state: Any = None,
+    ) -> None:
+        self.n_hidden = n_hidden
+        self.threshold = threshold
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        """Inputs are standard normal, with two classes."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.poor_score = True
+        return tags
+
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike | None = None,
+        *,
+        oracle: Callable[[Array], npt.ArrayLike] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> "HalfspaceUnionClassifier":
+        """Learn from standard normal inputs.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        y : (n,) array_like, optional
+            Two classes, the greater one that of the union; by default those that the oracle gives.
+        oracle : callable, optional
+            Classes (n,) of points (n, d).
+        sample_weight : (n,) array_like, optional
+
+        Returns
+        -------
+        HalfspaceUnionClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            Naming the argument that does not fit.
+        """
+        X, y = self._validated(X, labels_for(X, y, oracle))
+        with np.errstate(invalid="ignore"):  # which classes are integers is asked of huge ones too
+            check_classification_targets(y)
+        given = self._weights_of(sample_weight, len(X))
+        d = X.shape[1]
+        k = d if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
+        threshold = None if self.threshold is None else check_number("threshold", self.threshold, above=0.0)
+        limit, tol = check_integer("max_iter", self.max_iter, 1), check_number("tol", self.tol, above=0.0)
+        rng = self._rng()
+        refuse_far(X)
+        w = np.ones(len(X)) if given is None else given
+        X, y, w = X[w > 0.0], y[w > 0.0], w[w > 0.0] / w[w > 0.0].mean()
+        self.classes_ = np.unique(y)
+        if len(self.classes_) == 1:
+            raise ValueError(f"y must have two classes, got only one class: {self.classes_[0]!r}")
+        if len(self.classes_) > 2:
+            raise ValueError(
+                f"Only binary classification is supported. The type of the target is {type_of_target(y)}."
+            )
+        inside = self.classes_[1]
+        active = y == inside
+
+        def refined(row: Array) -> Refinement:
+            if oracle is None:
+                return fit_border(X, active, row, sample_weight=w)
+            # Two rounds do; a row that needs more is near no halfspace.
+            return fit_crossings(oracle, row, tol=tol, active=lambda y: y == inside, max_iter=3, rng=rng)
+
+        weights, coarse, t = np.zeros((0, d)), np.zeros((0, d)), np.zeros(0)
+        refinements: list[Refinement] = []
+        n_labels = n_iter = 0
+        left, share = X[active], w[active]
+        while len(weights) < k and n_iter < limit and len(left):
+            n_iter, before = n_iter + 1, len(weights)
+            second = _second(left, share, len(X))
+            rank = k if self.n_hidden is not None else min(k, _rank(second, share.sum(), len(X)))
+            for row in _landscape(left, share, second, max(rank - len(weights), 1), rng):
+                try:
+                    found = refined(row)
+                except ValueError:  # not near a halfspace
+                    continue
+                n_labels += found.n_labels
+                place = found.threshold if threshold is None else threshold
+                within = X @ found.direction > place
+                near = np.abs(weights @ found.direction) > np.cos(_SAME)
+                if not found.converged or near.any() or len(weights) == k:
+                    continue
+                if oracle is None and not w[within & active].sum() > _PURE * w[within].sum():
+                    continue
                 weights, coarse = np.vstack([weights, found.direction]), np.vstack([coarse, row])
-        if len(weights) == before:
-            break
-        left = left[np.max(left @ weights.T, axis=1, initial=-np.inf) <= threshold]
-    status = f"{len(weights)} of {k} halfspaces after {rounds} landscapes and {labels} labels"
-    if len(weights) < k:
-        status += ": pass more samples or raise the threshold"
-    return UnionFit(weights, coarse, rounds, labels, status)
+                t, refinements = np.append(t, place), [*refinements, found]
+            if len(weights) == before:
+                break
+            outside = np.max(left @ weights.T - t, axis=1, initial=-np.inf) <= 0.0
+            left, share = left[outside], share[outside]
+        remaining = float(share.sum() / w[active].sum())
+        self._store(weights=weights, biases=-t)
+        self.n_iter_ = n_iter
+        self._prior = 1.0 if 2.0 * w[active].sum() > w.sum() else -1.0
+        self.diagnostics_: dict[str, Any] = {
+            "coarse": coarse,
+            "refinements": tuple(refinements),
+            "n_labels": n_labels if oracle is not None else 0,
+            "left": remaining,
+        }
+        source = f"{n_labels} labels of the oracle" if oracle is not None else "the borders on the sample"
+        status = f"{len(weights)} of {k} halfspaces after {n_iter} landscapes and {source}"
+        status += f"; {remaining:.1%} of the active samples lie in none"
+        converged = remaining <= _LEFT and (len(weights) == k or self.n_hidden is None)
+        if not converged:
+            status += ": pass more samples or raise the threshold; X must be standard normal"
+        self._conclude(converged, status)
+        return self
+
+    def decision_function(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        r"""Return :math:`\max_i (w_i \cdot x - t_i)`, how far the rows of X are inside some halfspace, (n,).
+
+        Where no halfspace was found, plus or minus one for the more frequent class.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n,) array
+        """
+        inputs, dtype = self._inputs(X)
+        if not len(self.weights_):
+            return np.full(len(inputs), self._prior, dtype=dtype)
+        heights = inputs @ self.weights_.T.astype(np.float64) + self.biases_
+        return np.asarray(np.max(heights, axis=1), dtype=dtype)
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the classes of the rows of X, (n,).
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n,) array
+        """
+        inside = self.decision_function(X) > 0.0
+        return np.asarray(self.classes_[inside.astype(int)])
 
 
-def _landscape(X: Array, n: int, k: int, rng: np.random.Generator) -> Array:
-    """Decode k rows from the active ones among n samples, on the k leading eigenvectors of T_2."""
-    second = X.T @ X / n - len(X) / n * np.eye(X.shape[1])
+def _second(X: Array, weight: Array, n: int) -> Array:
+    """T_2 of the indicator of the rows of X, some of n samples."""
+    scaled = X * np.sqrt(weight)[:, None]
+    return np.asarray(scaled.T @ scaled / n - weight.sum() / n * np.eye(X.shape[1]))
+
+
+def _rank(second: Array, active: float, n: int) -> int:
+    """How many directions of T_2 are more than noise, whose entries have variance active/n^2."""
+    return int(np.sum(np.linalg.eigvalsh(second) > _NOISE * np.sqrt(len(second) * active) / n))
+
+
+def _landscape(X: Array, weight: Array, second: Array, k: int, rng: np.random.Generator) -> Array:
+    """Decode k rows from the active samples, on the k leading eigenvectors of T_2."""
     basis = np.linalg.eigh(second)[1][:, -k:]
-    moments = active_moments(X @ basis, np.ones(len(X)), form="tensor")
-    fourth = moments.fourth.tensor  # type: ignore[attr-defined]
-    rows = ellipsoid_rows(moments.second, fourth, k, rng=rng)
+    moments = active_moments(X @ basis, weight, form="tensor")
+    assert isinstance(moments.fourth, TensorMoment)
+    rows = ellipsoid_rows(moments.second, moments.fourth.tensor, k, rng=rng)
     if not len(rows):
         return np.zeros((0, X.shape[1]))
     # T_1 is a sum of the weights with positive factors.

@@ -16,7 +16,7 @@ class UnionOfHalfspaces(Comparable):
     r"""The indicator of a union of halfspaces, :math:`f = 1 - \prod_i (1 - 1\{w_i \cdot x > t\})`.
 
     It is 1 where any unit is active, so it serves as a label oracle for
-    `nnmoments.borders.refinement.refine_estimate`.
+    `nnmoments.borders.fit_crossings`.
 
     Parameters
     ----------

@@ -18,13 +18,18 @@ import numpy.typing as npt
 
 from nnmoments.landscapes.sphere import sphere_maxima
 from nnmoments.networks import CutNetwork
-from nnmoments.validation import Array, check_array, check_integer, check_samples
+from nnmoments.results import Result
+from nnmoments.validation import Array, check_array, check_choice, check_integer, check_rng
 
 __all__ = ["SubspaceCut", "learn_cut", "subspaces_from_moment"]
 
 
-@dataclass(frozen=True)
-class SubspaceCut:
+_LARGEST = 1e100  # so that squares are numbers
+_FEWEST = 50  # samples on a side of a threshold; fewer are noise
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SubspaceCut(Result):
     """A learned cut and the polynomial above it.
 
     Attributes
@@ -32,10 +37,27 @@ class SubspaceCut:
     network : CutNetwork
     additive : CutNetwork
         The same cut with P restricted to its constant and linear part.
+    thresholds : (count,) array
+        Of the energies.
+    explained : float
+        Share of the labels' variance that the network explains.
+    status : str
+
+    Examples
+    --------
+    >>> from nnmoments.moments import controlled_moments
+    >>> net = CutNetwork([np.eye(2)], [4.0], {(0,): 1.0})
+    >>> X = np.random.default_rng(0).standard_normal((20_000, 2))
+    >>> fourth = controlled_moments(X, net(X)).fourth.tensor
+    >>> learn_cut(X, net(X), fourth, 1, 2, degree=1, rng=0).status
+    '1 subspaces of dimension 2, whose polynomial of degree 1 explains 100.0% of the variance of y'
     """
 
     network: CutNetwork = field(repr=False)
     additive: CutNetwork = field(repr=False)
+    thresholds: Array
+    explained: float
+    status: str
 
 
 def subspaces_from_moment(
@@ -53,7 +75,7 @@ def subspaces_from_moment(
         T_4.
     count, rank : int
         Subspaces, and the dimension of each.
-    sign : float
+    sign : {1.0, -1.0}
         Of the kappa.
     rng : optional
         Seed or generator.
@@ -63,6 +85,15 @@ def subspaces_from_moment(
     (count, rank, d) array
         With orthonormal rows.
 
+    Raises
+    ------
+    ValueError
+        If T_4 has another shape, or there is no room for so many subspaces.
+
+    References
+    ----------
+    GP Appendix E, for units of two layers.
+
     Examples
     --------
     >>> from nnmoments.linalg import symmetrize
@@ -71,11 +102,12 @@ def subspaces_from_moment(
     >>> bool(np.allclose(frame.T @ frame, P))
     True
     """
-    T = sign * check_array("fourth", fourth, ndim=4)
+    check_choice("sign", sign, (1.0, -1.0))
+    T = sign * _cube(fourth)
     d = len(T)
     rank = check_integer("rank", rank, 1, d)
     count = check_integer("count", count, 1, d // rank)
-    rng = np.random.default_rng(rng)
+    rng = check_rng("rng", rng)
     left = np.eye(d)  # rows span what is left
     frames = []
     for _ in range(count):
@@ -110,8 +142,18 @@ def learn_cut(
     count, rank : int
         As `subspaces_from_moment`.
     degree : int
+        Of P, at most `count`.
     rng : optional
         Seed or generator.
+
+    Returns
+    -------
+    SubspaceCut
+
+    Raises
+    ------
+    ValueError
+        If X, y and T_4 do not belong together, or there are fewer than 200 samples.
 
     References
     ----------
@@ -119,15 +161,20 @@ def learn_cut(
 
     Examples
     --------
-    >>> from nnmoments.moments.gaussian import controlled_moments
+    >>> from nnmoments.moments import controlled_moments
     >>> net = CutNetwork([np.eye(2)], [4.0], {(0,): 1.0})
     >>> X = np.random.default_rng(0).standard_normal((20_000, 2))
     >>> cut = learn_cut(X, net(X), controlled_moments(X, net(X)).fourth.tensor, 1, 2, degree=1, rng=0)
     >>> cut.network.thresholds.round(2)
     array([4.])
     """
-    X, y = check_samples(X, y)
-    y = check_array("y", y, ndim=1)
+    X = _bounded("X", check_array("X", X, ndim=2))
+    y = _bounded("y", check_array("y", y, shape=(len(X),)))
+    if len(X) < 4 * _FEWEST:
+        raise ValueError(f"X must have at least {4 * _FEWEST} samples, got {len(X)}")
+    if len(_cube(fourth)) != X.shape[1]:
+        raise ValueError(f"fourth must have {X.shape[1]} entries an axis, as X, got {np.shape(fourth)}")
+    count = check_integer("count", count, 1, X.shape[1])
     degree = check_integer("degree", degree, 1, count)
     frames = subspaces_from_moment(fourth, count, rank, rng=rng)
     lower = CutNetwork(frames, np.zeros(count), {(): 0.0})
@@ -141,7 +188,28 @@ def learn_cut(
     few = np.linalg.lstsq(design[:, : count + 1], y, rcond=1e-9)[0]
     fitted = dict(zip(terms, c.tolist(), strict=True))
     additive = dict(zip(terms[: count + 1], few.tolist(), strict=True))
-    return SubspaceCut(CutNetwork(frames, thresholds, fitted), CutNetwork(frames, thresholds, additive))
+    variance = float(y.var())
+    explained = 1.0 - float(np.mean((y - design @ c) ** 2)) / variance if variance > 0.0 else 1.0
+    status = (
+        f"{count} subspaces of dimension {rank}, whose polynomial of degree {degree} explains "
+        f"{explained:.1%} of the variance of y"
+    )
+    return SubspaceCut(
+        CutNetwork(frames, thresholds, fitted), CutNetwork(frames, thresholds, additive), thresholds,
+        explained, status,
+    )  # fmt: skip
+
+
+def _cube(fourth: npt.ArrayLike) -> Array:
+    T = _bounded("fourth", check_array("fourth", fourth, ndim=4))
+    return check_array("fourth", T, shape=(len(T),) * 4)
+
+
+def _bounded(name: str, value: Array) -> Array:
+    largest = float(np.abs(value).max())
+    if largest > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {largest:.1e}")
+    return value
 
 
 def _best_split(energy: Array, y: Array) -> float:
@@ -150,5 +218,5 @@ def _best_split(energy: Array, y: Array) -> float:
     total = np.cumsum(y[order] - y.mean())[:-1]
     below = np.arange(1, len(y))
     contrast = np.abs(total) / np.sqrt(below * (len(y) - below))
-    best = int(np.argmax(contrast[50:-50])) + 50  # fewer on a side are noise
+    best = int(np.argmax(contrast[_FEWEST:-_FEWEST])) + _FEWEST
     return float(0.5 * (energy[order[best]] + energy[order[best + 1]]))

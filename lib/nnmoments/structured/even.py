@@ -3,37 +3,56 @@ r"""Even activations: the correlation with :math:`h_4(z \cdot x)` on the sphere,
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.networks.coefficients import shifted_coefficient
-from nnmoments.validation import Array
+from nnmoments.results import Comparable
+from nnmoments.validation import Array, check_array
 
 __all__ = ["EvenForm", "even_form"]
 
 
-class EvenForm:
+class EvenForm(Comparable):
     r"""The form :math:`F(z) = \sum_i a_i z_i^4 + \sum_{i<j} g_{ij} z_i^2 z_j^2`, :math:`\|z\| = 1`.
 
     Parameters
     ----------
-    quartic : (k,) array
+    quartic : (k,) array_like
         :math:`a_i = u_4\,C(\{i\})`.
-    mixed : (k, k) array
+    mixed : (k, k) array_like
         :math:`g_{ij} = \sqrt6\,u_2^2\,C(\{i, j\})`, symmetric with a zero diagonal.
 
     Attributes
     ----------
     sign : float
         +1 if the weights are maxima of F, -1 if of -F: the sign of the :math:`a_i`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not belong together.
+
+    References
+    ----------
+    GP Theorem 9.
+
+    Examples
+    --------
+    >>> form = EvenForm([1.0, 2.0], [[0.0, 0.5], [0.5, 0.0]])
+    >>> form([0.6, 0.8]).round(4), form.sign, form.margin
+    (array([1.064]), 1.0, 2.5)
     """
 
-    def __init__(self, quartic: Array, mixed: Array) -> None:
-        self.quartic, self.mixed = quartic, mixed
-        self.sign = math.copysign(1.0, float(quartic.sum()))
+    def __init__(self, quartic: npt.ArrayLike, mixed: npt.ArrayLike) -> None:
+        self.quartic = check_array("quartic", quartic, ndim=1)
+        self.mixed = check_array("mixed", mixed, shape=(len(self.quartic), len(self.quartic)))
+        self.sign = math.copysign(1.0, float(self.quartic.sum()))
 
-    def __call__(self, coordinates: Array) -> Array:
+    def __call__(self, coordinates: npt.ArrayLike) -> Array:
         r"""Return F at coordinates :math:`z_i = w_i \cdot z`, (q, k)."""
-        squares = np.atleast_2d(coordinates) ** 2
+        coordinates = np.atleast_2d(check_array("coordinates", coordinates, ndim=(1, 2)))
+        squares = check_array("coordinates", coordinates, shape=(None, len(self.quartic))) ** 2
         return squares**2 @ self.quartic + 0.5 * np.einsum("qi,ij,qj->q", squares, self.mixed, squares)
 
     @property
@@ -46,6 +65,8 @@ class EvenForm:
         strict maxima and there are no others; where it is negative some weight is none.
         """
         i, j = np.triu_indices(len(self.quartic), 1)
+        if len(i) == 0:
+            return math.inf
         least = np.minimum(self.sign * self.quartic[i], self.sign * self.quartic[j])
         return float(np.min(2.0 * least - self.sign * self.mixed[i, j]))
 
@@ -63,6 +84,10 @@ def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
         With orthonormal weights, an even activation, and each unit at most once a term.
     printed : bool
         Take 6 for the root of 6, as the paper does.
+
+    Returns
+    -------
+    EvenForm
 
     Raises
     ------
@@ -82,6 +107,8 @@ def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
     >>> bool(np.isclose(even_form(network)(z)[0], network.hermite_moment(4, z)[0]))
     True
     """
+    if not isinstance(network, HiddenPolynomial):
+        raise ValueError(f"network must be a HiddenPolynomial, got {network!r}")
     if not np.allclose(network.weights @ network.weights.T, np.eye(network.k), atol=1e-9):
         raise ValueError("network must have orthonormal weights")
     if network.activation.parity != 1:

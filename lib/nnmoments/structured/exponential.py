@@ -4,6 +4,7 @@ r"""Disjoint 0/1 weights under :math:`u(a) = e^a`: maximisation of a shifted mea
           = \sum_S c_S \prod_{p \in \bigcup_{i \in S} T_i} e^{1/2 + z_p}
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,14 +12,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.results import Comparable, Result
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
 
-__all__ = ["ExactMean", "OracleMean", "Supports", "ascend", "disjoint_supports"]
+__all__ = [
+    "DisjointSupports",
+    "ExactShiftedMean",
+    "OracleShiftedMean",
+    "ascend_on_simplex",
+    "disjoint_supports",
+]
 
 MeanAndGradient = Callable[[Array], tuple[float, Array]]
 
 
-class ExactMean:
+class ExactShiftedMean(Comparable):
     r"""The function g from the terms of the polynomial.
 
     Parameters
@@ -30,13 +38,18 @@ class ExactMean:
     d : int
         Inputs.
 
+    Raises
+    ------
+    ValueError
+        If a term names a unit without a support, or a support an input beyond d.
+
     References
     ----------
     GP Appendix D.2.
 
     Examples
     --------
-    >>> g = ExactMean({(0,): 2.0}, [[0]], 2)
+    >>> g = ExactShiftedMean({(0,): 2.0}, [[0]], 2)
     >>> value, slope = g(np.array([0.5, 0.0]))
     >>> round(value / np.e, 12), slope.round(3)
     (2.0, array([5.437, 0.   ]))
@@ -45,11 +58,15 @@ class ExactMean:
     def __init__(
         self, terms: Mapping[tuple[int, ...], float], supports: Sequence[Sequence[int]], d: int
     ) -> None:
+        d = check_integer("d", d, 1)
+        held = [_indices("supports", support, d) for support in supports] if np.iterable(supports) else []
+        if not isinstance(terms, Mapping) or not terms or not held:
+            raise ValueError(f"terms must map tuples of units with supports to numbers, got {terms!r}")
         self._masks = np.zeros((len(terms), d))
         for row, term in zip(self._masks, terms, strict=True):
-            for i in term:
-                row[list(supports[i])] = 1.0
-        self._c = np.array(list(terms.values()))
+            for i in _indices("terms", term, len(held)):
+                row[held[i]] = 1.0
+        self._c = check_array("terms", list(terms.values()), ndim=1)
 
     def __call__(self, z: Array) -> tuple[float, Array]:
         """Return g(z) and its gradient."""
@@ -57,7 +74,7 @@ class ExactMean:
         return float(values.sum()), values @ self._masks
 
 
-class OracleMean:
+class OracleShiftedMean(Comparable):
     r"""The function g from a label oracle: :math:`E[f(x + z)]`, with :math:`\nabla g = E[f(x + z)\,x]`.
 
     All z share the same x. From plain samples g needs the importance weights
@@ -70,26 +87,33 @@ class OracleMean:
     X : (n, d) array_like
         Standard normal points.
 
+    Raises
+    ------
+    ValueError
+        If f is not callable, or on a call if it does not give one finite label for each point.
+
     Examples
     --------
     >>> X = np.random.default_rng(0).standard_normal((100_000, 2))
-    >>> value, slope = OracleMean(lambda X: np.exp(X[:, 0]), X)(np.array([0.5, 0.0]))
+    >>> value, slope = OracleShiftedMean(lambda X: np.exp(X[:, 0]), X)(np.array([0.5, 0.0]))
     >>> bool(abs(value / np.e - 1) < 0.05)
     True
     """
 
     def __init__(self, f: Callable[[Array], npt.ArrayLike], X: npt.ArrayLike) -> None:
+        if not callable(f):
+            raise ValueError(f"f must be callable, got {f!r}")
         self._f, self._X = f, check_array("X", X, ndim=2)
 
     def __call__(self, z: Array) -> tuple[float, Array]:
         """Return g(z) and its gradient."""
-        labels = np.asarray(self._f(self._X + z), dtype=np.float64)
+        labels = check_array("f", self._f(self._X + z), shape=(len(self._X),))
         value = float(labels.mean())
         return value, (labels - value) @ self._X / len(labels)
 
 
-@dataclass(frozen=True)
-class Supports:
+@dataclass(frozen=True, eq=False, repr=False)
+class DisjointSupports(Result):
     """What `disjoint_supports` found.
 
     Attributes
@@ -100,13 +124,41 @@ class Supports:
         The maxima that they were read off.
     contrast : float
         The least ratio, over the maxima, of the smallest entry on the support to the largest off it.
+    converged : bool
+        Whether there are as many as were asked for.
     status : str
+
+    Examples
+    --------
+    >>> mean = ExactShiftedMean({(0,): 1.0, (1,): 2.0}, [[0, 2], [1, 3]], 4)
+    >>> disjoint_supports(mean, 4, 2, rng=0).converged
+    True
     """
 
     supports: list[tuple[int, ...]]
     points: Array = field(repr=False)
     contrast: float
+    converged: bool
     status: str
+
+
+def _indices(name: str, values: Sequence[int], size: int) -> list[int]:
+    """Check integers from 0 to size - 1."""
+    try:
+        indices = [operator.index(i) for i in values]
+    except TypeError:
+        indices = [-1]
+    if not all(0 <= i < size for i in indices):
+        raise ValueError(f"{name} must hold tuples of integers from 0 to {size - 1}, got {values!r}")
+    return indices
+
+
+def _checked(mean: MeanAndGradient, radius: float, gamma: float) -> tuple[float, float]:
+    if not callable(mean):
+        raise ValueError(f"mean must be callable, got {mean!r}")
+    # g grows exponentially: beyond, it is no number.
+    radius = check_number("radius", radius, above=1e-6, below=500.0)
+    return radius, check_number("gamma", gamma, above=0.0, below=1e6)
 
 
 def _on_simplex(z: Array, radius: float) -> Array:
@@ -116,8 +168,8 @@ def _on_simplex(z: Array, radius: float) -> Array:
     return np.maximum(z - excess[np.flatnonzero(ordered > excess)[-1]], 0.0)
 
 
-def ascend(
-    mean: MeanAndGradient, start: Array, *, radius: float, gamma: float, iterations: int = 200
+def ascend_on_simplex(
+    mean: MeanAndGradient, start: npt.ArrayLike, *, radius: float, gamma: float, max_iter: int = 200
 ) -> Array:
     r"""Maximise :math:`g(z)/g(z_0) - \gamma \|z\|_2^2` over :math:`z \ge 0,\ \|z\|_1 = r` by projected steps.
 
@@ -125,16 +177,48 @@ def ascend(
     \gamma\|z\|_2^2` has no maximum; and with the :math:`\gamma` of Lemma 21 it has no local one with a
     large entry either. On the simplex it does what the proof wants of it.
 
+    Parameters
+    ----------
+    mean : callable
+        g and its gradient at z (d,): `ExactShiftedMean` or `OracleShiftedMean`.
+    start : (d,) array_like
+        :math:`z_0`, projected on the simplex.
+    radius : float
+        r.
+    gamma : float
+    max_iter : int
+        Steps.
+
+    Returns
+    -------
+    (d,) array
+
+    Raises
+    ------
+    ValueError
+        Naming the argument that does not fit.
+
+    References
+    ----------
+    GP Theorem 8 and Appendix D.2.
+
     Examples
     --------
-    >>> mean = ExactMean({(0,): 1.0}, [[0, 1]], 3)
-    >>> ascend(mean, np.array([0.5, 0.2, 0.3]), radius=1.0, gamma=0.01).round(3)
+    >>> mean = ExactShiftedMean({(0,): 1.0}, [[0, 1]], 3)
+    >>> ascend_on_simplex(mean, np.array([0.5, 0.2, 0.3]), radius=1.0, gamma=0.01).round(3)
     array([0.5, 0.5, 0. ])
     """
-    z = _on_simplex(start, radius)
+    max_iter = check_integer("max_iter", max_iter, 1)
+    radius, gamma = _checked(mean, radius, gamma)
+    z = check_array("start", start, ndim=1)
+    if np.abs(z).max() > 1e6:
+        raise ValueError(f"start must be at most 1e6 in size, got {np.abs(z).max():.1e}")
+    z = _on_simplex(z, radius)
     scale = mean(z)[0]
+    if not scale > 0.0:
+        raise ValueError(f"mean must be positive at the start, got {scale:g}: all coefficients are to be")
     value, step = 1.0 - gamma * float(z @ z), 0.1
-    for _ in range(iterations):
+    for _ in range(max_iter):
         slope = mean(z)[1] / scale - 2.0 * gamma * z
         trial = _on_simplex(z + step * slope, radius)
         new = mean(trial)[0] / scale - gamma * float(trial @ trial)
@@ -158,7 +242,7 @@ def disjoint_supports(
     radius: float = 2.0,
     gamma: float = 0.05,
     rng: Any = None,
-) -> Supports:
+) -> DisjointSupports:
     r"""Find the supports of `count` disjoint 0/1 weights, one maximum each, with deflation.
 
     Each ascent starts near the middle of the simplex over the inputs that are left; the support is
@@ -167,14 +251,19 @@ def disjoint_supports(
     Parameters
     ----------
     mean : callable
-        g and its gradient: `ExactMean` or `OracleMean`.
+        g and its gradient: `ExactShiftedMean` or `OracleShiftedMean`.
     d, count : int
+        Inputs, and weights to find.
     radius : float
         r; the larger, the farther g tells a single support from a union of two, and the noisier.
     gamma : float
         Spreads the mass equally over a support (Lemma 22).
     rng : optional
         Seed or generator.
+
+    Returns
+    -------
+    DisjointSupports
 
     Raises
     ------
@@ -187,15 +276,14 @@ def disjoint_supports(
 
     Examples
     --------
-    >>> mean = ExactMean({(0,): 1.0, (1,): 2.0, (0, 1): 0.5}, [[0, 2], [1, 3]], 4)
+    >>> mean = ExactShiftedMean({(0,): 1.0, (1,): 2.0, (0, 1): 0.5}, [[0, 2], [1, 3]], 4)
     >>> disjoint_supports(mean, 4, 2, rng=0).supports
     [(0, 2), (1, 3)]
     """
     d = check_integer("d", d, 1)
     count = check_integer("count", count, 1, d)
-    radius = check_number("radius", radius, above=0.0)
-    gamma = check_number("gamma", gamma, above=0.0)
-    rng = np.random.default_rng(rng)
+    radius, gamma = _checked(mean, radius, gamma)
+    rng = check_rng("rng", rng)
     left = np.arange(d)
     supports: list[tuple[int, ...]] = []
     points, contrast = [], np.inf
@@ -209,7 +297,7 @@ def disjoint_supports(
             return value, slope[inputs]
 
         start = rng.uniform(0.9, 1.1, size=len(inputs)) * radius / len(inputs)
-        z = ascend(within, start, radius=radius, gamma=gamma)
+        z = ascend_on_simplex(within, start, radius=radius, gamma=gamma)
         held = z > 0.5 * z.max()
         contrast = min(contrast, float(z[held].min() / max(z[~held].max(initial=0.0), 1e-12)))
         supports.append(tuple(inputs[held].tolist()))
@@ -220,4 +308,4 @@ def disjoint_supports(
     status = f"{len(supports)} supports of {sorted(map(len, supports))} inputs"
     if len(supports) < count:
         status += f", {count} were asked for: no inputs are left, so some units always occur together"
-    return Supports(sorted(supports), np.array(points), contrast, status)
+    return DisjointSupports(sorted(supports), np.array(points), contrast, len(supports) == count, status)

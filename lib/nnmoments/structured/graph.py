@@ -1,35 +1,62 @@
 """Supports of disjoint 0/1 weights from the graph of correlations between inputs."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-import networkx as nx
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
 
 from nnmoments.densities import StandardNormal
 from nnmoments.moments import cross_moment
+from nnmoments.results import Result
 from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = ["CorrelationGraph", "SupportCliques", "correlation_graph", "support_cliques"]
 
+_LARGEST = 1e50  # so that squares of products are numbers
 
-@dataclass(frozen=True)
-class CorrelationGraph:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CorrelationGraph(Result):
     r"""The weights :math:`\alpha_{ij} = E[f x_i x_j]` between inputs.
 
     Attributes
     ----------
     value, standard_error : (d, d) arrays
         The diagonals are zero: :math:`E[f x_i^2]` says nothing about pairs.
+
+    Raises
+    ------
+    ValueError
+        If the two are not square matrices of one size, or an error is negative.
+
+    Examples
+    --------
+    >>> CorrelationGraph(np.eye(2)[::-1], np.zeros((2, 2)))
+    CorrelationGraph
+               value: [[0. 1.]
+                       [1. 0.]]
+      standard_error: [[0. 0.]
+                       [0. 0.]]
     """
 
-    value: Array = field(repr=False)
-    standard_error: Array = field(repr=False)
+    value: Array
+    standard_error: Array
+
+    def __post_init__(self) -> None:
+        value = check_array("value", self.value, ndim=2)
+        error = check_array("standard_error", self.standard_error, shape=(len(value), len(value)))
+        if value.shape != error.shape:
+            raise ValueError(f"value must be a square matrix, got shape {value.shape}")
+        if error.min() < 0.0:
+            raise ValueError(f"standard_error must not be negative, got {error.min()}")
+        object.__setattr__(self, "value", value)
+        object.__setattr__(self, "standard_error", error)
 
 
-@dataclass(frozen=True)
-class SupportCliques:
+@dataclass(frozen=True, eq=False, repr=False)
+class SupportCliques(Result):
     """Cliques of the thresholded graph.
 
     Attributes
@@ -37,17 +64,24 @@ class SupportCliques:
     supports : list of tuples of int
         Disjoint cliques of the wanted size, in order of their first input.
     threshold : float
-        Where the weights were cut: the middle of a gap.
+        Where the weights were cut: the middle of a gap; nan if there was no such gap.
     gap : float
         That gap in standard errors of the two weights next to it.
-    graph : networkx.Graph
+    graph : (d, d) csr_array
+        Its adjacency, 1 for each edge.
     status : str
+
+    Examples
+    --------
+    >>> value = np.kron(np.eye(2), np.ones((2, 2)) - np.eye(2))
+    >>> support_cliques(CorrelationGraph(value, 0.01 * np.ones((4, 4))), 2).graph.toarray()[0]
+    array([0., 1., 0., 0.])
     """
 
     supports: list[tuple[int, ...]]
     threshold: float
     gap: float
-    graph: Any = field(repr=False)
+    graph: csr_array = field(repr=False)
     status: str
 
 
@@ -60,6 +94,22 @@ def correlation_graph(X: npt.ArrayLike, y: npt.ArrayLike) -> CorrelationGraph:
               \qquad \mu = e^{-\rho(t - \rho r/2)}
 
     The labels' linear part is removed first, whose share of the mean is zero: less noise.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        Standard normal inputs.
+    y : (n,) array_like
+        Labels.
+
+    Returns
+    -------
+    CorrelationGraph
+
+    Raises
+    ------
+    ValueError
+        If X and y do not belong together.
 
     References
     ----------
@@ -75,6 +125,9 @@ def correlation_graph(X: npt.ArrayLike, y: npt.ArrayLike) -> CorrelationGraph:
     """
     X = check_array("X", X, ndim=2)
     y = check_array("y", y, shape=(len(X),))
+    for name, values in (("X", X), ("y", y)):
+        if np.abs(values).max() > _LARGEST:
+            raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {np.abs(values).max():.1e}")
     residual = y - y.mean()
     residual -= X @ (residual @ X / len(X))
     moment = cross_moment(X, residual, StandardNormal(X.shape[1]), 2)
@@ -95,6 +148,7 @@ def support_cliques(weights: CorrelationGraph, size: int, *, confidence: float =
     Parameters
     ----------
     weights : CorrelationGraph
+        Of at least three inputs.
     size : int
         Ones a weight, at least 2; GP assumes it known and equal.
     confidence : float
@@ -118,6 +172,8 @@ def support_cliques(weights: CorrelationGraph, size: int, *, confidence: float =
     """
     size = check_integer("size", size, 2)
     confidence = check_number("confidence", confidence, above=0.0)
+    if not isinstance(weights, CorrelationGraph):
+        raise ValueError(f"weights must be a CorrelationGraph, got {weights!r}")
     if len(weights.value) < 3:
         raise ValueError(f"weights must join at least 3 inputs, got {len(weights.value)}")
     rows, columns = np.triu_indices(len(weights.value), 1)
@@ -128,18 +184,30 @@ def support_cliques(weights: CorrelationGraph, size: int, *, confidence: float =
     for m in np.argsort(-gaps, kind="stable"):
         if gaps[m] <= confidence:
             break
-        graph: nx.Graph[int] = nx.Graph()
-        graph.add_nodes_from(range(len(weights.value)))
-        graph.add_edges_from(
-            zip(rows[order[: m + 1]].tolist(), columns[order[: m + 1]].tolist(), strict=True)
-        )
-        cliques = [sorted(c) for c in nx.connected_components(graph) if len(c) > 1]
-        if all(len(c) == size and graph.subgraph(c).size() == size * (size - 1) // 2 for c in cliques):
+        edges = order[: m + 1]
+        graph = _adjacency(rows[edges], columns[edges], len(weights.value))
+        cliques = _cliques(graph)
+        if all(len(clique) == size for clique in cliques):
             threshold = float(value[order][m] - 0.5 * drop[m])
-            supports = sorted(tuple(c) for c in cliques)
-            return SupportCliques(supports, threshold, float(gaps[m]), graph, "cut at a significant gap")
+            return SupportCliques(cliques, threshold, float(gaps[m]), graph, "cut at a significant gap")
     status = (
         f"no gap of {confidence:g} standard errors leaves cliques of {size} inputs: "
         "pass more samples, or the gap of GP Theorem 7 does not exist"
     )
-    return SupportCliques([], float("nan"), float(gaps.max()), nx.Graph(), status)
+    none = _adjacency(rows[:0], columns[:0], len(weights.value))
+    return SupportCliques([], float("nan"), float(gaps.max()), none, status)
+
+
+def _adjacency(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], d: int) -> csr_array:
+    ends = np.concatenate([rows, columns]), np.concatenate([columns, rows])
+    return coo_array((np.ones(2 * len(rows)), ends), shape=(d, d)).tocsr()
+
+
+def _cliques(graph: csr_array) -> list[tuple[int, ...]]:
+    """Return the components of more than one node, or an empty one in place of each that is no clique."""
+    labels = connected_components(graph, directed=False)[1]
+    degrees = graph.sum(axis=1)
+    components = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    joined = [c for c in components if len(c) > 1]
+    # In a clique every node is joined to all others.
+    return [tuple(c.tolist()) if (degrees[c] == len(c) - 1).all() else () for c in joined]

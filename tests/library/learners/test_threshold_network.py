@@ -1,15 +1,25 @@
 """The learner below high thresholds, end to end (GP Theorems 1 and 2)."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion.experiments import high_thresholds as experiment
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
-from nnmoments.learners.high_threshold import decode_moments, fit_high_threshold
+from nnmoments.learners.threshold_network import ThresholdNetwork, decode_moments
+from nnmoments.linalg import match_rows
 from nnmoments.moments.gaussian import controlled_moments
 from nnmoments.networks import HiddenPolynomial
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([ThresholdNetwork(random_state=0)])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
 
 
 def network(d, u, k=None):
@@ -37,13 +47,17 @@ def sample():
 
 def test_learner_from_a_sample(sample):
     f, X, y = sample
-    fit = fit_high_threshold(X, y, activation=f.activation, rng=0)
-    assert fit.minima.converged
-    assert worst(fit.coarse, f.weights) < 4.0
-    assert worst(fit.weights, f.weights) < 0.5
-    assert all(r.source == "sample" for r in fit.refinements)
-    assert "refined with the sample" in fit.status
-    np.testing.assert_allclose(fit.coefficients, 1.0, atol=0.25)  # products raise them
+    model = ThresholdNetwork(activation=f.activation, random_state=0).fit(X, y)
+    found = model.diagnostics_
+    assert model.converged_
+    assert found["minima"].converged
+    assert worst(found["coarse"], f.weights) < 4.0
+    assert worst(model.weights_, f.weights) < 0.5
+    assert all(r.source == "sample" for r in found["refinements"])
+    assert "refined with the sample" in model.status_
+    np.testing.assert_allclose(found["coefficients"], 1.0, atol=0.25)  # products raise them
+    assert not model.biases_.any()
+    assert model.n_iter_ == found["minima"].n_starts
 
 
 def test_controls_in_order(sample):
@@ -51,7 +65,9 @@ def test_controls_in_order(sample):
     f, X, y = sample
     angles = [
         worst(
-            fit_high_threshold(X, y, activation=f.activation, control=c, refine=False, rng=0).coarse,
+            ThresholdNetwork(activation=f.activation, control=c, refine=False, random_state=0)
+            .fit(X, y)
+            .weights_,
             f.weights,
         )
         for c in ("none", "polynomial", "network")
@@ -61,29 +77,118 @@ def test_controls_in_order(sample):
 
 def test_learner_with_an_oracle(sample):
     f, X, _ = sample
-    fit = fit_high_threshold(X, activation=f.activation, f=f, control="polynomial", rng=0)
-    assert np.abs(np.sort((fit.weights @ f.weights.T).max(axis=1)) - 1.0).max() < 1e-12
-    assert fit.angles.max() < 1e-6
+    model = ThresholdNetwork(activation=f.activation, control="polynomial", random_state=0).fit(X, oracle=f)
+    assert np.abs(np.sort((model.weights_ @ f.weights.T).max(axis=1)) - 1.0).max() < 1e-12
+    assert model.diagnostics_["angles"].max() < 1e-6
 
 
 def test_fewer_units_than_inputs():
     f = network(5, relu_threshold(2.0), k=2)
     X = np.random.default_rng(1).standard_normal((200_000, 5))
-    fit = fit_high_threshold(X, f(X), activation=f.activation, k=2, rng=0)
-    assert fit.weights.shape == (2, 5)
-    assert worst(fit.weights, f.weights) < 1.0
+    model = ThresholdNetwork(2, f.activation, random_state=0).fit(X, f(X))
+    assert model.weights_.shape == (2, 5)
+    assert worst(model.weights_, f.weights) < 1.0
 
 
 def test_other_units():
-    """Sign units refine; sigmoid labels are nowhere zero, so their rows stay those of the landscape."""
+    """Sign units refine; sigmoid labels are nowhere at rest, so their rows stay those of the landscape."""
     rng = np.random.default_rng(2)
     X = rng.standard_normal((300_000, 3))
     f = network(3, sign_threshold(2.2))
-    assert worst(fit_high_threshold(X, f(X), activation=f.activation, rng=0).weights, f.weights) < 1.0
+    model = ThresholdNetwork(activation=f.activation, random_state=0).fit(X, f(X))
+    assert worst(model.weights_, f.weights) < 1.0
     g = network(3, sigmoid_threshold(5.0))
-    fit = fit_high_threshold(X, g(X), activation=g.activation, refine=False, rng=0)
-    assert worst(fit.weights, g.weights) < 4.0
-    assert np.isnan(fit.angles).all()
+    plain = ThresholdNetwork(activation=g.activation, refine=False, random_state=0).fit(X, g(X))
+    assert worst(plain.weights_, g.weights) < 4.0
+    assert np.isnan(plain.diagnostics_["angles"]).all()
+    with pytest.warns(ConvergenceWarning, match="give active"):
+        ThresholdNetwork(activation=g.activation, random_state=0).fit(X, g(X))
+
+
+def test_constant_and_coefficients_of_any_size(sample):
+    """y = c_0 + c f: c_0 is the most frequent label; the linear part predicts what products leave."""
+    f, X, y = sample
+    plain = ThresholdNetwork(activation=f.activation, random_state=0).fit(X, y)
+    for c0, c in ((3.0, 1.0), (-2.0, 2.0**-20), (5.0, 2.0**500)):
+        model = ThresholdNetwork(activation=f.activation, random_state=0).fit(X, c0 * c + c * y)
+        assert worst(model.weights_, f.weights) < 0.5
+        assert model.intercept_ == pytest.approx((plain.intercept_ + c0) * c, rel=1e-3)
+        np.testing.assert_allclose(np.sort(model.output_) / c, np.sort(plain.output_), rtol=0.02)
+    linear = HiddenPolynomial(f.weights, f.activation, {(i,): 1.0 + i for i in range(4)})
+    model = ThresholdNetwork(activation=f.activation, random_state=0).fit(X, linear(X))
+    match = match_rows(model.weights_, f.weights, signed=True)
+    np.testing.assert_allclose(model.output_[match.permutation], [1.0, 2.0, 3.0, 4.0], rtol=0.02)
+    assert abs(model.intercept_) < 1e-2
+    fresh = np.random.default_rng(9).standard_normal((20_000, 4))
+    assert model.score(fresh, linear(fresh)) > 0.999
+    assert model.diagnostics_["explained"] > 0.999
+    without = ThresholdNetwork(activation=f.activation, fit_intercept=False, random_state=0).fit(X, y)
+    assert without.intercept_ == 0.0
+
+
+def test_score_is_honest(sample):
+    """What products of units add is not explained, and the status says how much is."""
+    f, X, _ = sample
+    terms = {(i,): 1.0 for i in range(4)} | dict.fromkeys(itertools.combinations(range(4), 2), 3.0)
+    y = HiddenPolynomial(f.weights, f.activation, terms)(X)
+    model = ThresholdNetwork(activation=f.activation, refine=False, random_state=0).fit(X, y)
+    assert model.diagnostics_["explained"] == pytest.approx(model.score(X, y), abs=1e-9)
+    assert 0.5 < model.score(X, y) < 0.95
+    assert f"{model.score(X, y):.1%}" in model.status_
+
+
+def test_missing_rows_are_reported(sample):
+    """Two units are not four: warning, what to do, and no row twice."""
+    f, X, _ = sample
+    two = HiddenPolynomial(f.weights[:2], f.activation, {(0,): 1.0, (1,): 1.0})
+    with pytest.warns(ConvergenceWarning, match="lower n_hidden"):
+        model = ThresholdNetwork(4, f.activation, random_state=0).fit(X, two(X))
+    assert not model.converged_
+    cosine = np.abs(model.weights_ @ model.weights_.T) - np.eye(len(model.weights_))
+    assert cosine.max(initial=0.0) <= 0.9999
+    with pytest.warns(ConvergenceWarning, match="whiten X"):
+        negative = ThresholdNetwork(4, f.activation, random_state=0).fit(X, -f(X))
+    assert negative.weights_.shape == (0, 4)
+    assert negative.predict(X[:3]) == pytest.approx(np.full(3, -f(X).mean()))
+    with pytest.warns(ConvergenceWarning, match="y is the same everywhere"):
+        ThresholdNetwork(4, f.activation).fit(X, np.full(len(X), 7.0))
+
+
+def test_weights_of_samples(sample):
+    """Weight zero leaves out, and twos repeat, up to how control variates are cut."""
+    f, X, y = sample
+    wrong = X[:, 0] + X[:, 1] < -1.0
+    model = ThresholdNetwork(activation=f.activation, control="none", random_state=0)
+    kept = np.where(wrong, 5.0, y)
+    weighted = model.fit(X, kept, sample_weight=~wrong).weights_
+    np.testing.assert_array_equal(weighted, model.fit(X[~wrong], y[~wrong]).weights_)
+    half = 50_000
+    twice = np.where(np.arange(len(X)) < half, 2.0, 1.0)
+    repeated = np.concatenate([X, X[:half]]), np.concatenate([y, y[:half]])
+    first, second = (
+        model.fit(X, y, sample_weight=twice),
+        ThresholdNetwork(activation=f.activation, control="none", random_state=0).fit(*repeated),
+    )
+    np.testing.assert_allclose(
+        first.diagnostics_["moments"].second, second.diagnostics_["moments"].second, atol=1e-10
+    )
+    assert match_rows(first.diagnostics_["coarse"], second.diagnostics_["coarse"]).worst < 1e-3
+    network = ThresholdNetwork(activation=f.activation, random_state=0).fit(X, y, sample_weight=twice)
+    assert worst(network.weights_, f.weights) < 0.5
+
+
+def test_single_precision_and_pickles(sample):
+    f, X, y = sample
+    model = ThresholdNetwork(activation=f.activation, random_state=0).fit(X.astype(np.float32), y)
+    assert model.weights_.dtype == model.output_.dtype == np.float32
+    assert model.predict(X[:5].astype(np.float32)).dtype == np.float32
+    assert worst(model.weights_, f.weights) < 0.5
+    assert model.predict(X[:5]).dtype == np.float64
+    with pytest.warns(ConvergenceWarning):  # at no threshold nearly all labels differ
+        plain = ThresholdNetwork(control="none", random_state=0).fit(X, np.maximum(X, 0.0).sum(axis=1))
+    copy = pickle.loads(pickle.dumps(plain))
+    np.testing.assert_array_equal(copy.predict(X[:9]), plain.predict(X[:9]))
+    assert "units" in copy.status_
 
 
 def test_vanishing_u4_is_refused(sample):
@@ -105,11 +210,24 @@ def test_products_bias_less_at_higher_thresholds():
 
 def test_bad_input_is_named(sample):
     f, X, y = sample
-    with pytest.raises(ValueError, match="y must be given where f is not"):
-        fit_high_threshold(X, activation=f.activation)
-    with pytest.raises(ValueError, match="active must be given"):
-        fit_high_threshold(X, y + 1.0, activation=f.activation)
-    with pytest.raises(ValueError, match="control must be one of"):
-        fit_high_threshold(X, y, activation=f.activation, control="some")
-    with pytest.raises(ValueError, match="k must be an integer from 1 to 4"):
-        fit_high_threshold(X, y, activation=f.activation, k=5)
+    X, y = X[:2000], y[:2000]
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        ThresholdNetwork(activation=f.activation).fit(X)
+    for parameters, message in (
+        ({"n_hidden": 5}, "n_hidden must be an integer from 1 to 4"),
+        ({"control": "some"}, "control must be one of"),
+        ({"activation": "step"}, "activation must be an Activation or one of"),
+        ({"activation": relu_threshold(1.0)}, "activation must have u_2 and u_4"),
+        ({"active": 3}, "active must be callable"),
+        ({"active": lambda y: y[:5]}, "active must have shape"),
+        ({"tol": 0.0}, "tol must be a number above"),
+        ({"random_state": "x"}, "random_state must be"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ThresholdNetwork(**{"activation": f.activation, **parameters}).fit(X, y)
+    with pytest.raises(ValueError, match="X must hold standard normal inputs"):
+        ThresholdNetwork(activation=f.activation).fit(1e150 * X, y)
+    with pytest.raises(ValueError, match="oracle must be callable"):
+        ThresholdNetwork(activation=f.activation).fit(X, y, oracle=3)
+    with pytest.raises(ValueError, match="sample_weight must"):
+        ThresholdNetwork(activation=f.activation).fit(X, y, sample_weight=-np.ones(len(X)))

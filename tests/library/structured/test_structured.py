@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
 
 from companion.experiments import structure as experiment
 from nnmoments.activations import (
@@ -16,29 +15,33 @@ from nnmoments.activations import (
     relu,
     relu_threshold,
     sigmoid_threshold,
-    sign_threshold,
 )
-from nnmoments.borders.planes import delta_correlation, sampled_delta_correlation
-from nnmoments.hermite import gaussian_expectation, hermite_polynomial, normal_density
+from nnmoments.hermite import gaussian_expectation, hermite_polynomial
 from nnmoments.landscapes.sphere import sphere_maxima
-from nnmoments.learners.halfspaces import fit_union
 from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments.gaussian import controlled_moments
 from nnmoments.networks import (
     CutNetwork,
     HiddenPolynomial,
-    UnionOfHalfspaces,
     biased_sample,
     shifted_coefficient,
     tilted_sample,
-    union_terms,
     univariate_coefficients,
     univariate_part,
 )
-from nnmoments.structured.cuts import learn_cut, subspaces_from_moment
-from nnmoments.structured.even import even_form
-from nnmoments.structured.exponential import ExactMean, OracleMean, disjoint_supports
-from nnmoments.structured.graph import CorrelationGraph, correlation_graph, support_cliques
+from nnmoments.structured import (
+    CorrelationGraph,
+    EvenForm,
+    ExactShiftedMean,
+    OracleShiftedMean,
+    ascend_on_simplex,
+    correlation_graph,
+    disjoint_supports,
+    even_form,
+    learn_cut,
+    subspaces_from_moment,
+    support_cliques,
+)
 
 
 def orthonormal(k, d, seed=0):
@@ -88,60 +91,6 @@ def test_univariate_moments():
         np.testing.assert_allclose(univariate_part(f).hermite_moment(m, Z), expected, rtol=1e-9)
 
 
-# --- planes ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("order", [0, 1, 2])
-def test_delta_correlation_of_one_unit_is_known(order):
-    """C_1(s) = phi(s) Phi((s cos a - t)/sin a); C_2 and C_3 are its differences. GP Claim 3."""
-    a, t, s, e = 0.7, 0.6, 0.5, 0.1
-    z = np.array([math.cos(a), math.sin(a), 0.0])
-
-    def C1(s):
-        return float(normal_density(s) * ndtr((s * math.cos(a) - t) / math.sin(a)))
-
-    exact = [C1(s), C1(s + e) - C1(s - e), (C1(s + 2 * e) - 2 * C1(s) + C1(s - 2 * e)) / (2 * e)][order]
-    found = delta_correlation(lambda X: X[:, 0] > t, z, s, order=order, epsilon=e, n_samples=200_000, rng=0)
-    assert abs(found.value - exact) < 5 * found.standard_error
-    assert found.n_labels == 200_000 * (order + 1)
-
-
-def test_sampled_correlation_agrees_with_the_oracle():
-    X = np.random.default_rng(0).standard_normal((400_000, 3))
-    y = (X[:, 0] > 0.5).astype(float)
-    z = [1.0, 0.0, 0.0]
-    sample = sampled_delta_correlation(X, y, z, 0.5, order=1, epsilon=0.05, width=0.1)
-    oracle = delta_correlation(lambda X: X[:, 0] > 0.5, z, 0.5, order=1, epsilon=0.05, rng=1)
-    assert abs(sample.value - oracle.value) < 5 * sample.standard_error
-
-
-def test_correlations_refuse_bad_arguments():
-    X, y = np.zeros((10, 2)), np.zeros(10)
-    with pytest.raises(ValueError, match="z must have length 1"):
-        delta_correlation(lambda X: X[:, 0], [1.0, 1.0], 0.0, order=0)
-    with pytest.raises(ValueError, match="epsilon must be a number above 0"):
-        delta_correlation(lambda X: X[:, 0], [1.0, 0.0], 0.0, order=1)
-    with pytest.raises(ValueError, match="width must be at most"):
-        sampled_delta_correlation(X, y, [1.0, 0.0], 0.0, order=1, epsilon=0.1, width=0.5)
-    with pytest.raises(ValueError, match="no sample near the plane"):
-        sampled_delta_correlation(X, y, [1.0, 0.0], 3.0, order=0, epsilon=0.0, width=0.5)
-
-
-@pytest.mark.parametrize(("unit", "height"), [("sign", 1.0), ("relu", 1.0), ("sigmoid", 0.0)])
-def test_peak_height(unit, height):
-    """GP Lemmas 8 and 19 with Corollary 1: the jump is phi(t) C({i}, mu)/mu; smooth units have none."""
-    value, low, high = experiment.heights(unit, seed=3, points=50_000)
-    assert low - 0.001 <= height <= high + 0.001
-    assert high - value < 0.05
-
-
-def test_claim_4_as_printed_is_wrong():
-    for angle in (0.5, 1.2, 2.0, 2.8):
-        known, printed, corrected = experiment.edge_derivative(angle, t=0.7, s=0.4)
-        assert corrected == pytest.approx(known, rel=1e-6)
-        assert abs(printed / known - 1.0) > 0.05
-
-
 # --- the graph ------------------------------------------------------------------------------------------
 
 
@@ -185,6 +134,30 @@ def test_cliques_need_a_gap_and_three_inputs():
         support_cliques(CorrelationGraph(np.zeros((2, 2)), np.ones((2, 2))), 2)
 
 
+def test_components_that_are_no_cliques_are_refused():
+    """A path of three is connected, but no clique; and 0.5 between two of them is no gap by itself."""
+    value = np.zeros((6, 6))
+    for a, b in ((0, 1), (1, 2), (3, 4), (4, 5), (3, 5)):
+        value[a, b] = value[b, a] = 1.0
+    weak = value.copy()
+    weak[0, 2] = weak[2, 0] = 0.5
+    assert support_cliques(CorrelationGraph(value, np.full((6, 6), 0.01)), 3).supports == []
+    found = support_cliques(CorrelationGraph(weak, np.full((6, 6), 0.01)), 3)
+    assert found.supports == [(0, 1, 2), (3, 4, 5)]
+    assert found.threshold == pytest.approx(0.25)
+    assert found.gap == pytest.approx(0.5 / 0.02)
+    np.testing.assert_array_equal(found.graph.toarray(), weak > 0.25)
+
+
+def test_linear_part_is_removed():
+    """Labels with a large linear part: the errors are those of the rest."""
+    X = np.random.default_rng(3).standard_normal((20_000, 4))
+    y = X[:, 0] * X[:, 1]
+    with_linear = correlation_graph(X, 10.0 + y + 50.0 * X[:, 2])
+    plain = correlation_graph(X, y)
+    assert with_linear.standard_error.max() < 1.5 * plain.standard_error.max()
+
+
 # --- no threshold ---------------------------------------------------------------------------------------
 
 _SUPPORTS = [[0, 3], [1, 4], [2, 5]]
@@ -200,13 +173,13 @@ def _disjoint_network(terms):
 def test_shifted_mean():
     """GP Appendix D.2: the exact g is E f(x + z), and its gradient has Taylor slope 2."""
     terms = {(0,): 1.0, (1,): 0.5, (0, 2): 0.2}
-    g = ExactMean(terms, _SUPPORTS, 6)
+    g = ExactShiftedMean(terms, _SUPPORTS, 6)
     z = np.random.default_rng(1).uniform(0, 0.5, 6)
     X = np.random.default_rng(0).standard_normal((400_000, 6))
     f = _disjoint_network(terms)
     labels = f(X + z)
     assert abs(labels.mean() - g(z)[0]) < 5 * labels.std() / math.sqrt(len(X))
-    value, slope = OracleMean(f, X)(z)
+    value, slope = OracleShiftedMean(f, X)(z)
     assert value == pytest.approx(labels.mean())
     np.testing.assert_allclose(slope, g(z)[1], atol=0.05 * np.abs(g(z)[1]).max())
     step = np.random.default_rng(2).standard_normal(6)
@@ -216,15 +189,40 @@ def test_shifted_mean():
 
 def test_disjoint_supports():
     terms = {(0,): 1.0, (1,): 0.6, (2,): 1.4, (0, 1): 0.1}
-    exact = disjoint_supports(ExactMean(terms, _SUPPORTS, 6), 6, 3, radius=2.5, gamma=0.1, rng=0)
+    exact = disjoint_supports(ExactShiftedMean(terms, _SUPPORTS, 6), 6, 3, radius=2.5, gamma=0.1, rng=0)
     assert exact.supports == [tuple(s) for s in _SUPPORTS]
     X = np.random.default_rng(0).standard_normal((20_000, 6))
-    mean = OracleMean(_disjoint_network(terms), X)
+    mean = OracleShiftedMean(_disjoint_network(terms), X)
     assert disjoint_supports(mean, 6, 3, radius=2.5, gamma=0.1, rng=0).supports == exact.supports
     # Control: with P = X_1 X_2 nothing can split the union.
-    together = disjoint_supports(ExactMean({(0, 1): 1.0, (2,): 1.0}, _SUPPORTS, 6), 6, 3, rng=0)
+    together = disjoint_supports(ExactShiftedMean({(0, 1): 1.0, (2,): 1.0}, _SUPPORTS, 6), 6, 3, rng=0)
     assert (0, 1, 3, 4) in together.supports
     assert "3 were asked for" in together.status
+
+
+def test_ascent_on_the_simplex():
+    """The constraint holds, the objective's maximum on one support is flat on it, and gamma spreads."""
+    mean = ExactShiftedMean({(0,): 1.0, (1,): 0.5}, [[0, 1], [2]], 4)
+    z = ascend_on_simplex(mean, [0.9, 0.2, 0.1, 0.1], radius=2.0, gamma=0.05)
+    assert z.sum() == pytest.approx(2.0)
+    np.testing.assert_allclose(z, [1.0, 1.0, 0.0, 0.0], atol=1e-4)
+    uneven = ascend_on_simplex(mean, [0.9, 0.2, 0.1, 0.1], radius=2.0, gamma=0.05, max_iter=1)
+    assert uneven[0] > uneven[1] + 0.1
+    for arguments, message in (
+        ({"radius": 1e3}, "radius must be a number"),
+        ({"gamma": -1.0}, "gamma must be a number"),
+        ({"max_iter": 0}, "max_iter must be an integer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ascend_on_simplex(mean, np.ones(4), **{"radius": 1.0, "gamma": 0.1, **arguments})
+    with pytest.raises(ValueError, match="mean must be callable"):
+        disjoint_supports(3, 4, 2)
+    with pytest.raises(ValueError, match="terms must"):
+        ExactShiftedMean({(2,): 1.0}, [[0], [1]], 2)
+    with pytest.raises(ValueError, match="supports must"):
+        ExactShiftedMean({(0,): 1.0}, [[5]], 2)
+    with pytest.raises(ValueError, match="f must"):
+        OracleShiftedMean(lambda X: X, np.zeros((3, 2)))(np.zeros(2))
 
 
 def test_printed_objective_has_no_large_maximum():
@@ -276,31 +274,23 @@ def test_product_of_two_squares_has_the_root_of_six():
     assert abs(single) < 1e-12
 
 
+def test_margin_is_where_a_third_maximum_appears():
+    """g = a_i + a_j: between two weights F is flat; the margin changes its sign there."""
+    circle = np.linspace(0.0, np.pi / 2.0, 181)
+    Z = np.column_stack([np.cos(circle), np.sin(circle)])
+    for g, margin in ((1.0, 2.0), (3.0, 0.0), (5.0, -2.0)):
+        form = EvenForm([1.0, 2.0], [[0.0, g], [g, 0.0]])
+        assert form.margin == pytest.approx(margin)
+        inner = form(Z)[1:-1].max() > max(form(Z)[[0, -1]]) + 1e-9
+        assert inner == (g > 4.0)  # g > 2 max(a_i, a_j): a maximum between them
+    assert EvenForm([1.0], [[0.0]]).margin == math.inf
+
+
 def test_even_form_refuses():
     with pytest.raises(ValueError, match="orthonormal weights"):
         even_form(HiddenPolynomial([[1.0, 0.0], [0.6, 0.8]], cosine, {(0,): 1.0}))
     with pytest.raises(ValueError, match="even activation"):
         even_form(HiddenPolynomial(np.eye(2), relu, {(0,): 1.0}))
-
-
-# --- unions ---------------------------------------------------------------------------------------------
-
-
-def test_union():
-    W = np.random.default_rng(0).standard_normal((4, 4))
-    W /= np.linalg.norm(W, axis=1, keepdims=True)
-    f = UnionOfHalfspaces(W, 1.2)
-    X = np.random.default_rng(1).standard_normal((2000, 4))
-    polynomial = HiddenPolynomial(W, sign_threshold(1.2), union_terms(4))
-    np.testing.assert_allclose(f(X), polynomial(X), atol=1e-12)
-    f = UnionOfHalfspaces(orthonormal(3, 5), 2.0)
-    fit = fit_union(np.random.default_rng(2).standard_normal((60_000, 5)), f, 3, threshold=2.0, rng=0)
-    assert match_rows(fit.weights, f.weights, signed=True).worst < 1e-5
-    # Control: nothing to find where nearly all points are active.
-    low = UnionOfHalfspaces(orthonormal(5, 5), 0.2)
-    none = fit_union(np.random.default_rng(2).standard_normal((20_000, 5)), low, 5, threshold=0.2, rng=0)
-    assert len(none.weights) < 5
-    assert "raise the threshold" in none.status
 
 
 # --- the biased oracle ----------------------------------------------------------------------------------
