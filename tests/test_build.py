@@ -25,6 +25,7 @@ def load(path):
     return module
 
 
+sys.path.insert(0, str(ROOT / "book"))  # as for a script that is run from there
 environment = load(ROOT / ".ci" / "environment.py")
 build = load(ROOT / "book" / "build.py")
 
@@ -103,6 +104,7 @@ def test_make_hides_what_the_shell_has_set_for_other_work():
 WAITS = """
 import importlib.util, sys
 from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
 spec = importlib.util.spec_from_file_location("build", sys.argv[1])
 build = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(build)

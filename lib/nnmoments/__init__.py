@@ -47,14 +47,12 @@ if TYPE_CHECKING:
         UserDensity as UserDensity,
         iid as iid,
     )
-    from nnmoments.learners.general_input import (
+    from nnmoments.learners import (
         GeneralInputNetwork as GeneralInputNetwork,
-    )
-    from nnmoments.learners.sparse_network import (
+        HalfspaceUnionClassifier as HalfspaceUnionClassifier,
         SparseNetworkClassifier as SparseNetworkClassifier,
-    )
-    from nnmoments.learners.tensor_network import (
         TensorNetwork as TensorNetwork,
+        ThresholdNetwork as ThresholdNetwork,
     )
     from nnmoments.moments import (
         ControlVariate as ControlVariate,
@@ -95,9 +93,9 @@ _HOMES = {
         "Gaussian GaussianMixture Laplace Logistic Normal Product SmoothedUniform StandardNormal StudentT"
         " SymmetricBeta UserDensity iid"
     ),
-    "learners.general_input": "GeneralInputNetwork",
-    "learners.sparse_network": "SparseNetworkClassifier",
-    "learners.tensor_network": "TensorNetwork",
+    "learners": (
+        "GeneralInputNetwork HalfspaceUnionClassifier SparseNetworkClassifier TensorNetwork ThresholdNetwork"
+    ),
     "moments": "ControlVariate CrossMoment MomentEstimate cross_moment",
     "networks": "FeedForward HiddenPolynomial OneHiddenLayer conditioned_weights sparse_weights",
     "scores": "IndependentLocalLikelihood KernelDensity LocalLikelihood ScoreMatching fit_gaussian_mixture",

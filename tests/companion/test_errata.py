@@ -12,10 +12,10 @@ from scipy import integrate, optimize, stats
 from companion import ledger
 from companion.experiments import high_thresholds
 from nnmoments.activations import cosine, relu_threshold
-from nnmoments.borders.planes import delta_correlation
+from nnmoments.borders import delta_correlation
 from nnmoments.hermite import gaussian_expectation, hermite_polynomial, normal_density, normalized_hermite
 from nnmoments.networks import HiddenPolynomial
-from nnmoments.structured.even import even_form
+from nnmoments.structured import even_form
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "book" / "errata").glob("*.md")))

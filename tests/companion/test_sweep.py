@@ -361,7 +361,7 @@ from companion.sweep import Sweep, grid
 from nnmoments import hermite
 SIZE = 3
 def helper(draws):
-    return hermite.hermite(2, draws)[:SIZE].sum()
+    return hermite.hermite_polynomial(2, draws)[:SIZE].sum()
 def trial(*, n, trial, rng):
     return {"value": helper(rng.standard_normal(n))}
 own = Sweep("own", trial, quick=grid(n=[5], trial=range(2)), paper=grid(n=[5], trial=range(3)), folder="kept")

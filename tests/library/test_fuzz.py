@@ -262,6 +262,7 @@ CALLS = {
         ),
     ],
     "linalg": [
+        Case(linalg.weighted_least_squares, {"features": X, "y": [1.0, -0.5, 2.0]}, also={"features": "y"}),
         Case(linalg.set_partitions, {"m": 3}),
         Case(linalg.monomials, {"d": 2, "degree": 2}),
         Case(linalg.symmetrize, {"tensor": V, "order": 2}, also={"tensor": "order"}),
@@ -347,6 +348,7 @@ CALLS = {
         *marginal_cases(densities.SymmetricBeta(), [0.5, -0.2]),
     ],
     "networks": [
+        Case(networks.regress_both_signs, {"X": X, "y": [1.0, -0.5, 2.0], "units": V, "activation": "relu"}),
         Case(
             networks.OneHiddenLayer,
             {
@@ -426,6 +428,7 @@ CALLS = {
 
 # Public, but of no use without a subclass, or no function of values.
 ABSTRACT = {
+    "hermite": {"homogeneous_powers"},  # of numbers that were checked where they came in
     "activations": {"Properties", "SLIDES"},
     "validation": {"Array", "check_result", "finite_result"},
     "results": {"Comparable", "Result"},
@@ -441,7 +444,7 @@ ABSTRACT = {
         "Marginal",
         "ScoreModel",
     },
-    "networks": {"KeptSample"},
+    "networks": {"BothSigns", "KeptSample"},
 }
 
 

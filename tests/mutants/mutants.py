@@ -1280,8 +1280,8 @@ MUTANTS = [
     Mutant("structured/even", "+ 0.5 * np.einsum", "+ np.einsum", "pairs counted twice"),
     Mutant(
         "structured/even",
-        "self.quartic[i] + self.quartic[j] - self.mixed",
-        "self.quartic[i] + self.quartic[j] - 2.0 * self.mixed",
+        "2.0 * least - self.sign * self.mixed",
+        "2.0 * least - 2.0 * self.sign * self.mixed",
         "margin of two weights",
     ),
     Mutant(

@@ -56,6 +56,7 @@ __all__ = [
     "coefficients",
     "control",
     "cotangent",
+    "exact_moments",
     "hermite_facts",
     "landscape",
     "linear_minima",
@@ -140,7 +141,7 @@ def _linear_moments(W: Array, c: Array, u: Activation) -> HermiteMoments:
     return HermiteMoments(float(T[0]), T[1], T[2], TensorMoment(T[3]), 0, 0)
 
 
-def _exact_moments(f: HiddenPolynomial) -> HermiteMoments:
+def exact_moments(f: HiddenPolynomial) -> HermiteMoments:
     """T_2 and T_4 by quadrature; T_0 and T_1, of which only signs are taken, of the linear part."""
     linear = f.linear_part
     return HermiteMoments(
@@ -317,7 +318,7 @@ def _landscape(*, d: int, points: int, rng: np.random.Generator) -> dict[str, An
     W = np.eye(d) + 0.35 * (np.ones((d, d)) - np.eye(d)) * np.array([1.0, -1.0, 1.0])[:, None]
     W /= np.linalg.norm(W, axis=1, keepdims=True)
     u = relu_threshold(2.0)
-    moments = _exact_moments(_network(W, u))
+    moments = exact_moments(_network(W, u))
     u2, u4 = u.hermite_coefficient(2), u.hermite_coefficient(4)
     lam = 4.0 * abs(u4) / u2**2
     longitude = np.linspace(-np.pi, np.pi, 2 * points + 1)
@@ -472,7 +473,7 @@ def _bias(*, t: float, d: int, trial: int, rng: np.random.Generator) -> dict[str
     u = relu_threshold(t)
     f = _network(_weights(d, rng), u)
     try:
-        return {"angle": _worst(decode_moments(_exact_moments(f), d, u, rng=rng)[0], f.weights)}
+        return {"angle": _worst(decode_moments(exact_moments(f), d, u, rng=rng)[0], f.weights)}
     except ValueError:
         return {"angle": 90.0}
 

@@ -41,7 +41,7 @@ class EvenForm(Comparable):
     --------
     >>> form = EvenForm([1.0, 2.0], [[0.0, 0.5], [0.5, 0.0]])
     >>> form([0.6, 0.8]).round(4), form.sign, form.margin
-    (array([1.064]), 1.0, 2.5)
+    (array([1.064]), 1.0, 1.5)
     """
 
     def __init__(self, quartic: npt.ArrayLike, mixed: npt.ArrayLike) -> None:

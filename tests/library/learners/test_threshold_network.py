@@ -202,7 +202,7 @@ def test_products_bias_less_at_higher_thresholds():
     """Claim 2: on exact moments the error of the landscape falls with t."""
     u = [relu_threshold(t) for t in (1.5, 2.0, 3.0)]
     angles = [
-        worst(decode_moments(experiment._exact_moments(network(3, a)), 3, a, rng=0)[0], network(3, a).weights)
+        worst(decode_moments(experiment.exact_moments(network(3, a)), 3, a, rng=0)[0], network(3, a).weights)
         for a in u
     ]
     assert angles[0] > angles[1] > angles[2]

@@ -275,12 +275,14 @@ def test_product_of_two_squares_has_the_root_of_six():
 
 
 def test_margin_is_where_a_third_maximum_appears():
-    """g = a_i + a_j: between two weights F is flat; the margin changes its sign there."""
+    """g = 2 min(a_i, a_j): the lesser weight stops being a maximum; g = 2 max: one appears between them."""
     circle = np.linspace(0.0, np.pi / 2.0, 181)
     Z = np.column_stack([np.cos(circle), np.sin(circle)])
-    for g, margin in ((1.0, 2.0), (3.0, 0.0), (5.0, -2.0)):
+    for g, margin in ((1.0, 1.0), (2.0, 0.0), (3.0, -1.0), (5.0, -3.0)):
         form = EvenForm([1.0, 2.0], [[0.0, g], [g, 0.0]])
         assert form.margin == pytest.approx(margin)
+        falls = form(Z)[1] < form(Z)[0]  # from the lesser weight
+        assert falls == (g < 2.0) or g == 2.0
         inner = form(Z)[1:-1].max() > max(form(Z)[[0, -1]]) + 1e-9
         assert inner == (g > 4.0)  # g > 2 max(a_i, a_j): a maximum between them
     assert EvenForm([1.0], [[0.0]]).margin == math.inf
