@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnmoments.activations import squared_relu
-from nnmoments.moments.forms import StreamedMoment
+from nnmoments.moments import StreamedMoment
 from nnmoments.networks import conditioned_weights
 from nnmoments.tensors import joint_diagonalize, leading_subspace, tensor_method
 

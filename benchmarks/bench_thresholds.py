@@ -11,10 +11,14 @@ import pytest
 
 from nnmoments.activations import relu_threshold
 from nnmoments.borders import fit_border, fit_crossings, sampled_refine_estimate
-from nnmoments.landscapes.hermite import HermiteLoss
-from nnmoments.moments import ControlVariate, control_residuals
-from nnmoments.moments.forms import SampledMoment
-from nnmoments.moments.gaussian import active_moments, controlled_moments
+from nnmoments.landscapes import HermiteLoss
+from nnmoments.moments import (
+    ControlVariate,
+    SampledMoment,
+    active_moments,
+    control_residuals,
+    controlled_moments,
+)
 
 N, D, T = 400_000, 10, 2.5
 

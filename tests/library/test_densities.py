@@ -29,7 +29,7 @@ from nnmoments.densities import (
     UserDensity,
     iid,
 )
-from nnmoments.densities.base import check_slots, scores_to_log_derivatives
+from nnmoments.densities.density import check_slots, scores_to_log_derivatives
 
 # --- densities in mpmath: unnormalised where the constant does not matter for scores ---------------
 

@@ -19,10 +19,9 @@ from nnmoments.activations import (
     tanh,
 )
 from nnmoments.densities import StandardNormal
-from nnmoments.landscapes.square_loss import SquareLoss
+from nnmoments.landscapes import SquareLoss
 from nnmoments.linalg import match_rows, outer_power, principal_angles
-from nnmoments.moments import cross_moment
-from nnmoments.moments.forms import StreamedMoment
+from nnmoments.moments import StreamedMoment, cross_moment
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
 from nnmoments.tensors import (
     choose_moments,

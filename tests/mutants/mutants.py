@@ -40,18 +40,22 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     # --- score tensors
-    Mutant("densities/base", "return float((-1) ** m) * total", "return total", "sign of odd scores"),
-    Mutant("densities/base", "(-1) ** (len(partition) - 1)", "(-1) ** len(partition)", "sign of cumulants"),
-    Mutant("densities/base", "math.factorial(len(partition) - 1)", "1.0", "factorial of cumulants"),
-    Mutant("densities/base", "product * (-1.0) ** len(block) *", "product *", "sign of moments in cumulants"),
+    Mutant("densities/density", "return float((-1) ** m) * total", "return total", "sign of odd scores"),
     Mutant(
-        "densities/base",
+        "densities/density", "(-1) ** (len(partition) - 1)", "(-1) ** len(partition)", "sign of cumulants"
+    ),
+    Mutant("densities/density", "math.factorial(len(partition) - 1)", "1.0", "factorial of cumulants"),
+    Mutant(
+        "densities/density", "product * (-1.0) ** len(block) *", "product *", "sign of moments in cumulants"
+    ),
+    Mutant(
+        "densities/density",
         "product = product * tensor.reshape(len(tensor), *shape)",
         "product = product * tensor.reshape(len(tensor), *shape) / (2 if len(block) == 2 else 1)",
         "factor 1/2! in the Bell sum",
     ),
     Mutant(
-        "densities/base",
+        "densities/density",
         "order.index(i) + len(lead) for i in range(len(slots))",
         "j + len(lead) for j in order",
         "inverse permutation of axes",
@@ -755,10 +759,10 @@ MUTANTS = [
         "",
         "the fit hides that factors are not unique",
     ),
-    Mutant("tensors/algorithm1", "R3 = R3 @ _unit(S.k, rng)[0]", "R3 = R3[0]", "a fixed projection"),
-    Mutant("tensors/algorithm1", "if partition:\n", "if not partition:\n", "inputs of another part"),
+    Mutant("tensors/zs_algorithm1", "R3 = R3 @ _unit(S.k, rng)[0]", "R3 = R3[0]", "a fixed projection"),
+    Mutant("tensors/zs_algorithm1", "if partition:\n", "if not partition:\n", "inputs of another part"),
     Mutant(
-        "tensors/algorithm2",
+        "tensors/zs_algorithm2",
         "losses[next(turn) % len(losses)]",
         "losses[0]",
         "the first batch in every step",
@@ -960,36 +964,49 @@ MUTANTS = [
         "best.converged",
         "starts that disagree",
     ),
-    Mutant("landscapes/hermite", "-sign * 4.0 / _H4 * cubic", "-sign / _H4 * cubic", "degree of the quartic"),
     Mutant(
-        "landscapes/hermite",
+        "landscapes/high_threshold",
+        "-sign * 4.0 / _H4 * cubic",
+        "-sign / _H4 * cubic",
+        "degree of the quartic",
+    ),
+    Mutant(
+        "landscapes/high_threshold",
         "excess = z @ moved / _H2 - self.u2\n        sign",
         "excess = z @ moved - self.u2\n        sign",
         "H_2 normalised",
     ),
     Mutant(
-        "landscapes/hermite",
+        "landscapes/high_threshold",
         "(every - (1.0 + self.gamma) * own)",
         "(every - self.gamma * own)",
         "j = k in the simultaneous loss",
     ),
     Mutant(
-        "landscapes/hermite",
+        "landscapes/high_threshold",
         "* across @ within @ across - l *",
         "* across @ within @ across + l *",
         "curvature of the sphere",
     ),
     Mutant(
-        "landscapes/hermite",
+        "landscapes/high_threshold",
         "            v -= (v @ other) * other\n",
         "            pass\n",
         "deflation of the starts",
     ),
-    Mutant("landscapes/hermite", 'end.kind != "minimum" or', "", "ends that are no minima"),
+    Mutant("landscapes/high_threshold", 'end.kind != "minimum" or', "", "ends that are no minima"),
     Mutant(
-        "landscapes/hermite", "sorted(candidates, key=lambda c: c[0])", "candidates", "the deepest is kept"
+        "landscapes/high_threshold",
+        "sorted(candidates, key=lambda c: c[0])",
+        "candidates",
+        "the deepest is kept",
     ),
-    Mutant("landscapes/hermite", "rows = np.linalg.pinv(scaled.T)", "rows = scaled", "inverse of the minima"),
+    Mutant(
+        "landscapes/high_threshold",
+        "rows = np.linalg.pinv(scaled.T)",
+        "rows = scaled",
+        "inverse of the minima",
+    ),
     Mutant(
         "landscapes/sphere",
         "T = sign * _checked_fourth(fourth)",

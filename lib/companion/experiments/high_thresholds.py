@@ -33,17 +33,11 @@ from nnmoments.hermite import (
     normalized_hermite,
     paired_hermite_projections,
 )
-from nnmoments.landscapes.hermite import (
-    HermiteLoss,
-    SimultaneousLoss,
-    SphereLoss,
-    find_minima,
-    weights_from_minima,
-)
-from nnmoments.learners.threshold_network import ThresholdNetwork, decode_moments
+from nnmoments.landscapes import HermiteLoss, SimultaneousLoss, SphereLoss, find_minima, weights_from_minima
+from nnmoments.learners import ThresholdNetwork
+from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.linalg import outer_power
-from nnmoments.moments.forms import TensorMoment
-from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
+from nnmoments.moments import HermiteMoments, TensorMoment, active_moments, controlled_moments
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.optimize import classify, quasi_newton
 from nnmoments.validation import Array

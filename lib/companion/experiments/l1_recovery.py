@@ -9,7 +9,8 @@ import numpy as np
 from companion.sweep import Sweep, grid
 from nnmoments.activations import Activation, quadratic, relu, tanh
 from nnmoments.densities import Gaussian, StandardNormal
-from nnmoments.learners.sparse_network import SparseNetworkClassifier, train_network
+from nnmoments.learners import SparseNetworkClassifier
+from nnmoments.learners.sparse_network import train_network
 from nnmoments.linalg import match_rows
 from nnmoments.moments import MomentEstimate, first_moment
 from nnmoments.networks import FeedForward, OneHiddenLayer, sparse_weights

@@ -17,17 +17,16 @@ from sklearn.neural_network import MLPRegressor
 from companion.sweep import Sweep, grid
 from nnmoments.activations import relu, relu_threshold
 from nnmoments.densities import Density, GaussianMixture, Laplace, Logistic, StandardNormal, iid
-from nnmoments.landscapes.fourth_order import (
+from nnmoments.landscapes import (
     FourthOrderLoss,
+    SquareLoss,
     orthogonal_closed_form,
     parameter_error,
     random_rows,
 )
-from nnmoments.landscapes.square_loss import SquareLoss
-from nnmoments.learners.general_input import GeneralInputNetwork
+from nnmoments.learners import GeneralInputNetwork
 from nnmoments.linalg import match_rows, outer_power
-from nnmoments.moments import ControlVariate, cross_moment
-from nnmoments.moments.forms import SampledMoment, TensorMoment
+from nnmoments.moments import ControlVariate, SampledMoment, TensorMoment, cross_moment
 from nnmoments.networks import HiddenPolynomial, OneHiddenLayer
 from nnmoments.optimize import classify, gradient_descent, quasi_newton
 from nnmoments.scores import IndependentLocalLikelihood, LocalLikelihood, NearestNeighbor

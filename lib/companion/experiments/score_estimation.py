@@ -9,8 +9,15 @@ import pandas as pd
 from numpy.polynomial.hermite_e import hermegauss
 
 from companion.sweep import Sweep, grid, mean_interval, slope_interval
-from nnmoments.densities import Density, GaussianMixture, Logistic, StandardNormal, UserDensity, iid
-from nnmoments.densities.base import ScoreModel
+from nnmoments.densities import (
+    Density,
+    GaussianMixture,
+    Logistic,
+    ScoreModel,
+    StandardNormal,
+    UserDensity,
+    iid,
+)
 from nnmoments.linalg import outer_power
 from nnmoments.scores import (
     KernelDensity,

@@ -21,11 +21,11 @@ from nnmoments.activations import (
 )
 from nnmoments.borders import delta_correlation, sampled_delta_correlation
 from nnmoments.hermite import normal_density
-from nnmoments.landscapes.sphere import ellipsoid_rows, sphere_maxima
-from nnmoments.learners.halfspaces import HalfspaceUnionClassifier
+from nnmoments.landscapes import ellipsoid_rows, sphere_maxima
+from nnmoments.learners import HalfspaceUnionClassifier
 from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.linalg import principal_angles
-from nnmoments.moments.gaussian import active_moments, controlled_moments
+from nnmoments.moments import active_moments, controlled_moments
 from nnmoments.networks import (
     CutNetwork,
     HiddenPolynomial,

@@ -17,14 +17,14 @@ from companion.ledger import LEVEL
 from companion.sweep import Sweep, grid, mean_interval
 from nnmoments.activations import Activation, squared_relu
 from nnmoments.densities import StandardNormal
-from nnmoments.landscapes.square_loss import (
+from nnmoments.landscapes import (
     SquareLoss,
     SquareLossOfBoth,
     convexity_constants,
     levenberg_marquardt,
     population_hessian,
 )
-from nnmoments.learners.tensor_network import TensorNetwork
+from nnmoments.learners import TensorNetwork
 from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments import cross_moment
 from nnmoments.networks import OneHiddenLayer, conditioned_weights

@@ -3,7 +3,7 @@ r"""Densities: sample them, and evaluate their log-density derivatives and score
 One convention for the whole library: :math:`S_m(x) = (-1)^m \nabla^m f(x)/f(x)`.
 """
 
-from nnmoments.densities.base import (
+from nnmoments.densities.density import (
     MAX_ORDER,
     Constant,
     Dense,

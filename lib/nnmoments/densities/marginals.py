@@ -11,7 +11,7 @@ from numpy.polynomial import Polynomial
 from scipy import stats
 from scipy.special import log_ndtr
 
-from nnmoments.densities.base import MAX_ORDER
+from nnmoments.densities.density import MAX_ORDER
 from nnmoments.hermite import hermite_polynomial
 from nnmoments.validation import (
     Array,

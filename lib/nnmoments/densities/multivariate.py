@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import softmax
 
-from nnmoments.densities.base import (
+from nnmoments.densities.density import (
     MAX_ORDER,
     Constant,
     Dense,

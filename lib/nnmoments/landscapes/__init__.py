@@ -8,7 +8,7 @@ from nnmoments.landscapes.fourth_order import (
     parameter_error,
     random_rows,
 )
-from nnmoments.landscapes.hermite import (
+from nnmoments.landscapes.high_threshold import (
     HermiteLoss,
     Minima,
     SimultaneousLoss,

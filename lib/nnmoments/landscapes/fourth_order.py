@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.moments.forms import FourthMoment, Moment, TensorMoment
+from nnmoments.moments import FourthMoment, Moment, TensorMoment
 from nnmoments.optimize import Descent, SmoothLoss, gradient_descent, quasi_newton
 from nnmoments.results import Result
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_rng
@@ -62,7 +62,7 @@ class FourthOrderLoss(SmoothLoss):
     Examples
     --------
     >>> from nnmoments.linalg import outer_power
-    >>> from nnmoments.moments.forms import TensorMoment
+    >>> from nnmoments.moments import TensorMoment
     >>> T4 = outer_power(np.eye(2), 4).sum(axis=0)
     >>> loss = FourthOrderLoss(TensorMoment(T4), mu=0.01, lam=100.0)
     >>> round(loss.value(np.eye(2)), 4)
@@ -195,7 +195,7 @@ def landscape_rows(
     Examples
     --------
     >>> from nnmoments.linalg import outer_power
-    >>> from nnmoments.moments.forms import TensorMoment
+    >>> from nnmoments.moments import TensorMoment
     >>> found = landscape_rows(TensorMoment(-outer_power(np.eye(2), 4).sum(axis=0)), 2, rng=0)
     >>> np.abs(found.rows).sum(axis=0).round(4), found.sign, found.agreement
     (array([1., 1.]), -1.0, 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.landscapes.hermite import weights_from_minima
+from nnmoments.landscapes.high_threshold import weights_from_minima
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_rng
 
 __all__ = ["ellipsoid_rows", "sphere_maxima"]

@@ -8,12 +8,11 @@ import numpy.typing as npt
 from sklearn.base import RegressorMixin
 
 from nnmoments.activations import Activation
-from nnmoments.densities.base import ScoreModel
-from nnmoments.landscapes.fourth_order import landscape_rows
+from nnmoments.densities import ScoreModel
+from nnmoments.landscapes import landscape_rows
 from nnmoments.learners.base import MomentLearner
 from nnmoments.linalg import weighted_least_squares
-from nnmoments.moments import ControlVariate, cross_moment
-from nnmoments.moments.forms import TensorMoment
+from nnmoments.moments import ControlVariate, TensorMoment, cross_moment
 from nnmoments.networks import OneHiddenLayer, regress_both_signs
 from nnmoments.scores import LocalLikelihood, NearestNeighbor
 from nnmoments.validation import Array, check_integer, check_number

@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from nnmoments.borders import Refinement, fit_border, fit_crossings
-from nnmoments.landscapes.sphere import ellipsoid_rows
+from nnmoments.landscapes import ellipsoid_rows
 from nnmoments.learners.base import MomentLearner
 from nnmoments.learners.labelling import labels_for, refuse_far
 from nnmoments.moments import TensorMoment, active_moments
@@ -71,7 +71,7 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
 
     Examples
     --------
-    >>> from nnmoments.networks.halfspaces import UnionOfHalfspaces
+    >>> from nnmoments.networks import UnionOfHalfspaces
     >>> f = UnionOfHalfspaces([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]], 2.0)
     >>> X = np.random.default_rng(0).standard_normal((50_000, 3))
     >>> model = HalfspaceUnionClassifier(2, random_state=0).fit(X, f(X))

@@ -14,8 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from nnmoments.activations import Activation, get_activation
-from nnmoments.densities import Gaussian
-from nnmoments.densities.base import ScoreModel
+from nnmoments.densities import Gaussian, ScoreModel
 from nnmoments.learners.base import MomentLearner
 from nnmoments.moments import MomentEstimate, first_moment
 from nnmoments.results import Result

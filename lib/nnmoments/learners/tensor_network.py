@@ -8,7 +8,7 @@ import numpy.typing as npt
 from sklearn.base import RegressorMixin
 
 from nnmoments.activations import Activation
-from nnmoments.landscapes.square_loss import SquareLoss, SquareLossOfBoth, levenberg_marquardt
+from nnmoments.landscapes import SquareLoss, SquareLossOfBoth, levenberg_marquardt
 from nnmoments.learners.base import MomentLearner
 from nnmoments.optimize import Descent
 from nnmoments.tensors import TensorInitialization, descend_in_batches, tensor_initialize, tensor_method

@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 
 from nnmoments.activations import Activation
 from nnmoments.borders import Refinement, fit_border, fit_crossings
-from nnmoments.landscapes.hermite import HermiteLoss, Minima, find_minima, weights_from_minima
+from nnmoments.landscapes import HermiteLoss, Minima, find_minima, weights_from_minima
 from nnmoments.learners.base import MomentLearner
 from nnmoments.learners.labelling import labels_for, refuse_far
 from nnmoments.linalg import outer_power

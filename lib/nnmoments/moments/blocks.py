@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnmoments.chunks import row_chunks
-from nnmoments.densities.base import Constant, Dense, Derivative, Diagonal, ScoreModel, Slot
+from nnmoments.densities import Constant, Dense, Derivative, Diagonal, ScoreModel
+from nnmoments.densities.density import Slot
 from nnmoments.moments.sums import block_sums
 from nnmoments.results import Result
 from nnmoments.validation import Array, check_samples

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.densities.base import ScoreModel, Slot, check_slots, squeeze_slots
+from nnmoments.densities import ScoreModel
+from nnmoments.densities.density import Slot, check_slots, squeeze_slots
 from nnmoments.moments.blocks import Blocks, block_means
 from nnmoments.moments.control import ControlVariate, control_residuals
 from nnmoments.moments.samples import (

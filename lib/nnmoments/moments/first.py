@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.densities.base import ScoreModel
+from nnmoments.densities import ScoreModel
 from nnmoments.moments.crossfit import cross_fit, fold_slices, rows_of
 from nnmoments.moments.estimate import MomentEstimate, cross_moment
 from nnmoments.moments.samples import TOO_LARGE, check_varying

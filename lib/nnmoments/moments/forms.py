@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.chunks import row_chunks
-from nnmoments.densities import StandardNormal
-from nnmoments.densities.base import Constant, Dense, ScoreModel, check_slots, squeeze_slots
+from nnmoments.densities import Constant, Dense, ScoreModel, StandardNormal
+from nnmoments.densities.density import check_slots, squeeze_slots
 from nnmoments.linalg import symmetrize
 from nnmoments.moments.gaussian_scores import lower_cubic, lower_pairs, score_products
 from nnmoments.moments.samples import MAX_MOMENT_ORDER, TOO_LARGE, as_samples, check_fits

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.densities.base import Constant, Derivative, ScoreModel, Slot
+from nnmoments.densities import Constant, Derivative, ScoreModel
+from nnmoments.densities.density import Slot
 from nnmoments.linalg import set_partitions
 from nnmoments.validation import Array
 

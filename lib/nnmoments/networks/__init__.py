@@ -7,10 +7,10 @@ from nnmoments.networks.both_signs import BothSigns, regress_both_signs
 from nnmoments.networks.coefficients import shifted_coefficient, univariate_coefficients, univariate_part
 from nnmoments.networks.cut_network import CutNetwork
 from nnmoments.networks.feed_forward import FeedForward
-from nnmoments.networks.halfspaces import UnionOfHalfspaces, union_terms
 from nnmoments.networks.hidden_polynomial import HiddenPolynomial
 from nnmoments.networks.one_hidden_layer import OneHiddenLayer
 from nnmoments.networks.oracles import KeptSample, biased_sample, tilted_sample
+from nnmoments.networks.unions import UnionOfHalfspaces, union_terms
 from nnmoments.networks.weights import conditioned_weights, sparse_weights
 
 __all__ = [

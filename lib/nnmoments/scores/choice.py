@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.densities.base import ScoreModel
+from nnmoments.densities import ScoreModel
 from nnmoments.results import Result
 from nnmoments.validation import Array, check_array, check_integer, check_rng
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import PchipInterpolator
 
-from nnmoments.densities.base import Derivative, Diagonal, ScoreModel
+from nnmoments.densities import Derivative, Diagonal, ScoreModel
 from nnmoments.scores.bandwidth import NearestNeighbor
 from nnmoments.scores.local_likelihood import LocalLikelihood
 from nnmoments.validation import check_array, check_integer

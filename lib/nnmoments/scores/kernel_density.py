@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.densities.base import ScoreModel
+from nnmoments.densities import ScoreModel
 from nnmoments.linalg import symmetrize
 from nnmoments.scores.kernel_moments import central_moments, kernel_moments
 from nnmoments.validation import Array, check_array, check_integer, check_number

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.chunks import row_chunks
-from nnmoments.densities.base import ScoreModel
+from nnmoments.densities import ScoreModel
 from nnmoments.validation import Array, check_array, check_number
 
 __all__ = ["LLSFE", "degree_two"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.densities.base import ScoreModel
+from nnmoments.densities import ScoreModel
 from nnmoments.results import Result
 from nnmoments.scores.bandwidth import NearestNeighbor
 from nnmoments.scores.higher_degree import correct_window, correction_derivatives

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh
 
-from nnmoments.densities.base import ScoreModel
+from nnmoments.densities import ScoreModel
 from nnmoments.validation import Array, check_array, check_integer, check_number
 
 __all__ = ["SpectralStein"]

@@ -1,10 +1,10 @@
 """Recovery of a sparse first layer from its moment M = B A (SA): l1 programmes with certificates.
 
-`algorithm1` is the paper's algorithm as printed; `recover_rows` is the entry that also knows the
+`l1_method` is the paper's algorithm as printed; `recover_rows` is the entry that also knows the
 faster and the noise-proof versions.
 """
 
-from nnmoments.sparse.algorithm1 import algorithm1
+from nnmoments.sparse.algorithm1 import l1_method
 from nnmoments.sparse.fast import expansion_margin
 from nnmoments.sparse.noisy import refine_rows
 from nnmoments.sparse.programme import L1Solution, RowBasis, l1_programmes, row_basis
@@ -17,9 +17,9 @@ __all__ = [
     "MissedRowCheck",
     "RowBasis",
     "SparseRecovery",
-    "algorithm1",
     "certified_gap",
     "expansion_margin",
+    "l1_method",
     "l1_programmes",
     "recover_rows",
     "refine_rows",

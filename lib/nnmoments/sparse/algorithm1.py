@@ -7,14 +7,14 @@ from nnmoments.sparse.programme import l1_programmes
 from nnmoments.sparse.rows import Candidates, MissedRowCheck, SparseRecovery, support, unit
 from nnmoments.validation import Array
 
-__all__ = ["algorithm1", "exact_rows", "sparsest_independent"]
+__all__ = ["exact_rows", "l1_method", "sparsest_independent"]
 
 # A row raises the rank if what it adds to the span of those kept exceeds this share of its length:
 # planted rows add nearly all of theirs, a second copy of a row adds the solver's rounding.
 _NEW = 1e-4
 
 
-def algorithm1(
+def l1_method(
     M: npt.ArrayLike,
     *,
     k: int | None = None,
@@ -56,7 +56,7 @@ def algorithm1(
     --------
     >>> A = np.array([[3.0, 0.0, 4.0, 0.0, 0.0, 0.0], [0.0, 5.0, 0.0, 0.0, 12.0, 0.0]])
     >>> B = np.array([[1.0, 2.0], [2.0, -1.0], [0.0, 1.0]])
-    >>> algorithm1(B @ A).rows.round(6) + 0.0
+    >>> l1_method(B @ A).rows.round(6) + 0.0
     array([[0.6     , 0.      , 0.8     , 0.      , 0.      , 0.      ],
            [0.      , 0.384615, 0.      , 0.      , 0.923077, 0.      ]])
     """

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.sparse.algorithm1 import algorithm1, exact_rows
+from nnmoments.sparse.algorithm1 import exact_rows, l1_method
 from nnmoments.sparse.fast import Search, proves
 from nnmoments.sparse.noisy import exchange_rows, fits, noisy_rows, refine_rows
 from nnmoments.sparse.programme import check_method, check_standard_error, feasible, row_basis
@@ -100,7 +100,7 @@ def recover_rows(
     if columns == "fast":
         found, finished, check = _fast(search) if error is None else _fast_noisy(search, M, error, refine)
     elif error is None and (columns, ordering) == ("all", "l0"):
-        return algorithm1(M, k=basis.k, method=method, tol=tol, rng=rng)
+        return l1_method(M, k=basis.k, method=method, tol=tol, rng=rng)
     else:
         found = search.choose(search.solve(np.flatnonzero(used) if columns == "all" else _pairs(search)))
         check = MissedRowCheck("all columns", found.n_programmes, 0.0, 0.0)

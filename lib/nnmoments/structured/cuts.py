@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.landscapes.sphere import sphere_maxima
+from nnmoments.landscapes import sphere_maxima
 from nnmoments.networks import CutNetwork
 from nnmoments.results import Result
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_rng

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.networks import HiddenPolynomial
-from nnmoments.networks.coefficients import shifted_coefficient
+from nnmoments.networks import HiddenPolynomial, shifted_coefficient
 from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_array
 

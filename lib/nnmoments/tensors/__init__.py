@@ -4,8 +4,6 @@ r"""Decoding by tensors: subspaces, joint diagonalisation, symmetric decompositi
 Algorithm 2.
 """
 
-from nnmoments.tensors.algorithm1 import tensor_method
-from nnmoments.tensors.algorithm2 import TensorDescent, descend_in_batches, tensor_descent
 from nnmoments.tensors.controlled import tensor_initialize
 from nnmoments.tensors.decomposition import SymmetricDecomposition, decompose_symmetric, kcl
 from nnmoments.tensors.initialization import TensorInitialization
@@ -18,6 +16,8 @@ from nnmoments.tensors.magnitudes import (
 )
 from nnmoments.tensors.orders import MomentChoice, choose_moments
 from nnmoments.tensors.subspace import Subspace, leading_subspace
+from nnmoments.tensors.zs_algorithm1 import tensor_method
+from nnmoments.tensors.zs_algorithm2 import TensorDescent, descend_in_batches, tensor_descent
 
 __all__ = [
     "JointDiagonalization",

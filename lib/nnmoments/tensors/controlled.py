@@ -10,8 +10,7 @@ import numpy.typing as npt
 from nnmoments.activations import Activation
 from nnmoments.densities import StandardNormal
 from nnmoments.linalg import outer_power
-from nnmoments.moments import ControlVariate, control_residuals, cross_moment
-from nnmoments.moments.forms import SampledMoment
+from nnmoments.moments import ControlVariate, SampledMoment, control_residuals, cross_moment
 from nnmoments.networks import BothSigns, regress_both_signs
 from nnmoments.tensors.decomposition import decompose_symmetric
 from nnmoments.tensors.initialization import Problem, TensorInitialization, check_problem

@@ -7,7 +7,7 @@ import pytest
 
 from nnmoments.activations import relu
 from nnmoments.densities import GaussianMixture, StandardNormal
-from nnmoments.landscapes.fourth_order import (
+from nnmoments.landscapes import (
     FourthOrderLoss,
     landscape_rows,
     orthogonal_closed_form,
@@ -15,8 +15,7 @@ from nnmoments.landscapes.fourth_order import (
     random_rows,
 )
 from nnmoments.linalg import match_rows, outer_power, symmetrize
-from nnmoments.moments import ControlVariate, cross_moment
-from nnmoments.moments.forms import SampledMoment, TensorMoment
+from nnmoments.moments import ControlVariate, SampledMoment, TensorMoment, cross_moment
 from nnmoments.optimize import classify, gradient_descent, quasi_newton
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnmoments.landscapes.sphere import ellipsoid_rows, sphere_maxima
+from nnmoments.landscapes import ellipsoid_rows, sphere_maxima
 from nnmoments.linalg import match_rows, outer_power, symmetrize
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnmoments.activations import SLIDES, linear, quadratic, relu, sign_threshold, squared_relu, tanh
-from nnmoments.landscapes.square_loss import (
+from nnmoments.landscapes import (
     SquareLoss,
     SquareLossOfBoth,
     convexity_constants,

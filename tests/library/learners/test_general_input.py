@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from companion.experiments.landscape_design import marginal_kappa
 from nnmoments.activations import relu
 from nnmoments.densities import GaussianMixture, Logistic, StandardNormal, iid
-from nnmoments.learners.general_input import GeneralInputNetwork
+from nnmoments.learners import GeneralInputNetwork
 from nnmoments.linalg import match_rows
 from nnmoments.moments import ControlVariate, cross_moment
 from nnmoments.networks import OneHiddenLayer

@@ -8,10 +8,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnmoments.activations import sign_threshold
-from nnmoments.learners.halfspaces import HalfspaceUnionClassifier
+from nnmoments.learners import HalfspaceUnionClassifier
 from nnmoments.linalg import match_rows
-from nnmoments.networks import HiddenPolynomial
-from nnmoments.networks.halfspaces import UnionOfHalfspaces, union_terms
+from nnmoments.networks import HiddenPolynomial, UnionOfHalfspaces, union_terms
 
 
 def orthonormal(k, d, seed=0):

@@ -14,7 +14,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnmoments.activations import relu, tanh
 from nnmoments.densities import Logistic, StandardNormal, iid
-from nnmoments.learners.sparse_network import SparseNetworkClassifier, train_network
+from nnmoments.learners import SparseNetworkClassifier
+from nnmoments.learners.sparse_network import train_network
 from nnmoments.linalg import match_rows
 from nnmoments.moments import first_moment
 from nnmoments.networks import FeedForward, sparse_weights

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnmoments.activations import Activation, get_activation, relu, squared_relu
-from nnmoments.learners.tensor_network import TensorNetwork
+from nnmoments.learners import TensorNetwork
 from nnmoments.linalg import match_rows
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
 

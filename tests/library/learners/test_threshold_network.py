@@ -10,9 +10,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion.experiments import high_thresholds as experiment
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
-from nnmoments.learners.threshold_network import ThresholdNetwork, decode_moments
+from nnmoments.learners import ThresholdNetwork
+from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.linalg import match_rows
-from nnmoments.moments.gaussian import controlled_moments
+from nnmoments.moments import controlled_moments
 from nnmoments.networks import HiddenPolynomial
 
 

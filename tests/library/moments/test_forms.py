@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnmoments.densities import StandardNormal
-from nnmoments.moments.forms import SampledMoment, StreamedMoment, TensorMoment
+from nnmoments.moments import SampledMoment, StreamedMoment, TensorMoment
 
 N, D = 60, 3
 _rng = np.random.default_rng(7)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nnmoments.densities import GaussianMixture, StandardNormal, iid
-from nnmoments.densities.marginals import Logistic
+from nnmoments.densities import GaussianMixture, Logistic, StandardNormal, iid
 from nnmoments.linalg import outer_power
 from nnmoments.moments import (
     ControlVariate,

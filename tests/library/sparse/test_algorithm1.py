@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.optimize import linprog
 
 from nnmoments.linalg import match_rows
-from nnmoments.sparse import algorithm1, l1_programmes, recover_rows
+from nnmoments.sparse import l1_method, l1_programmes, recover_rows
 
 
 def by_linprog(M, r):
@@ -34,7 +34,7 @@ def test_line_by_line(planted):
         if np.linalg.matrix_rank([*V, v], tol=1e-6) == len(V) + 1:
             V.append(v)
     expected = np.array([v / np.linalg.norm(v) for v in V])
-    recovery = algorithm1(M)
+    recovery = l1_method(M)
     assert match_rows(recovery.rows, expected).worst < 1e-8
     assert match_rows(recovery.rows, A).worst < 1e-8
     assert recovery.n_programmes == len(used)
@@ -46,7 +46,7 @@ def test_line_by_line(planted):
 
 def test_rows_come_sparsest_first_and_of_unit_length(planted):
     A, M = planted(8, 200, 0.2, 0)
-    recovery = algorithm1(np.vstack([M, M[:2] - M[2:4]]))
+    recovery = l1_method(np.vstack([M, M[:2] - M[2:4]]))
     counts = recovery.support.sum(axis=1)
     assert np.all(np.diff(counts) >= 0)
     assert sorted(counts) == sorted((A != 0).sum(axis=1))
@@ -59,7 +59,7 @@ def test_rows_come_sparsest_first_and_of_unit_length(planted):
 
 def test_sources_name_the_programmes(planted):
     _, M = planted(5, 100, 0.2, 2)
-    recovery = algorithm1(M)
+    recovery = l1_method(M)
     for row, column in zip(recovery.coefficients, recovery.sources, strict=True):
         again = l1_programmes(M, M[:, [column]].T)
         assert_allclose(
@@ -71,7 +71,7 @@ def test_fewer_rows_than_asked_are_said():
     """k rows that repeat one another up to rounding do not raise the rank."""
     rng = np.random.default_rng(0)
     A = np.vstack([np.eye(2, 6), np.eye(2, 6) + 1e-9 * rng.standard_normal((2, 6))])
-    recovery = algorithm1(A, k=3)
+    recovery = l1_method(A, k=3)
     assert len(recovery.rows) == len(recovery.gap) == len(recovery.sources) <= 3
     assert recovery.converged == (len(recovery.rows) == 3)
 
@@ -80,13 +80,13 @@ def test_fewer_rows_than_asked_are_said():
 def test_methods_agree(method, planted, worst):
     pytest.importorskip({"highs": "highspy", "cvxpy": "cvxpy"}[method])
     A, M = planted(6, 120, 0.2, 3)
-    assert worst(algorithm1(M, method=method, tol=1e-5).rows, A) < 1e-8
+    assert worst(l1_method(M, method=method, tol=1e-5).rows, A) < 1e-8
 
 
 def test_refuses():
     with pytest.raises(ValueError, match="k must be at most the rank of M, 2, got 3"):
-        algorithm1(np.eye(2), k=3)
+        l1_method(np.eye(2), k=3)
     with pytest.raises(ValueError, match="M must have 2 axes"):
-        algorithm1(np.ones(3))
+        l1_method(np.ones(3))
     with pytest.raises(ValueError, match="method must be one of 'batched', 'highs', 'cvxpy', got None"):
-        algorithm1(np.eye(2), method=None)
+        l1_method(np.eye(2), method=None)

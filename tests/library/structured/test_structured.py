@@ -17,9 +17,9 @@ from nnmoments.activations import (
     sigmoid_threshold,
 )
 from nnmoments.hermite import gaussian_expectation, hermite_polynomial
-from nnmoments.landscapes.sphere import sphere_maxima
+from nnmoments.landscapes import sphere_maxima
 from nnmoments.linalg import match_rows, principal_angles
-from nnmoments.moments.gaussian import controlled_moments
+from nnmoments.moments import controlled_moments
 from nnmoments.networks import (
     CutNetwork,
     HiddenPolynomial,

@@ -7,11 +7,11 @@ from typing import Any
 import numpy.typing as npt
 
 from nnmoments.activations import Activation
-from nnmoments.landscapes.square_loss import SquareLoss
+from nnmoments.landscapes import SquareLoss
 from nnmoments.optimize import Descent, Loss, gradient_descent
 from nnmoments.results import Result
-from nnmoments.tensors.algorithm1 import tensor_method
 from nnmoments.tensors.initialization import TensorInitialization, check_problem
+from nnmoments.tensors.zs_algorithm1 import tensor_method
 from nnmoments.validation import Array, check_integer, check_number, check_rng
 
 __all__ = ["TensorDescent", "descend_in_batches", "tensor_descent"]

@@ -10,17 +10,9 @@ from companion.experiments import high_thresholds as experiment
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold, threshold_coefficients
 from nnmoments.densities import StandardNormal
 from nnmoments.hermite import homogeneous_hermite
-from nnmoments.landscapes.hermite import (
-    HermiteLoss,
-    SimultaneousLoss,
-    SphereLoss,
-    find_minima,
-    weights_from_minima,
-)
+from nnmoments.landscapes import HermiteLoss, SimultaneousLoss, SphereLoss, find_minima, weights_from_minima
 from nnmoments.linalg import match_rows, outer_power
-from nnmoments.moments import cross_moment
-from nnmoments.moments.forms import TensorMoment
-from nnmoments.moments.gaussian import active_moments, controlled_moments
+from nnmoments.moments import TensorMoment, active_moments, controlled_moments, cross_moment
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.optimize import classify, quasi_newton
 

@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from nnmoments.activations import Activation
 from nnmoments.densities import StandardNormal
-from nnmoments.moments import cross_moment
-from nnmoments.moments.forms import SampledMoment
+from nnmoments.moments import SampledMoment, cross_moment
 from nnmoments.tensors.decomposition import kcl
 from nnmoments.tensors.initialization import TensorInitialization, check_problem
 from nnmoments.tensors.magnitudes import magnitudes_from_moments

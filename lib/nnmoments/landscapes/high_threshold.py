@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.moments import score_power
-from nnmoments.moments.forms import FourthMoment
+from nnmoments.moments import FourthMoment, score_power
 from nnmoments.optimize import EndPoint, SmoothLoss, classify, quasi_newton
 from nnmoments.results import Result
 from nnmoments.validation import (
@@ -65,7 +64,7 @@ class HermiteLoss(SmoothLoss):
 
     Examples
     --------
-    >>> from nnmoments.moments.forms import TensorMoment
+    >>> from nnmoments.moments import TensorMoment
     >>> from nnmoments.linalg import outer_power
     >>> T4 = TensorMoment(np.sqrt(24.0) * outer_power(np.eye(2), 4).sum(axis=0))
     >>> loss = HermiteLoss(np.sqrt(2.0) * np.eye(2), T4, u2=1.0, u4=1.0, lam=2.0)
@@ -131,7 +130,7 @@ class SimultaneousLoss(SmoothLoss):
 
     Examples
     --------
-    >>> from nnmoments.moments.forms import TensorMoment
+    >>> from nnmoments.moments import TensorMoment
     >>> from nnmoments.linalg import outer_power
     >>> T4 = TensorMoment(np.sqrt(24.0) * outer_power(np.eye(2), 4).sum(axis=0))
     >>> loss = SimultaneousLoss(np.sqrt(2.0) * np.eye(2), T4, u2=1.0, u4=1.0, lam=2.0, gamma=0.01)
@@ -353,7 +352,7 @@ def find_minima(
 
     Examples
     --------
-    >>> from nnmoments.moments.forms import TensorMoment
+    >>> from nnmoments.moments import TensorMoment
     >>> from nnmoments.linalg import outer_power
     >>> T4 = TensorMoment(np.sqrt(24.0) * outer_power(np.eye(3), 4).sum(axis=0))
     >>> loss = HermiteLoss(np.sqrt(2.0) * np.eye(3), T4, u2=1.0, u4=1.0, lam=2.0)
