@@ -36,7 +36,7 @@ PAGES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A public name: the module that offers it, and the one that defines it."""
+    """A public name: the package that offers it, and the module that defines it."""
 
     module: str
     name: str
@@ -88,22 +88,12 @@ def home_of(name: str, value: object, package: ModuleType) -> str:
 
 @functools.cache
 def entries(part: str) -> tuple[Entry, ...]:
-    """Return the public names of `nnmoments.part`.
-
-    A package that re-exports nothing offers the names of its modules.
-    """
+    """Return the public names of `nnmoments.part`."""
     package = importlib.import_module(f"nnmoments.{part}")
-    if package.__all__:
-        offered = [(package.__name__, name, getattr(package, name)) for name in package.__all__]
-    else:
-        offered = [
-            (module.__name__, name, getattr(module, name))
-            for module in modules_of(package)
-            for name in module.__all__
-        ]
-    found = (Entry(module, name, home_of(name, value, package), value) for module, name, value in offered)
+    offered = ((name, getattr(package, name)) for name in package.__all__)
+    found = (Entry(package.__name__, name, home_of(name, value, package), value) for name, value in offered)
     order = ["class", "function", "data"].index
-    return tuple(sorted(found, key=lambda entry: (entry.module, order(entry.kind), entry.name.lower())))
+    return tuple(sorted(found, key=lambda entry: (order(entry.kind), entry.name.lower())))
 
 
 @functools.cache

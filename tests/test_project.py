@@ -207,6 +207,22 @@ def test_a_typo_is_told_what_was_meant(name, hint):
         getattr(nnmoments, name)
 
 
+# --- names of modules -------------------------------------------------------------------------------
+
+
+def test_no_two_modules_of_the_library_share_a_name():
+    names = [name.rpartition(".")[2] for name in MODULES if name.startswith("nnmoments.")]
+    assert len(names) > 60
+    assert not {name for name in names if names.count(name) > 1}
+
+
+def test_no_public_name_hides_a_module():
+    """As a function `algorithm1` of `sparse` would hide `sparse.algorithm1`."""
+    for name in MODULES:
+        package, _, own = name.rpartition(".")
+        assert own not in importlib.import_module(package).__all__, name
+
+
 # --- private names ----------------------------------------------------------------------------------
 
 

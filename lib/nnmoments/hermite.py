@@ -498,6 +498,10 @@ def hermite_projections(
     breakpoints : sequence of float
         Arguments of f at which it is not smooth.
 
+    Returns
+    -------
+    (k,) array
+
     Raises
     ------
     ValueError

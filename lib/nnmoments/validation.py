@@ -122,6 +122,10 @@ def check_result(name: str, result: Array) -> Array:
     result : array
         What came of it.
 
+    Returns
+    -------
+    array
+
     Raises
     ------
     ValueError
@@ -195,6 +199,10 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> i
     low : int
     high : int, optional
 
+    Returns
+    -------
+    int
+
     Raises
     ------
     ValueError
@@ -230,6 +238,10 @@ def check_number(name: str, value: Any, *, above: float | None = None, below: fl
     above, below : float, optional
         Bounds, themselves excluded.
 
+    Returns
+    -------
+    float
+
     Raises
     ------
     ValueError
@@ -263,6 +275,10 @@ def check_callable(name: str, value: Any) -> Any:
         The argument's name, for the message.
     value : callable
 
+    Returns
+    -------
+    callable
+
     Raises
     ------
     ValueError
@@ -292,6 +308,10 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     choices : sequence
         What is accepted.
 
+    Returns
+    -------
+    object
+
     Raises
     ------
     ValueError
@@ -318,6 +338,11 @@ def check_samples(X: npt.ArrayLike, y: npt.ArrayLike, d: int | None = None) -> t
     y : (n,) or (n, n_y) array_like
     d : int, optional
         Columns that X must have.
+
+    Returns
+    -------
+    X : (n, d) array
+    y : (n,) or (n, n_y) array
 
     Raises
     ------
@@ -346,6 +371,10 @@ def check_sample_weight(sample_weight: npt.ArrayLike | None, n: int) -> Array | 
     sample_weight : (n,) array_like, optional
     n : int
         Number of samples.
+
+    Returns
+    -------
+    (n,) array or None
 
     Raises
     ------
@@ -378,6 +407,10 @@ def check_rng(name: str, value: Any) -> np.random.Generator:
         The argument's name, for the message.
     value : None, int, sequence of int, SeedSequence, BitGenerator, Generator or RandomState
         A generator or a random state is used, and moved on, as it is.
+
+    Returns
+    -------
+    Generator
 
     Raises
     ------

@@ -1053,8 +1053,8 @@ MUTANTS = [
     ),
     Mutant(
         "landscapes/square_loss",
-        "fixed.weighted_residual(hidden) / len(self.y)",
-        "fixed.weighted_residual(hidden)",
+        "fixed._weighted_residual(hidden) / len(self.y)",
+        "fixed._weighted_residual(hidden)",
         "mean in the output's gradient",
     ),
     Mutant(

@@ -59,6 +59,13 @@ def perturb_and_accept(
         Refusals in a row that end the search.
     rng : Generator
 
+    Returns
+    -------
+    directions : list of (d,) array
+        The start, and where the search is after each trial.
+    estimates : list of AngleEstimate
+        Theirs.
+
     References
     ----------
     GP Algorithm 1, Theorem 5 and Lemma 7.

@@ -118,7 +118,8 @@ def delta_correlation(
     epsilon : float
         Distance of the planes; needed at orders 1 and 2.
     n_samples : int
-        Points a plane.
+        Points per plane.
+    rng : None, int, Generator or RandomState
 
     Returns
     -------
@@ -183,8 +184,11 @@ def sampled_delta_correlation(
     Parameters
     ----------
     X, y : (n, d), (n,) array_like
-    z, s, order, epsilon
-        As `delta_correlation`.
+    z : (d,) array_like
+    s : float
+    order : {0, 1, 2}
+    epsilon : float
+        As in `delta_correlation`.
     width : float
         h; slabs of neighbouring planes must not meet.
 

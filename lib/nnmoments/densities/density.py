@@ -42,6 +42,13 @@ class Derivative(Comparable, abc.ABC):
     Attributes
     ----------
     coefficients : (n, q) array, or (1, q) where the tensor does not depend on x.
+
+    Examples
+    --------
+    >>> G = Diagonal(np.array([[1.0, 2.0], [3.0, 6.0]]))
+    >>> G.lift(G.coefficients.mean(axis=0), [None, None])  # the mean of the tensors, at the cost of d numbers
+    array([[2., 0.],
+           [0., 4.]])
     """
 
     coefficients: Array
@@ -143,6 +150,7 @@ class Constant(Derivative):
 
     @property
     def coefficients(self) -> Array:  # type: ignore[override]
+        """One number, (1, 1): the tensor is its own basis."""
         return np.ones((1, 1))
 
     def lift(self, coefficients: Array, slots: Sequence[Slot]) -> Array:
@@ -171,6 +179,7 @@ class Dense(Derivative):
 
     @property
     def coefficients(self) -> Array:  # type: ignore[override]
+        """The entries, one row per point."""
         return self.values.reshape(len(self.values), -1)
 
     def lift(self, coefficients: Array, slots: Sequence[Slot]) -> Array:
@@ -246,6 +255,12 @@ class ScoreModel(Comparable, abc.ABC):
     ----------
     .. [1] M. Janzamin, H. Sedghi, A. Anandkumar, "Score function features for discriminative
        learning: matrix and tensor framework", arXiv:1412.2863, 2014.
+
+    Examples
+    --------
+    >>> from nnmoments.densities import StandardNormal
+    >>> StandardNormal(1).score([[3.0]], 2)  # x^2 - 1
+    array([[[8.]]])
     """
 
     d: int

@@ -56,6 +56,11 @@ class Marginal(abc.ABC):
     ------
     ValueError
         If the scale is not positive, or a parameter is not finite.
+
+    Examples
+    --------
+    >>> Normal(loc=1.0, scale=2.0).log_derivative(np.array([3.0]), 1)  # -(x - loc)/scale^2
+    array([-0.5])
     """
 
     loc: float = 0.0
@@ -164,6 +169,13 @@ class Marginal(abc.ABC):
 class Normal(Marginal):
     """The Gaussian density on the line.
 
+    Parameters
+    ----------
+    loc : float
+        The mean.
+    scale : float
+        The standard deviation.
+
     Examples
     --------
     >>> Normal().log_derivative(np.array([2.0]), 1)
@@ -186,6 +198,11 @@ class Logistic(Marginal):
 
     With :math:`\tau = \tanh(u/2)`, the first derivative of log f is :math:`-\tau`, and
     :math:`\tau' = (1 - \tau^2)/2` makes every further one a polynomial in :math:`\tau`.
+
+    Parameters
+    ----------
+    loc, scale : float
+        As in `Marginal`.
 
     Examples
     --------
@@ -219,6 +236,8 @@ class StudentT(Marginal):
 
     Parameters
     ----------
+    loc, scale : float
+        As in `Marginal`.
     dof : float
         Degrees of freedom; the label times the score has a variance only if moments of x exist
         that the label needs.
@@ -261,6 +280,8 @@ class Laplace(Marginal):
 
     Parameters
     ----------
+    loc, scale : float
+        As in `Marginal`.
     drop_singular : bool
         Return the classical part of higher derivatives although it is not the score.
 
@@ -308,6 +329,8 @@ class SmoothedUniform(Marginal):
 
     Parameters
     ----------
+    loc, scale : float
+        As in `Marginal`.
     half_width : float
         b, half the width of the plateau.
     noise : float
@@ -409,6 +432,8 @@ class SymmetricBeta(Marginal):
 
     Parameters
     ----------
+    loc, scale : float
+        As in `Marginal`.
     exponent : float
         a; the default serves all six orders.
 

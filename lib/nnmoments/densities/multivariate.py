@@ -30,6 +30,13 @@ class Density(ScoreModel):
     """A score model that can also be sampled and evaluated.
 
     A subclass offers `log_derivatives`, `_sample` and `_log_density`.
+
+    Examples
+    --------
+    >>> f = StandardNormal(2)
+    >>> X = f.sample(100, rng=0)
+    >>> np.allclose(f.log_density(X), -0.5 * np.sum(X**2, axis=1) - np.log(2.0 * np.pi))
+    True
     """
 
     def sample(self, n: int, *, rng: Any) -> Array:

@@ -82,7 +82,18 @@ class FourthOrderLoss(SmoothLoss):
         check_choice("regularizer", self.regularizer, ("squared", "plain"))
 
     def value_and_gradient(self, A: Array) -> tuple[Any, Array]:
-        """Return L(A) and its gradient from one pass; batch axes of A (..., k, d) are kept."""
+        """Return L(A) and its gradient from one pass over the moment.
+
+        Parameters
+        ----------
+        A : (..., k, d) array
+            Batch axes first.
+
+        Returns
+        -------
+        value : float or (...) array
+        gradient : (..., k, d) array
+        """
         every, own = self.moment.cubic(A)
         data = every - (1.0 + self.mu) * own  # half the derivative's slots; GM (19)
         square = np.sum(A**2, axis=-1)
@@ -96,7 +107,16 @@ class FourthOrderLoss(SmoothLoss):
         return (float(value) if value.ndim == 0 else value), gradient
 
     def hessian(self, A: Array) -> Array:
-        """Return the Hessian of one A (k, d) as a (k d, k d) matrix."""
+        """Return the Hessian of one A.
+
+        Parameters
+        ----------
+        A : (k, d) array
+
+        Returns
+        -------
+        (k d, k d) array
+        """
         k, d = A.shape
         held = self.moment.pairs(A)
         own = held[range(k), range(k)]
@@ -131,6 +151,14 @@ class LandscapeRows(Result):
     converged : bool
         Whether it is stationary, and more than half of the starts agree.
     status : str
+
+    Examples
+    --------
+    >>> from nnmoments.linalg import outer_power
+    >>> from nnmoments.moments import TensorMoment
+    >>> found = landscape_rows(TensorMoment(outer_power(np.eye(2), 4).sum(axis=0)), 2, n_starts=3, rng=0)
+    >>> found.converged, found.agreement, round(found.value, 4)  # -mu per row at the truth
+    (True, 1.0, -0.02)
     """
 
     rows: Array

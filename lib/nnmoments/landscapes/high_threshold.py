@@ -82,7 +82,17 @@ class HermiteLoss(SmoothLoss):
         _check(self)
 
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
-        """Return both from one pass over the moments."""
+        """Return G(z) and its gradient from one pass over the moments.
+
+        Parameters
+        ----------
+        z : (d,) array
+
+        Returns
+        -------
+        value : float
+        gradient : (d,) array
+        """
         cubic = self.fourth.cubic(z[None])[1][0]
         moved = self.second @ z
         excess = z @ moved / _H2 - self.u2
@@ -92,7 +102,16 @@ class HermiteLoss(SmoothLoss):
         return float(value), gradient
 
     def hessian(self, z: Array) -> Array:
-        """Return the Hessian, (d, d)."""
+        """Return the Hessian.
+
+        Parameters
+        ----------
+        z : (d,) array
+
+        Returns
+        -------
+        (d, d) array
+        """
         moved = self.second @ z
         excess = z @ moved / _H2 - self.u2
         curvature = self.fourth.pairs(z[None])[0, 0]
@@ -114,8 +133,10 @@ class SimultaneousLoss(SmoothLoss):
 
     Parameters
     ----------
-    second, fourth, u2, u4, lam
-        As `HermiteLoss`.
+    second : (d, d) array
+    fourth : FourthMoment
+    u2, u4, lam : float
+        As in `HermiteLoss`.
     gamma : float
         At most a small constant; GP suggest 0.01.
     printed : bool
@@ -153,7 +174,17 @@ class SimultaneousLoss(SmoothLoss):
         check_number("mean", self.mean)
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
-        """Return both from one pass over the moments."""
+        """Return G(W) and its gradient from one pass over the moments.
+
+        Parameters
+        ----------
+        W : (k, d) array
+
+        Returns
+        -------
+        value : float
+        gradient : (k, d) array
+        """
         every, own = self.fourth.cubic(W)
         sign = math.copysign(1.0, self.u4)
         data = sign / _H4 * (every - (1.0 + self.gamma) * own)
@@ -183,7 +214,16 @@ class SimultaneousLoss(SmoothLoss):
         return float(value), scale * slope
 
     def hessian(self, W: Array) -> Array:
-        """Return the Hessian of the corrected loss as a (k d, k d) matrix."""
+        """Return the Hessian of the corrected loss, whatever `printed` says.
+
+        Parameters
+        ----------
+        W : (k, d) array
+
+        Returns
+        -------
+        (k d, k d) array
+        """
         k, d = W.shape
         held = self.fourth.pairs(W)
         own = held[range(k), range(k)]
@@ -254,7 +294,17 @@ class SphereLoss(SmoothLoss):
         self.d = X.shape[1]
 
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
-        """Return both from one pass over the active samples."""
+        r"""Return the loss at :math:`z/\|z\|` and its gradient in z, from one pass over the active samples.
+
+        Parameters
+        ----------
+        z : (d,) array
+
+        Returns
+        -------
+        value : float
+        gradient : (d,) array
+        """
         norm = float(np.linalg.norm(z))
         z = z / norm
         top, next_, below = score_power(self._X, z, self.l)
@@ -262,7 +312,17 @@ class SphereLoss(SmoothLoss):
         return float(self._y @ top), self.l / norm * (slots - (slots @ z) * z)
 
     def hessian(self, z: Array) -> Array:
-        """Return the Hessian at z of length 1; z itself spans its kernel where z is stationary."""
+        """Return the Hessian on the unit sphere; z itself spans its kernel where z is stationary.
+
+        Parameters
+        ----------
+        z : (d,) array
+            Taken at length 1.
+
+        Returns
+        -------
+        (d, d) array
+        """
         l, z = self.l, z / np.linalg.norm(z)
         top, _, below = score_power(self._X, z, l)
         within = (self._X.T * (self._y * below)) @ self._X - (self._y @ below) * np.eye(self.d)
@@ -289,6 +349,16 @@ class Minima(Result):
     converged : bool
         Whether all that were asked for were found.
     status : str
+
+    Examples
+    --------
+    >>> from nnmoments.linalg import outer_power
+    >>> from nnmoments.moments import TensorMoment
+    >>> T4 = TensorMoment(np.sqrt(24.0) * outer_power(np.eye(2), 4).sum(axis=0))
+    >>> loss = HermiteLoss(np.sqrt(2.0) * np.eye(2), T4, u2=1.0, u4=1.0, lam=2.0)
+    >>> found = find_minima(loss, np.eye(2), 2, rng=0)
+    >>> found.values.round(6), [end.kind for end in found.end_points]
+    (array([-2., -2.]), ['minimum', 'minimum'])
     """
 
     points: Array

@@ -96,20 +96,48 @@ class SquareLoss(LeastSquares, SmoothLoss):
         return values - self._weighted(values).mean(axis=0) if self.fit_intercept else values
 
     def intercept(self, weights: npt.ArrayLike) -> float:
-        """Return the constant that fits best beside these weights; zero if none is fitted."""
+        """Return the constant that fits best beside these weights; zero if none is fitted.
+
+        Parameters
+        ----------
+        weights : (k, d) array_like
+
+        Returns
+        -------
+        float
+        """
         left = self.y - self.activation(self._images(weights)) @ self.output
         return float(self._weighted(left).mean()) if self.fit_intercept else 0.0
 
     def residual(self, weights: npt.ArrayLike) -> Array:
-        """Return prediction less label, (n,)."""
+        """Return prediction less label.
+
+        Parameters
+        ----------
+        weights : (k, d) array_like
+
+        Returns
+        -------
+        (n,) array
+        """
         return self._centred(np.asarray(self.activation(self._images(weights)) @ self.output - self.y))
 
-    def weighted_residual(self, weights: npt.ArrayLike) -> Array:
+    def _weighted_residual(self, weights: npt.ArrayLike) -> Array:
         """Return the residual times the weights of the samples, (n,)."""
         return self._weighted(self.residual(weights))
 
     def value_and_gradient(self, weights: npt.ArrayLike) -> tuple[float, Array]:
-        r"""Return the risk and :math:`\partial f/\partial w_j = \frac1n\sum r v_j\phi'(w_j^\top x)\,x`."""
+        r"""Return the risk and :math:`\partial f/\partial w_j = \frac1n\sum r v_j\phi'(w_j^\top x)\,x`.
+
+        Parameters
+        ----------
+        weights : (k, d) array_like
+
+        Returns
+        -------
+        value : float
+        gradient : (k, d) array
+        """
         images = self._images(weights)
         residual = self._centred(self.activation(images) @ self.output - self.y)
         weighted = self._weighted(residual)
@@ -121,21 +149,29 @@ class SquareLoss(LeastSquares, SmoothLoss):
     def curvature(self, weights: npt.ArrayLike) -> Curvature:
         r"""Return the part of the Hessian without :math:`\phi''`, formed for few parameters.
 
-        Above, its damped systems are solved by conjugate gradients, in O(n d k) a product.
+        Above, its damped systems are solved by conjugate gradients, in O(n d k) per product.
+
+        Parameters
+        ----------
+        weights : (k, d) array_like
+
+        Returns
+        -------
+        Curvature
         """
         slopes = self.activation.derivative(1, self._images(weights)) * self.output
         diagonal = self._weighted(slopes**2).T @ self.X**2 / self.n - self._mean_slope(slopes) ** 2
         scale = np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300)
         if self.k * self.d > _FORMED:
             return _SampledNormal(self, slopes, scale)
-        return NormalMatrix(self.normal(slopes[:, :, None] * self.X[:, None, :]), scale)
+        return NormalMatrix(self._normal(slopes[:, :, None] * self.X[:, None, :]), scale)
 
-    def normal(self, jacobian: Array) -> Array:
+    def _normal(self, jacobian: Array) -> Array:
         r"""Return :math:`\frac1n J^\top J` of derivatives of the prediction, (n, ...)."""
         jacobian = self._centred(jacobian.reshape(self.n, -1))
         return np.asarray(jacobian.T @ self._weighted(jacobian) / self.n)
 
-    def normal_product(self, slopes: Array, direction: Array) -> Array:
+    def _normal_product(self, slopes: Array, direction: Array) -> Array:
         r"""Return :math:`\frac1n J^\top J` times a direction, (k, d), J from the units' slopes (n, k)."""
         along = self._centred(np.einsum("nk,nk->n", slopes, self.X @ direction.T))
         return np.asarray((slopes * self._weighted(along)[:, None]).T @ self.X / self.n)
@@ -154,20 +190,42 @@ class SquareLoss(LeastSquares, SmoothLoss):
         return slopes, residual[:, None] * self.activation.derivative(2, images) * self.output
 
     def hessian_product(self, weights: npt.ArrayLike, direction: npt.ArrayLike) -> Array:
-        """Return the Hessian times a direction, (k, d), in O(n d k)."""
+        """Return the Hessian times a direction, in O(n d k).
+
+        Parameters
+        ----------
+        weights, direction : (k, d) array_like
+
+        Returns
+        -------
+        (k, d) array
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit or a number is not finite.
+        """
         slopes, bends = self._bends(weights)
         along = self.X @ check_array("direction", direction, shape=(self.k, self.d)).T
         change = slopes * self._centred(np.sum(slopes * along, axis=1))[:, None] + bends * along
         return np.asarray(self._weighted(change).T @ self.X / self.n)
 
     def hessian(self, weights: npt.ArrayLike) -> Array:
-        r"""Return the Hessian, (k d, k d), neuron by neuron. ZS Section 4.
+        r"""Return the Hessian, neuron by neuron. ZS Section 4.
 
         .. math:: H_{jl} = \frac1n\sum \big(v_jv_l\phi'(w_j^\top x)\phi'(w_l^\top x)
                   + \delta_{jl}\,r\,v_j\phi''(w_j^\top x)\big)\,xx^\top
 
         At kinks the Dirac part of :math:`\phi''` is missing; at the true weights of noiseless labels
         r = 0 and nothing is missing.
+
+        Parameters
+        ----------
+        weights : (k, d) array_like
+
+        Returns
+        -------
+        (k d, k d) array
         """
         slopes, bends = self._bends(weights)
         k, d = self.k, self.d
@@ -236,23 +294,30 @@ class SquareLossOfBoth(LeastSquares):
         )
 
     def intercept(self, weights: Array) -> float:
-        """Return the constant that fits best beside these weights; zero if none is fitted."""
+        """Return the constant that fits best beside these weights; zero if none is fitted.
+
+        Parameters
+        ----------
+        weights : (k, d + 1) array
+
+        Returns
+        -------
+        float
+        """
         return self._fixed(weights[:, -1]).intercept(weights[:, :-1])
 
     def value_and_gradient(self, weights: Array) -> tuple[float, Array]:
-        """Return the risk and its gradient, in one pass over each of W and v."""
         hidden, fixed = weights[:, :-1], self._fixed(weights[:, -1])
         value, gradient = fixed.value_and_gradient(hidden)
         units = self.activation(self.X @ hidden.T)
-        return value, np.column_stack([gradient, units.T @ fixed.weighted_residual(hidden) / len(self.y)])
+        return value, np.column_stack([gradient, units.T @ fixed._weighted_residual(hidden) / len(self.y)])
 
     def curvature(self, weights: Array) -> NormalMatrix:
-        r"""Return the part of the Hessian without :math:`\phi''`, formed: for few parameters."""
         hidden, fixed = weights[:, :-1], self._fixed(weights[:, -1])
         images = self.X @ hidden.T
         slopes = self.activation.derivative(1, images) * fixed.output
         moved = slopes[:, :, None] * self.X[:, None, :]
-        normal = fixed.normal(np.concatenate([moved, self.activation(images)[:, :, None]], axis=2))
+        normal = fixed._normal(np.concatenate([moved, self.activation(images)[:, :, None]], axis=2))
         diagonal = np.diag(normal).reshape(weights.shape)
         return NormalMatrix(normal, np.maximum(diagonal, 1e-8 * diagonal.max() + 1e-300))
 
@@ -276,7 +341,7 @@ class _SampledNormal(Curvature):
         for _ in range(60):
             if square <= goal:
                 break
-            image = self._loss.normal_product(self._slopes, direction) + shift * direction
+            image = self._loss._normal_product(self._slopes, direction) + shift * direction
             length = square / float(np.sum(direction * image))
             found = found + length * direction
             residual = residual - length * image
@@ -448,6 +513,12 @@ class ConvexityConstants(Result):
         :math:`k\,v_{\max}^2\,\sigma_1^{2p}`, to which M_0 is proportional.
     m0, M0 : float
         The sharp values: extreme eigenvalues of the population Hessian at the true weights.
+
+    Examples
+    --------
+    >>> found = convexity_constants(np.diag([1.0, 2.0]), "relu")
+    >>> found.kappa, found.lam, found.lower <= found.m0 <= found.M0 <= found.upper
+    (2.0, 2.0, True)
     """
 
     kappa: float

@@ -20,8 +20,8 @@ class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
     """Base of the learners: a network from a sample, by a moment and its decoder.
 
     Every learner has these parameters where they apply: `n_hidden`, `activation` (a name or an
-    `Activation`), `score` (a score model of the inputs), `fit_intercept`, `max_iter`, `tol` and
-    `random_state`; and these attributes once it is fitted.
+    `Activation`), `score_model` (of the inputs; `score` is scikit-learn's method), `fit_intercept`,
+    `max_iter`, `tol` and `random_state`; and these attributes once it is fitted.
 
     Attributes
     ----------
@@ -38,6 +38,14 @@ class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
         What was found, and what to do about it if it is not good enough.
     diagnostics_ : dict
         Results of the steps by name, each with what one needs to judge it.
+
+    Examples
+    --------
+    >>> from nnmoments.learners import TensorNetwork
+    >>> X = np.random.default_rng(0).standard_normal((500, 2))
+    >>> model = TensorNetwork(1, "relu", random_state=0).fit(X, np.maximum(2.0 * X[:, 0], 0.0) + 1.0)
+    >>> isinstance(model, MomentLearner), model.converged_, model.weights_.round(6) + 0.0
+    (True, True, array([[2., 0.]]))
     """
 
     def _validated(

@@ -350,7 +350,25 @@ class SparseNetworkClassifier(  # type: ignore[misc]
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> "SparseNetworkClassifier":
-        """Learn from X (n, d) and class labels y (n,), or indicators of several labels (n, n_y)."""
+        """Learn from a sample.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        y : (n,) or (n, n_y) array_like
+            Class labels, or indicators of several labels.
+        sample_weight : (n,) array_like, optional
+
+        Returns
+        -------
+        SparseNetworkClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the sample or a parameter does not fit.
+        """
         X, labels = self._validated(X, y, min_samples=_LEAST_SAMPLES, multi_output=True)
         self._check_parameters()
         rng = self._rng()
@@ -496,22 +514,58 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         return self.network_.logits(inputs).astype(dtype)
 
     def transform(self, X: npt.ArrayLike) -> Array:
-        """Project X (n, d) on the row span of the first layer: (n, k)."""
+        """Project inputs on the row span of the first layer.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n, k) array
+        """
         inputs, dtype = self._inputs(X)
         return np.asarray(inputs @ self.components_.T).astype(dtype)
 
     def decision_function(self, X: npt.ArrayLike) -> Array:
-        """Return logits (n, n_y); with two classes their difference (n,)."""
+        """Return logits; with two classes their difference.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n, n_y) or (n,) array
+        """
         logits = self._logits(X)
         two = self.network_.link == "softmax" and logits.shape[1] == 2
         return logits[:, 1] - logits[:, 0] if two else logits
 
     def predict_proba(self, X: npt.ArrayLike) -> Array:
-        """Return probabilities of classes, or of each label (n, n_y)."""
+        """Return probabilities of the classes, or of each of several labels.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n, n_y) array
+        """
         return _probabilities(self._logits(X), self.network_.link)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the most probable class of each row of X (n,), or which labels it has (n, n_y)."""
+        """Return the most probable class, or which of several labels are probable.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n,) or (n, n_y) array
+        """
         logits = self._logits(X)
         if self.network_.link == "sigmoid":
             return (logits > 0.0).astype(np.intp)

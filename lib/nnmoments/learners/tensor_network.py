@@ -140,7 +140,24 @@ class TensorNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> "TensorNetwork":
-        """Learn from X (n, d) and y (n,), with weights of the samples (n,) if there are any."""
+        """Learn from a sample.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        y : (n,) array_like
+        sample_weight : (n,) array_like, optional
+
+        Returns
+        -------
+        TensorNetwork
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the sample or a parameter does not fit.
+        """
         X, y = self._validated(X, y, min_samples=_SAMPLES, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
         weight = self._weights_of(sample_weight, len(y))
@@ -229,7 +246,16 @@ class TensorNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
         return _Attempt(start, found, output, whole.intercept(found.weights), unexplained)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the fitted network's values at the rows of X, (n,)."""
+        """Return the fitted network's values.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n,) array
+        """
         points, kind = self._inputs(X)
         hidden = self._activation()(points @ self.weights_.T + self.biases_)
         return np.asarray(hidden @ self.output_ + self.intercept_).astype(kind, copy=False)

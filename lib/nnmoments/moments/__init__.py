@@ -6,7 +6,7 @@ chunks, merge with ``+``, and never form a d^m tensor where only a contraction i
 """
 
 from nnmoments.moments.control import ControlVariate, control_residuals
-from nnmoments.moments.crossfit import cross_fit, fold_slices, rows_of
+from nnmoments.moments.crossfit import cross_fit, fold_slices
 from nnmoments.moments.estimate import CrossMoment, MomentEstimate, cross_moment
 from nnmoments.moments.first import first_moment
 from nnmoments.moments.forms import FourthMoment, Moment, SampledMoment, StreamedMoment, TensorMoment
@@ -30,6 +30,5 @@ __all__ = [
     "cross_moment",
     "first_moment",
     "fold_slices",
-    "rows_of",
     "score_power",
 ]

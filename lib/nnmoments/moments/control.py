@@ -54,11 +54,36 @@ class ControlVariate(Comparable):
     folds: int = 2
 
     def resolve(self, order: int) -> int:
-        """Return the degree used for a moment of the given order."""
+        """Return the degree used for a moment of the given order.
+
+        Parameters
+        ----------
+        order : int
+            m.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        ValueError
+            If `degree` is not from 0 to m - 1.
+        """
         return order - 1 if self.degree is None else check_integer("degree", self.degree, 0, order - 1)
 
     def describe(self, order: int) -> str:
-        """Say what is removed."""
+        """Say what is removed.
+
+        Parameters
+        ----------
+        order : int
+            m.
+
+        Returns
+        -------
+        str
+        """
         where = "x" if self.basis is None else f"{np.shape(self.basis)[1]} projections of x"
         return f"polynomials of degree <= {self.resolve(order)} in {where} ({self.folds}-fold)"
 

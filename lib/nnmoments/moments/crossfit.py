@@ -30,6 +30,10 @@ def fold_slices(n: int, folds: int) -> list[slice]:
     folds : int
         At least 2, at most n.
 
+    Returns
+    -------
+    list of slice
+
     Raises
     ------
     ValueError

@@ -172,8 +172,11 @@ class CrossMoment(Comparable):
         ----------
         chunks : iterable
             A generator will do: each chunk is dropped before the next one is taken.
-        score, order, bases, block_size
-            See `CrossMoment`.
+        score : ScoreModel
+        order : int
+        bases : optional
+        block_size : int, optional
+            As in `CrossMoment`.
 
         Returns
         -------
@@ -210,7 +213,19 @@ class CrossMoment(Comparable):
     def partial_fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> "CrossMoment":
-        """Add samples X (n, d) with labels y (n,) or (n, n_y) and weights (n,); return self.
+        """Add samples.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        y : (n,) or (n, n_y) array_like
+        sample_weight : (n,) array_like, optional
+            With every chunk or with none.
+
+        Returns
+        -------
+        CrossMoment
+            Itself.
 
         Raises
         ------
@@ -276,6 +291,10 @@ class CrossMoment(Comparable):
 
     def estimate(self) -> MomentEstimate:
         """Return the moment and its standard error.
+
+        Returns
+        -------
+        MomentEstimate
 
         Raises
         ------

@@ -45,12 +45,31 @@ class Moment(Protocol):
     order: int
 
     def contract(self, bases: Any = None) -> Array:
-        """Return T(A_1, ..., A_m); `bases` as for `cross_moment`, None for the whole tensor."""
+        r"""Return :math:`T(A_1, \dots, A_m)`.
+
+        Parameters
+        ----------
+        bases : optional
+            As in `cross_moment`; None for the whole tensor.
+
+        Returns
+        -------
+        array
+        """
 
     def matmat(self, block: Array, directions: Array | None = None) -> Array:
-        """Return T(I, B, alpha, ..., alpha), (r, d, q), for a block B (d, q) and r directions (r, d).
+        r"""Return :math:`T(I, B, \alpha_r, \dots, \alpha_r)`, m from 2 up.
 
-        For order 2 there are no directions, and r = 1. Of order 2 up.
+        Parameters
+        ----------
+        block : (d, q) array
+            B.
+        directions : (r, d) array, optional
+            Rows :math:`\alpha_r`; none for order 2, where r = 1.
+
+        Returns
+        -------
+        (r, d, q) array
         """
 
 
@@ -65,13 +84,33 @@ class FourthMoment(Moment, Protocol):
     """
 
     def cubic(self, A: Array) -> tuple[Array, Array]:
-        """Return sum_j T(., a_i, a_j, a_j) and T(., a_i, a_i, a_i) for each row a_i of A (k, d)."""
+        r"""Return :math:`\sum_j T(\cdot, a_i, a_j, a_j)` and :math:`T(\cdot, a_i, a_i, a_i)` for each row.
+
+        Parameters
+        ----------
+        A : (k, d) array
+            Rows :math:`a_i`.
+
+        Returns
+        -------
+        every, own : (k, d) array
+        """
 
     def pairs(self, A: Array) -> Array:
-        """Return T(., ., a_i, a_j), (k, k, d, d), for one A (k, d)."""
+        r"""Return :math:`T(\cdot, \cdot, a_i, a_j)`.
+
+        Parameters
+        ----------
+        A : (k, d) array
+            Rows :math:`a_i`.
+
+        Returns
+        -------
+        (k, k, d, d) array
+        """
 
 
-class TensorMoment(Comparable):
+class TensorMoment(Comparable, FourthMoment):
     """A moment formed as a tensor; in `cubic` A may carry batch axes, (..., k, d).
 
     Parameters

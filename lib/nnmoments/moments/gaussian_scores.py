@@ -18,7 +18,7 @@ __all__ = ["from_raw_moments", "lower_cubic", "lower_pairs", "score_power", "sco
 def score_power(X: Array, z: Array, l: int) -> tuple[Array, Array, Array]:
     r"""Return the scores :math:`S_l(x)` of N(0, I) with z in l, l - 1 and l - 2 slots, as polynomials.
 
-    With :math:`P_m = \|z\|^m He_m(z \cdot x/\|z\|)`: the (n,) values :math:`P_l, P_{l-1}, P_{l-2}` by which
+    With :math:`P_m = \|z\|^m He_m(z \cdot x/\|z\|)`: the values :math:`P_l, P_{l-1}, P_{l-2}` by which
     x, z and I enter,
 
     .. math:: S_l(z^{l-1}, \cdot) = P_{l-1}\,x - (l-1) P_{l-2}\,z.
@@ -29,6 +29,11 @@ def score_power(X: Array, z: Array, l: int) -> tuple[Array, Array, Array]:
     z : (d,) array
     l : int
         At least 2.
+
+    Returns
+    -------
+    top, next, below : (n,) array
+        :math:`P_l, P_{l-1}, P_{l-2}`.
 
     Examples
     --------

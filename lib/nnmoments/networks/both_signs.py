@@ -33,6 +33,13 @@ class BothSigns(Result):
     linear : (k,) array
         Of :math:`\langle w_i, x\rangle`; zero if not asked for.
     intercept : float
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((100, 1))
+    >>> found = regress_both_signs(X, np.maximum(-3.0 * X[:, 0], 0.0), [[1.0]], "relu")
+    >>> found.signs, found.backward.round(6), found.predict([[-2.0]]).round(6)
+    (array([-1.]), array([3.]), array([6.]))
     """
 
     units: Array
@@ -49,7 +56,21 @@ class BothSigns(Result):
         return np.where(weaker, -1.0, 1.0)
 
     def predict(self, X: npt.ArrayLike) -> Array:
-        """Return the regression's values at the rows of X, (n,)."""
+        """Return the regression's values.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+
+        Returns
+        -------
+        (n,) array
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit or a number is not finite.
+        """
         images = check_array("X", X, shape=(None, self.units.shape[1])) @ self.units.T
         values = self.activation(images) @ self.forward + self.activation(-images) @ self.backward
         return np.asarray(values + images @ self.linear + self.intercept)

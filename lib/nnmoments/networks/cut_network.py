@@ -65,6 +65,11 @@ class CutNetwork(Comparable):
         -------
         (n, k) array
 
+        Raises
+        ------
+        ValueError
+            If the shape does not fit, or a number is not finite or too large.
+
         Examples
         --------
         >>> CutNetwork([[[1.0, 0.0]]], [1.0], {(0,): 1.0}).energies([[3.0, 4.0]])

@@ -37,6 +37,14 @@ class Descent(Result):
     status : str
     history : (t,) array
         Values of the loss along the way.
+
+    Examples
+    --------
+    >>> from nnmoments.landscapes import SquareLoss
+    >>> loss = SquareLoss([[1.0], [2.0]], [3.0, 6.0], "linear", [1.0])
+    >>> found = gradient_descent(loss, [[0.0]], step=0.2, max_iter=50)
+    >>> found.weights.round(4), found.converged, bool(found.history[0] > found.history[-1])
+    (array([[3.]]), True, True)
     """
 
     weights: Array

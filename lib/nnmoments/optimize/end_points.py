@@ -23,6 +23,13 @@ class EndPoint(Result):
     gradient_norm : float
     curvature : float
         Smallest eigenvalue of the Hessian.
+
+    Examples
+    --------
+    >>> from nnmoments.landscapes import SquareLoss
+    >>> loss = SquareLoss([[1.0]], [1.0], "quadratic", [1.0])  # (w^2 - 1)^2 / 2
+    >>> classify(loss, [[1.0]]).kind, classify(loss, [[0.5]]).kind, classify(loss, [[0.0]]).curvature
+    ('minimum', 'not stationary', -2.0)
     """
 
     kind: str

@@ -25,32 +25,94 @@ class Loss(ABC):
 
     @abstractmethod
     def value_and_gradient(self, weights: Array) -> tuple[Any, Array]:
-        """Return the value and the gradient, the latter in the shape of the weights, from one pass."""
+        """Return the value and the gradient from one pass.
+
+        Parameters
+        ----------
+        weights : array
+
+        Returns
+        -------
+        value : float or array
+            An array if the loss takes batches.
+        gradient : array
+            In the shape of the weights.
+        """
 
     def value(self, weights: Array) -> Any:
-        """Return the value."""
+        """Return the value.
+
+        Parameters
+        ----------
+        weights : array
+
+        Returns
+        -------
+        float or array
+        """
         return self.value_and_gradient(weights)[0]
 
     def gradient(self, weights: Array) -> Array:
-        """Return the gradient, in the shape of the weights."""
+        """Return the gradient.
+
+        Parameters
+        ----------
+        weights : array
+
+        Returns
+        -------
+        array
+            In the shape of the weights.
+        """
         return self.value_and_gradient(weights)[1]
 
 
 class SmoothLoss(Loss):
-    """A loss with a Hessian, so that its stationary points can be told apart."""
+    """A loss with a Hessian, so that its stationary points can be told apart.
+
+    Examples
+    --------
+    >>> class Saddle(SmoothLoss):  # u^2 - v^2
+    ...     def value_and_gradient(self, weights):
+    ...         signed = np.array([1.0, -1.0]) * weights
+    ...         return float(signed @ weights), 2.0 * signed
+    ...     def hessian(self, weights):
+    ...         return np.diag([2.0, -2.0])
+    >>> from nnmoments.optimize import classify
+    >>> classify(Saddle(), [0.0, 0.0]).kind
+    'saddle'
+    """
 
     @abstractmethod
     def hessian(self, weights: Array) -> Array:
-        """Return the Hessian as a matrix over the flattened weights."""
+        """Return the Hessian over the flattened weights.
+
+        Parameters
+        ----------
+        weights : array
+            p numbers.
+
+        Returns
+        -------
+        (p, p) array
+        """
 
 
 class Curvature(ABC):
-    r"""A positive semidefinite model N of a Hessian, and a scale D to damp it with.
+    """A positive semidefinite model N of a Hessian, and a scale D to damp it with.
 
     Parameters
     ----------
     scale : array
         The diagonal of D, in the shape of the weights.
+
+    Examples
+    --------
+    >>> class Identity(Curvature):
+    ...     def solve(self, right, damping):
+    ...         return right / (1.0 + damping * self.scale)
+    >>> Identity(np.array([1.0, 3.0])).solve(np.ones(2), 1.0)
+    array([0.5 , 0.25])
     """
 
     def __init__(self, scale: Array) -> None:
@@ -58,7 +120,20 @@ class Curvature(ABC):
 
     @abstractmethod
     def solve(self, right: Array, damping: float) -> Array:
-        r"""Return :math:`(N + \mu D)^{-1} b`, in the shape of b."""
+        r"""Return :math:`(N + \mu D)^{-1} b`.
+
+        Parameters
+        ----------
+        right : array
+            b.
+        damping : float
+            :math:`\mu`.
+
+        Returns
+        -------
+        array
+            In the shape of b.
+        """
 
 
 class NormalMatrix(Curvature):
@@ -94,8 +169,29 @@ class NormalMatrix(Curvature):
 
 
 class LeastSquares(Loss):
-    """A loss that Gauss and Newton's normal matrix models: half a sum of squares, or a multiple of it."""
+    """A loss that Gauss and Newton's normal matrix models: half a sum of squares, or a multiple of it.
+
+    Examples
+    --------
+    >>> class Distance(LeastSquares):  # |w - 1|^2 / 2, which one step minimises
+    ...     def value_and_gradient(self, weights):
+    ...         return 0.5 * float(np.sum((weights - 1.0) ** 2)), weights - 1.0
+    ...     def curvature(self, weights):
+    ...         return NormalMatrix(np.eye(weights.size), np.ones(weights.size))
+    >>> loss, start = Distance(), np.array([3.0, -5.0])
+    >>> start - loss.curvature(start).solve(loss.gradient(start), 0.0)
+    array([1., 1.])
+    """
 
     @abstractmethod
     def curvature(self, weights: Array) -> Curvature:
-        """Return the normal matrix at these weights, with the scale of its damping."""
+        """Return the normal matrix at these weights, with the scale of its damping.
+
+        Parameters
+        ----------
+        weights : array
+
+        Returns
+        -------
+        Curvature
+        """

@@ -23,6 +23,16 @@ class Damping(ABC):
     ----------
     value : float
         Of the first step.
+
+    Examples
+    --------
+    >>> class Fixed(Damping):
+    ...     def accepted(self, ratio): ...
+    ...     def rejected(self): ...
+    >>> from nnmoments.landscapes import SquareLoss
+    >>> loss = SquareLoss([[1.0], [2.0]], [3.0, 6.0], "linear", [1.0])
+    >>> damped_newton(loss, [[0.0]], damping=Fixed(1e-3)).weights.round(6)
+    array([[3.]])
     """
 
     def __init__(self, value: float) -> None:
@@ -30,7 +40,13 @@ class Damping(ABC):
 
     @abstractmethod
     def accepted(self, ratio: float) -> None:
-        """Lower the damping after a step that gained `ratio` times what its model promised."""
+        """Lower the damping after a step that descends.
+
+        Parameters
+        ----------
+        ratio : float
+            What the step gained, by what its model promised.
+        """
 
     @abstractmethod
     def rejected(self) -> None:
@@ -41,6 +57,11 @@ class GainRatio(Damping):
     r"""Damping by how well the model predicts, :math:`\mu \leftarrow \mu\max(1/3, 1 - (2\rho - 1)^3)`.
 
     Rejections in a row raise it by 2, 4, 8, ...
+
+    Parameters
+    ----------
+    value : float
+        Of the first step.
 
     References
     ----------
@@ -115,6 +136,15 @@ class DampedStep:
         Where the descent is.
     damping : float
         Of the next step.
+
+    Examples
+    --------
+    >>> from nnmoments.landscapes import SquareLoss
+    >>> loss = SquareLoss([[1.0]], [2.0], "quadratic", [1.0])
+    >>> steps: list[DampedStep] = []
+    >>> found = damped_newton(loss, [[1.0]], stop=lambda step: steps.append(step) or False)
+    >>> bool(steps[-1].value == found.value), all(step.gain >= 0.0 for step in steps)
+    (True, True)
     """
 
     accepted: bool
@@ -192,7 +222,7 @@ def damped_newton(
 
     Examples
     --------
-    >>> from nnmoments.optimize.losses import NormalMatrix
+    >>> from nnmoments.optimize import NormalMatrix
     >>> class Root(LeastSquares):  # (w^2 - 2)^2 / 2
     ...     def value_and_gradient(self, w):
     ...         residual = w**2 - 2.0

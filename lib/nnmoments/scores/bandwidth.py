@@ -24,6 +24,15 @@ def rate_bandwidth(n: int, d: int, degree: int, *, scale: float = 1.0) -> float:
     scale : float
         c; the paper has none, but h is a length and needs the data's scale.
 
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive.
+
     Examples
     --------
     >>> round(rate_bandwidth(10_000, 2, 2), 4)
@@ -57,7 +66,18 @@ class NearestNeighbor:
         check_number("share", self.share, above=0.0)
 
     def at(self, points: Array, X: Array) -> Array:
-        """Return the bandwidth at each point, (q,)."""
+        """Return the bandwidth at each point.
+
+        Parameters
+        ----------
+        points : (q, d) array
+        X : (n, d) array
+            The sample.
+
+        Returns
+        -------
+        (q,) array
+        """
         stride = max(1, len(X) // _LANDMARKS)
         marks = X[::stride][:_LANDMARKS]
         rank = min(max(math.ceil(self.share * len(marks)) - 1, 0), len(marks) - 1)

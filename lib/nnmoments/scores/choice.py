@@ -34,6 +34,17 @@ def score_matching_loss(
         m, 1 to 4.
     step : float
         Of the differences, a length.
+    rng : None, int, Generator or RandomState
+        Of the directions.
+
+    Returns
+    -------
+    (q,) array
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
 
     References
     ----------
@@ -85,6 +96,14 @@ class ScoreChoice(Result):
         Mean held-out losses, up to a constant common to all candidates.
     standard_errors : (c,) array
         Of the difference of each to the chosen one.
+
+    Examples
+    --------
+    >>> from nnmoments.densities import Logistic, StandardNormal, iid
+    >>> X = StandardNormal(1).sample(2000, rng=0)
+    >>> found = choose_score(X, [lambda Z: iid(Logistic(), 1), lambda Z: StandardNormal(1)], rng=0)
+    >>> found.chosen, bool(found.losses[0] - found.losses[1] > 3.0 * found.standard_errors[0])
+    (1, True)
     """
 
     chosen: int
@@ -114,6 +133,17 @@ def choose_score(
         At least 2; each is held out in turn.
     points : int
         Held-out points used in each fold, at most.
+    rng : None, int, Generator or RandomState
+        Of the folds and the directions.
+
+    Returns
+    -------
+    ScoreChoice
+
+    Raises
+    ------
+    ValueError
+        If there are no candidates, or an argument is outside its range.
 
     Examples
     --------

@@ -32,8 +32,10 @@ class IndependentLocalLikelihood(ScoreModel):
     degree : int
         Of the local polynomials, 1 to 4.
     bandwidth : float or NearestNeighbor
+    shrinkage : float
+        As in `LocalLikelihood`.
     grid : int
-        Points a coordinate.
+        Points per coordinate.
 
     Notes
     -----
@@ -81,7 +83,6 @@ class IndependentLocalLikelihood(ScoreModel):
         return f"IndependentLocalLikelihood(d={self.d}, degree={self.degree})"
 
     def log_derivatives(self, X: npt.ArrayLike, order: int) -> Sequence[Derivative | None]:
-        """Return the diagonal estimates of G_1, ..., G_order; None above the degree."""
         points = check_array("X", X, shape=(None, self.d))
         found: list[Derivative | None] = []
         for j in range(order):

@@ -91,7 +91,6 @@ class LLSFE(ScoreModel):
         return f"LLSFE(d={self.d}, bandwidth={self.bandwidth:g})"
 
     def log_derivatives(self, X: npt.ArrayLike, order: int) -> Sequence[Array | None]:
-        """Return the estimates of the gradient and the Hessian of log f; None above."""
         points = check_array("X", X, shape=(None, self.d))
         parts = [self._window(points[rows]) for rows in row_chunks(len(points), len(self.X) * self.d)]
         mean, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -59,6 +59,14 @@ class LocalFit(Result):
         Index into `STATUS`.
     message : str
         How many points had which status, and what to do about it.
+
+    Examples
+    --------
+    >>> from nnmoments.densities import StandardNormal
+    >>> X = StandardNormal(1).sample(5000, rng=0)
+    >>> fit = LocalLikelihood(X, bandwidth=1.0).fit_at([[0.0], [1.0]])
+    >>> bool(np.abs(fit.derivatives[0].ravel() - [0.0, -1.0]).max() < 0.1), fit.message
+    (True, '2 points solved')
     """
 
     log_density: Array = field(repr=False)
@@ -157,16 +165,38 @@ class LocalLikelihood(ScoreModel):
         return f"LocalLikelihood(d={self.d}, degree={self.degree}, bandwidth={self.bandwidth!r})"
 
     def log_derivatives(self, X: npt.ArrayLike, order: int) -> Sequence[Array | None]:
-        """Return the estimates of G_1, ..., G_order; None above the degree."""
         fitted = self.fit_at(X).derivatives[:order]
         return [*fitted, *[None] * (order - len(fitted))]
 
     def log_density(self, X: npt.ArrayLike) -> Array:
-        """Return the estimate of log f at the rows of X, (q,)."""
+        """Return the estimate of log f.
+
+        Parameters
+        ----------
+        X : (q, d) array_like
+
+        Returns
+        -------
+        (q,) array
+        """
         return self.fit_at(X).log_density
 
     def fit_at(self, points: npt.ArrayLike) -> LocalFit:
-        """Maximise the local likelihood at the rows of `points`, (q, d)."""
+        """Maximise the local likelihood at each point.
+
+        Parameters
+        ----------
+        points : (q, d) array_like
+
+        Returns
+        -------
+        LocalFit
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit or a number is not finite.
+        """
         points = check_array("points", points, shape=(None, self.d))
         if isinstance(self.bandwidth, NearestNeighbor):
             h = self.bandwidth.at(points, self.X)

@@ -1,6 +1,6 @@
 """Recovery of a sparse first layer from its moment M = B A (SA): l1 programmes with certificates.
 
-`l1_method` is the paper's algorithm as printed; `recover_rows` is the entry that also knows the
+`l1_method` is the paper's Algorithm 1 as printed; `recover_rows` is the entry that also knows the
 faster and the noise-proof versions.
 """
 

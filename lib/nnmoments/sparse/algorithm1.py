@@ -68,7 +68,7 @@ def l1_method(
     V = S.keep(sparsest_independent(S.W, S.sparsities(Q, "l0"), programmes.basis.k))
     # A = [v_1 / ||v_1||, ..., v_k / ||v_k||]^T
     rows, mask = exact_rows(V.W @ Q)
-    return SparseRecovery.of(
+    return SparseRecovery._of(
         V,
         rows,
         mask,

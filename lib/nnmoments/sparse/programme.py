@@ -44,7 +44,7 @@ _CHUNK_DOUBLES = 1 << 22
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RowBasis(Result):
-    r"""A k-dimensional part of the row space of M, with orthonormal rows: :math:`Q = F M`.
+    """A k-dimensional part of the row space of M, with orthonormal rows: :math:`Q = F M`.
 
     Attributes
     ----------
@@ -63,6 +63,13 @@ class RowBasis(Result):
         What fixed k.
     gap : float
         Ratio of the k-th singular value to the next; infinite if there is none or it vanishes.
+
+    Examples
+    --------
+    >>> M = np.array([[1.0, 0.0, 2.0], [2.0, 0.0, 4.0], [0.0, 1.0, 0.0]])
+    >>> basis = row_basis(M)
+    >>> np.allclose(basis.map @ M, basis.Q), np.allclose(basis.Q @ basis.Q.T, np.eye(basis.k))
+    (True, True)
     """
 
     Q: Array = field(repr=False)
@@ -74,11 +81,29 @@ class RowBasis(Result):
     gap: float
 
     def directions(self, R: Array) -> Array:
-        """Map directions r (C, n_y) to the coordinates of Q: F r."""
+        """Map directions r to the coordinates of Q, :math:`F r`.
+
+        Parameters
+        ----------
+        R : (C, n_y) array
+
+        Returns
+        -------
+        (C, k) array
+        """
         return np.asarray(R @ self.map.T)
 
     def coefficients(self, W: Array) -> Array:
-        """Map w in the coordinates of Q to the least w with w^T M = w_Q^T Q: (C, n_y)."""
+        r"""Map w in the coordinates of Q to the least w with :math:`w^\top M = w_Q^\top Q`.
+
+        Parameters
+        ----------
+        W : (C, k) array
+
+        Returns
+        -------
+        (C, n_y) array
+        """
         return np.asarray(W @ self.map)
 
 
@@ -195,6 +220,14 @@ class L1Solution(Result):
     converged : bool
         Whether every programme is certified.
     status : str
+
+    Examples
+    --------
+    >>> A = np.array([[1.0, 0.0, 2.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0, 1.0]])
+    >>> M = np.array([[1.0, 2.0], [3.0, 4.0]]) @ A
+    >>> found = l1_programmes(M)
+    >>> found.skipped, np.allclose(np.abs(found.coefficients @ M).sum(axis=1), found.objective)
+    (array([3]), True)
     """
 
     coefficients: Array = field(repr=False)
@@ -229,6 +262,15 @@ class L1Solution(Result):
         A linear programme has an optimum at a vertex, where s has k - 1 zeros: they are then zero to
         rounding, and not to the tolerance of the gap. A vertex that raises the objective is not taken.
         On an estimated moment there is nothing to round to.
+
+        Parameters
+        ----------
+        rounded : bool
+            Whether rows are moved to the vertex; false for an estimated moment.
+
+        Returns
+        -------
+        L1Solution
         """
         inside = np.flatnonzero(self.in_basis.any(axis=1))
         first = inside[distinct(self.in_basis[inside])]

@@ -106,7 +106,7 @@ def recover_rows(
         check = MissedRowCheck("all columns", found.n_programmes, 0.0, 0.0)
         finished = _finished(search, found, M, error, refine)
     rows, mask, refined = finished
-    return SparseRecovery.of(
+    return SparseRecovery._of(
         found,
         rows,
         mask,

@@ -107,7 +107,7 @@ class Candidates:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MissedRowCheck(Result):
-    r"""What stands behind the statement that no row was missed.
+    """What stands behind the statement that no row was missed.
 
     Attributes
     ----------
@@ -124,6 +124,17 @@ class MissedRowCheck(Result):
     failure_probability : float
         0 for a proof: it holds for almost all values of the weights. On an estimated M the proof
         rests on the support, and the number is the probability of a false entry in it.
+
+    Examples
+    --------
+    >>> from nnmoments.sparse import recover_rows
+    >>> A = np.array([[1.0, 0.0, 2.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0, 1.0]])
+    >>> recover_rows(np.array([[1.0, 2.0], [3.0, 4.0]]) @ A).check
+    MissedRowCheck
+                      how: all columns
+                n_columns: 4
+                    share: 0
+      failure_probability: 0
     """
 
     how: str
@@ -160,6 +171,17 @@ class SparseRecovery(Result):
     converged : bool
         Whether k rows were found and every programme is certified.
     status : str
+
+    Examples
+    --------
+    >>> from nnmoments.sparse import recover_rows
+    >>> A = np.array([[0.6, 0.0, 0.8, 0.0, 0.0], [0.0, 0.8, 0.0, 0.0, 0.6]])
+    >>> found = recover_rows(np.array([[1.0, 2.0], [3.0, 4.0]]) @ A)
+    >>> found.support.astype(int)
+    array([[1, 0, 1, 0, 0],
+           [0, 1, 0, 0, 1]])
+    >>> found.status
+    '2 rows from 4 programmes'
     """
 
     rows: Array
@@ -178,7 +200,7 @@ class SparseRecovery(Result):
     status: str
 
     @classmethod
-    def of(
+    def _of(
         cls,
         found: Candidates,
         rows: Array,

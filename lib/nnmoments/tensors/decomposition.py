@@ -39,6 +39,12 @@ class SymmetricDecomposition(Result):
     converged : bool
         False also where the factors are not unique.
     status : str
+
+    Examples
+    --------
+    >>> found = decompose_symmetric(outer_power([[1.0, 0.0], [0.0, 1.0]], 3).sum(axis=0))
+    >>> found.converged, bool(found.residual < 1e-12), np.abs(found.factors).sum(axis=0).round(6)
+    (True, True, array([1., 1.]))
     """
 
     factors: Array

@@ -20,7 +20,7 @@ _SOME = 4096
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TensorInitialization(Result):
-    r"""First weights and outputs of a network, and the steps that led to them.
+    """First weights and outputs of a network, and the steps that led to them.
 
     Attributes
     ----------
@@ -41,6 +41,15 @@ class TensorInitialization(Result):
     converged : bool
         Whether span and factors are determined: false where the tensor has no unique decomposition.
     status : str
+
+    Examples
+    --------
+    >>> from nnmoments.activations import squared_relu
+    >>> X = np.random.default_rng(0).standard_normal((20_000, 2))
+    >>> from nnmoments.tensors import tensor_initialize
+    >>> found = tensor_initialize(X, squared_relu(X[:, 0]), 1, "squared_relu", rng=0)
+    >>> found.output, bool(found.unexplained < 1e-3), found.choice.tensor
+    (array([1.]), True, 3)
     """
 
     weights: Array

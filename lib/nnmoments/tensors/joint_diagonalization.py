@@ -47,6 +47,15 @@ class JointDiagonalization(Result):
         False also where the factors are not unique.
     status : str
         What happened, and what to do about it.
+
+    Examples
+    --------
+    >>> found = joint_diagonalize(np.array([np.diag([1.0, 2.0]), np.diag([3.0, 3.0])]))
+    >>> found.unique, np.abs(found.factors).round(6) + 0.0
+    (True, array([[1., 0.],
+           [0., 1.]]))
+    >>> joint_diagonalize(np.array([np.eye(2), 3.0 * np.eye(2)])).unique
+    False
     """
 
     factors: Array

@@ -31,6 +31,15 @@ class Reconstruction(Result):
         Rows are neurons.
     output : (k,) array
         v; +-1 for homogeneous activations, where only :math:`v_i |w_i|^q` is determined.
+
+    Examples
+    --------
+    >>> from nnmoments.activations import squared_relu
+    >>> c = squared_relu.moment_coefficient(1)
+    >>> recover_magnitudes([[1.0, 0.0]], [4.0 * c], [4.0], squared_relu)
+    Reconstruction
+      weights: [[2. 0.]]
+       output: [1.]
     """
 
     weights: Array

@@ -23,6 +23,12 @@ class MomentChoice(Result):
     odd, even : int or None
         Orders that give signs and magnitudes: the least odd one (1 or 3) and the least even one
         (2 or 4); None where all vanish.
+
+    Examples
+    --------
+    >>> found = choose_moments("tanh")
+    >>> found.tensor, found.odd, found.even
+    (3, 1, None)
     """
 
     subspace: int

@@ -29,6 +29,13 @@ class Subspace(Result):
     converged : bool
         Whether the subspace came to rest.
     status : str
+
+    Examples
+    --------
+    >>> P = np.diag([3.0, -2.0, 0.5])
+    >>> found = leading_subspace(lambda block: (P @ block)[None], 3, 2, rng=0)
+    >>> found.eigenvalues.round(6), round(found.next_eigenvalue, 6), found.converged
+    (array([ 3., -2.]), 0.5, True)
     """
 
     basis: Array

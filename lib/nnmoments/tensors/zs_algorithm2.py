@@ -30,6 +30,14 @@ class TensorDescent(Result):
     descent : Descent
     converged : bool
     status : str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((5000, 2))
+    >>> found = tensor_descent(X, np.maximum(X[:, 0], 0.0) ** 2, 1, "squared_relu", rng=0)
+    >>> bool(found.descent.value < 1e-9), found.initialization.output is found.output
+    (True, True)
     """
 
     weights: Array
@@ -126,6 +134,11 @@ def descend_in_batches(
     Returns
     -------
     Descent
+
+    Raises
+    ------
+    ValueError
+        If an argument does not fit.
 
     Examples
     --------

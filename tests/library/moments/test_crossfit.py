@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nnmoments.moments import cross_fit, fold_slices, rows_of
+from nnmoments.moments import cross_fit, fold_slices
+from nnmoments.moments.crossfit import rows_of
 
 
 @pytest.mark.parametrize(("n", "folds"), [(10, 2), (11, 2), (10, 3), (7, 7), (101, 5)])
