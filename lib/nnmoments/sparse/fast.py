@@ -125,11 +125,11 @@ def expansion_margin(support: npt.ArrayLike) -> int:
 
     If it holds, then for almost all values of the nonzero entries every combination of two or
     more rows has more than d_max nonzero entries, so the rows are the k sparsest vectors in their
-    span. (A combination of exactly the rows in S that vanishes on |S| columns of N(S) meets |S|
-    independent equations with |S| - 1 free ratios: such values have measure zero. So at least
-    |N(S)| - |S| + 1 > d_max entries remain.)
+    span. (A combination of exactly the rows in S that vanishes on :math:`|S|` columns of N(S) meets
+    :math:`|S|` independent equations with :math:`|S| - 1` free ratios: such values have measure
+    zero. So at least :math:`|N(S)| - |S| + 1 > d_{max}` entries remain.)
 
-    For large k, with o the largest overlap of two supports and any t <= |S| rows of least degrees
+    For large k, with o the largest overlap of two supports and any :math:`t \le |S|` rows of least degrees
     :math:`|N(S)| \ge \sum_{i \le t} \deg_i - \binom t2 o`.
 
     Parameters
