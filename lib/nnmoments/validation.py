@@ -18,6 +18,7 @@ __all__ = [
     "check_array",
     "check_callable",
     "check_choice",
+    "check_instance",
     "check_integer",
     "check_number",
     "check_result",
@@ -277,6 +278,36 @@ def check_callable(name: str, value: Any) -> Any:
     """
     if not callable(value):
         raise ValueError(f"{name} must be callable, got {_shown(value)}")
+    return value
+
+
+def check_instance(name: str, value: Any, kind: type[Any]) -> Any:
+    """Return `value` if it is an object of a kind.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+        What the caller passed.
+    kind : type
+        A class, or a protocol that can be checked.
+
+    Raises
+    ------
+    ValueError
+        If it is no such object.
+
+    Examples
+    --------
+    >>> from nnmoments.densities import ScoreModel
+    >>> check_instance("score", 3, ScoreModel)
+    Traceback (most recent call last):
+        ...
+    ValueError: score must be a ScoreModel, got 3
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be a {kind.__name__}, got {_shown(value)}")
     return value
 
 

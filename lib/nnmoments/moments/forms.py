@@ -7,7 +7,7 @@ chunk, for each contraction and holds nothing.
 
 import abc
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ __all__ = ["FourthMoment", "Moment", "SampledMoment", "StreamedMoment", "TensorM
 _CHUNK_DOUBLES = 1 << 22  # long chunks: their products are with few columns
 
 
+@runtime_checkable
 class Moment(Protocol):
     r"""A symmetric tensor of order m on R^d, known by its contractions.
 
@@ -54,6 +55,7 @@ class Moment(Protocol):
         """
 
 
+@runtime_checkable
 class FourthMoment(Moment, Protocol):
     """A moment of order 4, with what losses of fourth order need of it.
 
