@@ -174,8 +174,8 @@ class _Sample(Comparable, abc.ABC):
             found = self._mean(term)
         if not np.isfinite(found).all():
             raise ValueError(
-                "X and y must be finite, and not so large that their products with bases, block or directions "
-                "overflow"
+                "X and y must be finite, and not so large that their products, with "
+                "bases, block or directions, overflow"
             )
         return found
 

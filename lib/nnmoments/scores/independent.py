@@ -71,9 +71,10 @@ class IndependentLocalLikelihood(ScoreModel):
         for axis, column in enumerate(X.T):
             low, high = float(column.min()), float(column.max())
             # Half the grid follows the quantiles, half covers the range evenly.
+            spread = float(np.diff(np.quantile(column, [0.01, 0.99]))[0]) or high - low
             quantiles = np.quantile(column, np.linspace(0.0, 1.0, grid // 2))
             places = np.unique(np.concatenate([quantiles, np.linspace(low, high, grid - grid // 2)]))
-            places = places[np.concatenate([[True], np.diff(places) > 1e-6 * (high - low)])]
+            places = places[np.concatenate([[True], np.diff(places) > 1e-6 * spread])]
             model = LocalLikelihood(column[:, None], degree=degree, bandwidth=bandwidth, shrinkage=shrinkage)
             fitted = model.fit_at(places[:, None])
             kept = (fitted.status == 0) & (fitted.effective >= min(_SUPPORT, 0.25 * len(X)))
