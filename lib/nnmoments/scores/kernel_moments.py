@@ -12,6 +12,8 @@ __all__ = ["KernelMoments", "central_moments", "kernel_moments"]
 
 # Doubles of the kernel matrix held at a time: 2 MB, so that its four passes stay in the cache.
 _CHUNK = 2**18
+# Logarithm of a window's largest weight below which it is its unit, so that the squares do not underflow.
+_LOW = -100.0
 # Rounding of a moment, relative to the bandwidth's power, above which its powers are taken about another c.
 _LOSS = 1e-8
 
@@ -104,12 +106,14 @@ def kernel_moments(
 
 
 def _weigh(logs: Array, own: np.ndarray | None) -> Array:
-    """Turn the logarithms of weights, in place, to weights with a largest of 1; return its logarithm."""
+    """Turn the logarithms of weights, in place, to weights without underflow; return that of their unit."""
     if own is not None:
         mine = np.flatnonzero(own >= 0)
         logs[mine, own[mine]] = -np.inf
     peak = logs.max(axis=1)
-    logs -= peak[:, None]
+    peak[peak > _LOW] = 0.0
+    if peak.any():
+        logs -= peak[:, None]
     np.exp(logs, out=logs)
     return peak
 

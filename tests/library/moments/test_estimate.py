@@ -568,7 +568,7 @@ def test_bad_score_models_are_refused():
         ValueError, match=r"X must have shape \(n, 3\) to fit the score model, got \(100, 2\)"
     ):
         cross_moment(X0, Y0, StandardNormal(3), 1)
-    with pytest.raises(ValueError, match=r"log-density derivative 1 must have shape \(100, 2\)"):
+    with pytest.raises(ValueError, match=r"log-density derivative 1 at X must have shape \(100, 2\)"):
         cross_moment(X0, Y0, _Wrong(2, np.zeros((100, 3))), 1, block_size=50)
     with pytest.raises(ValueError, match="singular score of order 2"):
         cross_moment(X0, Y0, iid(Laplace(), 2), 2)
