@@ -16,6 +16,7 @@ _CHUNK = 2**18
 _LOW = -100.0
 # Rounding of a moment, relative to the bandwidth's power, above which its powers are taken about another c.
 _LOSS = 1e-8
+_EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -78,20 +79,19 @@ def kernel_moments(
     right = np.vstack([shifted.T, np.sum(shifted**2, axis=1), np.ones(len(X))])
     total, effective = np.empty(len(points)), np.empty(len(points))
     sums, centres = np.empty((len(points), len(features))), np.tile(centre, (len(points), 1))
+    # Where differences of large powers would lose the digits, all is taken about the window's own mean.
+    far = _EPS * (np.linalg.norm(targets, axis=1) / bandwidth) ** max(degree, 2) > _LOSS
     rows = max(1, _CHUNK // len(X))
     for start in range(0, len(points), rows):
         part = slice(start, min(start + rows, len(points)))
         q, precision = targets[part], bandwidth[part, None] ** -2.0
         left = np.hstack([q * precision, -0.5 * precision, -0.5 * precision * np.sum(q**2, 1)[:, None]])
+        left[far[part]] = 0.0
         weights = left @ right  # -|X_i - x|^2 / 2 h^2
         peak = _weigh(weights, None if own is None else own[part])
         sums[part] = (features @ weights.T).T
         total[part] = np.log(sums[part, 0]) + peak
         effective[part] = sums[part, 0] ** 2 / np.einsum("ij,ij->i", weights, weights)
-    # Where differences of large powers would lose the digits: the same about the window's own mean.
-    far = np.linalg.norm(targets, axis=1) / bandwidth > (_LOSS / np.finfo(float).eps) ** (
-        1.0 / max(degree, 2)
-    )
     for i in np.flatnonzero(far):
         weights = -0.5 * np.sum(((X - points[i]) / bandwidth[i]) ** 2, axis=1)[None]
         peak = _weigh(weights, None if own is None else own[i : i + 1])
