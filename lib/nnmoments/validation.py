@@ -8,7 +8,7 @@ import math
 import numbers
 import reprlib
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ __all__ = [
     "check_array",
     "check_callable",
     "check_choice",
+    "check_instance",
     "check_integer",
     "check_number",
     "check_result",
@@ -30,6 +31,7 @@ __all__ = [
 #: An array of doubles.
 Array = npt.NDArray[np.float64]
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def check_array(
@@ -94,8 +96,8 @@ def check_array(
     if array.size == 0 and not empty:
         raise ValueError(f"{name} is empty: shape {array.shape}")
     with np.errstate(invalid="ignore", over="ignore"):
-        total = np.sum(array)
-    if not np.isfinite(total) and not np.isfinite(array).all():
+        total = float(np.add.reduce(array, axis=None))
+    if not math.isfinite(total) and not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; only finite numbers are accepted")
     return array
 
@@ -112,14 +114,14 @@ def _shown(value: Any) -> str:
         return f"one of type {type(value).__name__}"
 
 
-def check_result(name: str, result: Array) -> Array:
+def check_result(name: str, result: R) -> R:
     """Return a result if it is finite, and else say which argument made it overflow.
 
     Parameters
     ----------
     name : str
         The argument's name, for the message.
-    result : array
+    result : array or float
         What came of it.
 
     Returns
@@ -138,12 +140,12 @@ def check_result(name: str, result: Array) -> Array:
         ...
     ValueError: x is too large: the result is beyond the range of doubles
     """
-    if not np.isfinite(result).all():
+    if not np.isfinite(np.asarray(result)).all():
         raise ValueError(f"{name} is too large: the result is beyond the range of doubles")
     return result
 
 
-def finite_result(name: str) -> Callable[[Callable[P, Array]], Callable[P, Array]]:
+def finite_result(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator: overflow inside the function is silent, and in its result a ValueError.
 
     Parameters
@@ -172,9 +174,9 @@ def finite_result(name: str) -> Callable[[Callable[P, Array]], Callable[P, Array
     ValueError: x is too large: the result is beyond the range of doubles
     """
 
-    def decorate(function: Callable[P, Array]) -> Callable[P, Array]:
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> Array:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
                 return check_result(name, function(*args, **kwargs))
 
@@ -293,6 +295,41 @@ def check_callable(name: str, value: Any) -> Any:
     """
     if not callable(value):
         raise ValueError(f"{name} must be callable, got {_shown(value)}")
+    return value
+
+
+def check_instance(name: str, value: Any, *kinds: type[Any]) -> Any:
+    """Return `value` if it is an object of one of the kinds.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+        What the caller passed.
+    *kinds : type
+        Classes, or protocols that can be checked.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        If it is no such object.
+
+    Examples
+    --------
+    >>> from nnmoments.densities import ScoreModel
+    >>> check_instance("score", 3, ScoreModel)
+    Traceback (most recent call last):
+        ...
+    ValueError: score must be a ScoreModel, got 3
+    """
+    if not isinstance(value, kinds):
+        wanted = " or a ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"{name} must be a {wanted}, got {_shown(value)}")
     return value
 
 

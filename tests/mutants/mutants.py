@@ -612,7 +612,7 @@ MUTANTS = [
     Mutant("validation", "if len(y) != len(X):", "if len(y) > len(X):", "fewer labels than inputs pass"),
     Mutant(
         "validation",
-        "if not np.isfinite(total) and not np.isfinite(array).all():",
+        "if not math.isfinite(total) and not np.isfinite(array).all():",
         "if np.isnan(total):",
         "infinity passes",
     ),
@@ -857,10 +857,12 @@ MUTANTS = [
     ),
     Mutant(
         "scores",
-        "logs[mine, own[part][mine]] = -np.inf",
-        "logs[mine, own[part][mine]] = 0.0",
+        "logs[mine, own[mine]] = -np.inf",
+        "logs[mine, own[mine]] = 0.0",
         "own point",
     ),
+    Mutant("scores", "_LOW = -100.0", "_LOW = -400.0", "underflow of squared weights"),
+    Mutant("scores", "> _LOSS", "> 1.0 / _LOSS", "moments about a far centre"),
     Mutant("scores", "rest[1] / h2**3", "rest[1] / h2**2", "power of h in a cumulant"),
     # --- descents
     Mutant(
@@ -1003,8 +1005,8 @@ MUTANTS = [
     ),
     Mutant(
         "landscapes/high_threshold",
-        "rows = np.linalg.pinv(scaled.T)",
-        "rows = scaled",
+        "rows = np.linalg.pinv(units.T)",
+        "rows = units",
         "inverse of the minima",
     ),
     Mutant(

@@ -12,7 +12,7 @@ from nnmoments.chunks import row_chunks
 from nnmoments.moments.crossfit import cross_fit, fold_slices
 from nnmoments.moments.samples import MAX_MOMENT_ORDER, TOO_LARGE, as_samples, check_weight_range
 from nnmoments.results import Comparable
-from nnmoments.validation import Array, check_array, check_integer, check_sample_weight
+from nnmoments.validation import Array, check_array, check_instance, check_integer, check_sample_weight
 
 __all__ = ["ControlVariate", "control_residuals"]
 
@@ -128,8 +128,7 @@ def control_residuals(
     >>> bool(np.abs(control_residuals(X, 3 + X[:, 0], ControlVariate(), 2)).max() < 1e-12)
     True
     """
-    if not isinstance(control, ControlVariate):
-        raise ValueError(f"control must be a ControlVariate, got {type(control).__name__}")
+    check_instance("control", control, ControlVariate)
     order = check_integer("order", order, 1, MAX_MOMENT_ORDER)
     X, y = as_samples(X, y, None)
     w = check_sample_weight(sample_weight, len(X))

@@ -21,7 +21,7 @@ from nnmoments.moments.samples import (
     check_weight_range,
 )
 from nnmoments.results import Comparable, Result
-from nnmoments.validation import Array, check_integer, check_sample_weight
+from nnmoments.validation import Array, check_instance, check_integer, check_sample_weight
 
 __all__ = ["CrossMoment", "MomentEstimate", "cross_moment"]
 
@@ -141,9 +141,7 @@ class CrossMoment(Comparable):
         block_size: int | None = None,
         removed: str = "nothing",
     ) -> None:
-        if not isinstance(score, ScoreModel):
-            raise ValueError(f"score must be a ScoreModel, got {type(score).__name__}")
-        self.score = score
+        self.score = check_instance("score", score, ScoreModel)
         self.order = check_integer("order", order, 1, MAX_MOMENT_ORDER)
         self.bases = bases
         self._slots, self._vectors = check_slots(bases, self.order, score.d)

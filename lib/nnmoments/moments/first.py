@@ -9,7 +9,7 @@ from nnmoments.densities import ScoreModel
 from nnmoments.moments.crossfit import cross_fit, fold_slices, rows_of
 from nnmoments.moments.estimate import MomentEstimate, cross_moment
 from nnmoments.moments.samples import TOO_LARGE, check_varying
-from nnmoments.validation import Array, check_choice, check_sample_weight, check_samples
+from nnmoments.validation import Array, check_choice, check_instance, check_sample_weight, check_samples
 
 __all__ = ["first_moment"]
 
@@ -67,8 +67,7 @@ def first_moment(
     check_choice("control", control, ("none", *_REMOVED))
     if control == "none":
         return cross_moment(X, y, score, 1, sample_weight=sample_weight)
-    if not isinstance(score, ScoreModel):
-        raise ValueError(f"score must be a ScoreModel, got {type(score).__name__}")
+    check_instance("score", score, ScoreModel)
     X, y = check_samples(X, y, score.d)
     w = check_sample_weight(sample_weight, len(X))
     if w is not None:
