@@ -4,7 +4,7 @@ SA: `SparseNetworkClassifier`. ZS: `TensorNetwork`. GP: `ThresholdNetwork`, `Hal
 GM: `GeneralInputNetwork`. `MomentLearner` says what they share.
 """
 
-from nnmoments.learners.base import MomentLearner
+from nnmoments.learners.base import MomentLearner, RidgeLearner
 from nnmoments.learners.general_input import GeneralInputNetwork
 from nnmoments.learners.halfspaces import HalfspaceUnionClassifier
 from nnmoments.learners.sparse_network import SparseNetworkClassifier
@@ -15,6 +15,7 @@ __all__ = [
     "GeneralInputNetwork",
     "HalfspaceUnionClassifier",
     "MomentLearner",
+    "RidgeLearner",
     "SparseNetworkClassifier",
     "TensorNetwork",
     "ThresholdNetwork",

@@ -10,10 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnmoments.activations import Activation, get_activation
+from nnmoments.moments import RidgeSurrogate
 from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_rng, check_sample_weight
 
-__all__ = ["MomentLearner"]
+__all__ = ["MomentLearner", "RidgeLearner"]
 
 
 class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
@@ -89,3 +90,31 @@ class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
         self.converged_, self.status_ = bool(converged), status
         if not converged:
             warnings.warn(f"{type(self).__name__}: {status}", ConvergenceWarning, stacklevel=3)
+
+
+class RidgeLearner(MomentLearner):
+    r"""Base of the learners of :math:`E[y|x] = c + \sum_i v_i\,\phi(\langle w_i, x\rangle + b_i)`."""
+
+    def as_surrogate(self) -> RidgeSurrogate:
+        """Return the fitted network as a surrogate for doubly robust moments.
+
+        Returns
+        -------
+        RidgeSurrogate
+            Whose kinks are smoothed on the scale of the units, where that is needed.
+
+        Examples
+        --------
+        >>> from nnmoments import StandardNormal, TensorNetwork, cross_moment
+        >>> X = np.random.default_rng(0).standard_normal((4000, 3))
+        >>> y = np.maximum(X[:, 0], 0.0) ** 2
+        >>> net = TensorNetwork(random_state=0)
+        >>> moment = cross_moment(X, y, StandardNormal(3), 2, surrogate=net, known_density=True)
+        >>> moment.left < 1e-12
+        True
+        """
+        check_is_fitted(self)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        output = np.atleast_2d(np.asarray(self.output_, dtype=np.float64))
+        intercept = np.atleast_1d(np.asarray(self.intercept_, dtype=np.float64))
+        return RidgeSurrogate(weights, self.biases_, output, self._activation(), intercept)

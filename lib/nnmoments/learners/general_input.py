@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from nnmoments.activations import Activation
 from nnmoments.densities import ScoreModel
 from nnmoments.landscapes import landscape_rows
-from nnmoments.learners.base import MomentLearner
+from nnmoments.learners.base import RidgeLearner
 from nnmoments.linalg import weighted_least_squares
 from nnmoments.moments import ControlVariate, TensorMoment, cross_moment
 from nnmoments.networks import OneHiddenLayer, regress_both_signs
@@ -26,7 +26,7 @@ _WINDOW = 1.65
 _SAMPLES_A_COEFFICIENT = 10
 
 
-class GeneralInputNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
+class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     r"""Learn :math:`E[y|x] = \sum_i v_i\,\phi(\langle w_i, x\rangle) + c` from x of any density.
 
     The rows :math:`w_i` are orthonormal, or nearly so.

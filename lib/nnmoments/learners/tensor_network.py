@@ -9,7 +9,7 @@ from sklearn.base import RegressorMixin
 
 from nnmoments.activations import Activation
 from nnmoments.landscapes import SquareLoss, SquareLossOfBoth, levenberg_marquardt
-from nnmoments.learners.base import MomentLearner
+from nnmoments.learners.base import RidgeLearner
 from nnmoments.optimize import Descent
 from nnmoments.tensors import TensorInitialization, descend_in_batches, tensor_initialize, tensor_method
 from nnmoments.validation import Array, check_choice, check_integer, check_number
@@ -29,7 +29,7 @@ class _Attempt:
     unexplained: float
 
 
-class TensorNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
+class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     r"""Learn :math:`E[y|x] = \sum_i v_i\phi(\langle w_i, x\rangle + b_i) + c` from inputs x ~ N(0, I).
 
     Weights and outputs are initialised by tensors; then a descent of the square loss moves the weights,

@@ -11,7 +11,7 @@ from sklearn.base import RegressorMixin
 from nnmoments.activations import Activation
 from nnmoments.borders import Refinement, fit_border, fit_crossings
 from nnmoments.landscapes import HermiteLoss, Minima, find_minima, weights_from_minima
-from nnmoments.learners.base import MomentLearner
+from nnmoments.learners.base import RidgeLearner
 from nnmoments.learners.labelling import labels_for, refuse_far
 from nnmoments.linalg import outer_power
 from nnmoments.moments import (
@@ -96,7 +96,7 @@ def _coefficients(activation: Activation) -> tuple[float, float, float]:
     return u1, u2, u4
 
 
-class ThresholdNetwork(RegressorMixin, MomentLearner):  # type: ignore[misc]
+class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     r"""Learn W of :math:`f = c_0 + \sum_S c_S \prod_{i \in S} u(w_i \cdot x)` under N(0, I), unit rows.
 
     1. :math:`T_2 = E[f S_2]` and :math:`T_4 = E[f S_4]`, with control variates (GP Section 2).

@@ -12,16 +12,34 @@ from nnmoments.moments.first import first_moment
 from nnmoments.moments.forms import FourthMoment, Moment, SampledMoment, StreamedMoment, TensorMoment
 from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
 from nnmoments.moments.gaussian_scores import score_power
+from nnmoments.moments.surrogates import (
+    FunctionSurrogate,
+    Polynomials,
+    PolynomialSurrogate,
+    RandomFeatures,
+    RidgeSurrogate,
+    Surrogate,
+    SurrogateFamily,
+    SurrogateSum,
+)
 
 __all__ = [
     "ControlVariate",
     "CrossMoment",
     "FourthMoment",
+    "FunctionSurrogate",
     "HermiteMoments",
     "Moment",
     "MomentEstimate",
+    "PolynomialSurrogate",
+    "Polynomials",
+    "RandomFeatures",
+    "RidgeSurrogate",
     "SampledMoment",
     "StreamedMoment",
+    "Surrogate",
+    "SurrogateFamily",
+    "SurrogateSum",
     "TensorMoment",
     "active_moments",
     "control_residuals",

@@ -5,7 +5,7 @@ r"""Means over blocks of samples, and the spread of these means, from which stan
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +95,14 @@ class Blocks(Result):
 
 
 def block_means(
-    X: Array, labels: Array, w: Array | None, score: ScoreModel, slots: Sequence[Slot], size: int
+    X: Array,
+    labels: Array,
+    w: Array | None,
+    score: ScoreModel,
+    slots: Sequence[Slot],
+    size: int,
+    *,
+    added: Callable[[Array, Array | None, int], Array] | None = None,
 ) -> Blocks:
     """Return the means of w y (x) S_m over blocks of `size` samples; the last takes what is left.
 
@@ -109,6 +116,8 @@ def block_means(
     slots : sequence
         One (d, k) array or None a slot.
     size : int
+    added : callable, optional
+        Maps X (n, d), weights and size to sums over blocks of what is added to w y (x) S_m.
 
     Returns
     -------
@@ -127,7 +136,7 @@ def block_means(
     array([[2.]])
     """
     widths = [score.d if slot is None else slot.shape[1] for slot in slots]
-    squares = w is None and _is_square(X[:1], score, slots, widths[0])
+    squares = w is None and added is None and _is_square(X[:1], score, slots, widths[0])
     if squares:
         cuts = row_chunks(len(X), score.d, doubles=_LONG, multiple=size)
     else:
@@ -143,7 +152,7 @@ def block_means(
             if squares:
                 blocks = _second_means(x, np.asarray(y, dtype=np.float64), score, slots, length)
             else:
-                blocks = _collect(x, y, None if w is None else w[part], score, slots, length)
+                blocks = _collect(x, y, None if w is None else w[part], score, slots, length, added)
         if not np.isfinite(blocks.mean).all():
             check_samples(x, y)
             raise ValueError("score: its values are not finite on these X and bases")
@@ -161,17 +170,26 @@ def _whole(rows: slice, size: int) -> Iterator[slice]:
 
 
 def _collect(
-    X: Array, labels: Array, w: Array | None, score: ScoreModel, slots: Sequence[Slot], size: int
+    X: Array,
+    labels: Array,
+    w: Array | None,
+    score: ScoreModel,
+    slots: Sequence[Slot],
+    size: int,
+    added: Callable[[Array, Array | None, int], Array] | None,
 ) -> Blocks:
     """Return whole blocks, all of whose means are held at once."""
+    sums = block_sums(X, labels if w is None else labels * w[:, None], score, slots, size)
+    if added is not None:
+        sums = sums + added(X, w, size)
     if w is None:
-        means = block_sums(X, labels, score, slots, size) / size
+        means = sums / size
         count, mean = len(means), means.mean(axis=0)
         spread = size * np.sum((means - mean) ** 2, axis=0)
         return Blocks(float(count * size), float(count * size**2), count, mean, spread)
     weights = w.reshape(-1, size).sum(axis=1)
     shape = (-1, *[1] * (len(slots) + 1))
-    means = block_sums(X, labels * w[:, None], score, slots, size) / weights.reshape(shape)
+    means = sums / weights.reshape(shape)
     total, squares = float(weights.sum()), float(weights @ weights)
     mean = np.tensordot(weights, means, 1) / total
     shifts = means - mean

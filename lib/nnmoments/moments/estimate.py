@@ -1,16 +1,19 @@
 """Estimates of cross-moments with standard errors, from samples in any number of chunks."""
 
+import functools
+import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.densities import ScoreModel
+from nnmoments.densities import Density, ScoreModel
 from nnmoments.densities.density import Slot, check_slots, squeeze_slots
 from nnmoments.moments.blocks import Blocks, block_means
 from nnmoments.moments.control import ControlVariate, control_residuals
+from nnmoments.moments.crossfit import cross_fit, fold_slices, rows_of
 from nnmoments.moments.samples import (
     CONSTANT,
     MAX_MOMENT_ORDER,
@@ -20,8 +23,9 @@ from nnmoments.moments.samples import (
     check_varying,
     check_weight_range,
 )
+from nnmoments.moments.surrogates import Surrogate, fit_surrogate
 from nnmoments.results import Comparable, Result
-from nnmoments.validation import Array, check_instance, check_integer, check_sample_weight
+from nnmoments.validation import Array, check_instance, check_integer, check_sample_weight, check_samples
 
 __all__ = ["CrossMoment", "MomentEstimate", "cross_moment"]
 
@@ -29,6 +33,8 @@ __all__ = ["CrossMoment", "MomentEstimate", "cross_moment"]
 # long enough (when the sample allows) to keep the products inside each block at BLAS speed.
 _BLOCKS = 64
 _LONGEST_BLOCK = 2048
+# Draws from a known density that stand for an integral, and those held at a time.
+_SIMULATED, _SIMULATED_CHUNK = 1 << 19, 1 << 13
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +52,8 @@ class MomentEstimate(Result):
     order : int
     removed : str
         What was removed from the labels before averaging.
+    left : float
+        Share of the labels' variance that is left when it is removed.
 
     Examples
     --------
@@ -58,6 +66,7 @@ class MomentEstimate(Result):
            n_samples: 3
                order: 1
              removed: nothing
+                left: 1
     """
 
     value: Array
@@ -65,6 +74,7 @@ class MomentEstimate(Result):
     n_samples: int
     order: int
     removed: str = "nothing"
+    left: float = 1.0
 
 
 class CrossMoment(Comparable):
@@ -89,6 +99,12 @@ class CrossMoment(Comparable):
     block_size : int, optional
         Samples a block; standard errors come from block means. By default a 64th of the first
         chunk, at most 2048.
+    surrogate : Surrogate, optional
+        A function g fitted to *other* samples: what is accumulated is
+        :math:`\nabla^m g + (y - g) \otimes S_m`, whose mean is the same for every g.
+    known_density : bool
+        Whether the score is that of the density of x, so that :math:`E[\nabla^m g]` may be integrated.
+        Otherwise it is averaged over the sample, and a good g makes up for a wrong score.
     removed : str
         Carried into the estimate: what the caller removed from the labels.
 
@@ -139,6 +155,8 @@ class CrossMoment(Comparable):
         *,
         bases: Any = None,
         block_size: int | None = None,
+        surrogate: Surrogate | None = None,
+        known_density: bool = False,
         removed: str = "nothing",
     ) -> None:
         self.score = check_instance("score", score, ScoreModel)
@@ -148,11 +166,28 @@ class CrossMoment(Comparable):
         check_fits(self._widths())
         self.block_size = None if block_size is None else check_integer("block_size", block_size, 1)
         self.removed = removed
+        self.surrogate, self.known_density = surrogate, bool(known_density)
+        self._known: Array | None = None  # E[grad^m g], where it is integrated
+        if surrogate is not None:
+            self._take_surrogate(surrogate)
+        self._powers: Array | None = None  # weights, sums and square sums of y and of y - g
         self.n_samples = 0
         self._blocks: Blocks | None = None
         self._weighted = False
         self._first: Array | None = None  # the first label, to see whether they vary
         self._varies = False
+
+    def _take_surrogate(self, surrogate: Surrogate) -> None:
+        if not isinstance(surrogate, Surrogate):
+            raise ValueError(f"surrogate must be a fitted Surrogate, got {type(surrogate).__name__}")
+        if surrogate.d != self.score.d:
+            raise ValueError(f"surrogate must be a function on R^{self.score.d}, got d = {surrogate.d}")
+        if self.known_density:
+            self._known = surrogate.mean_derivative(self.score, self._slots)
+        if self._known is None:
+            self.surrogate = surrogate.smooth()
+            if self.known_density and isinstance(self.score, Density):
+                self._known = _simulated_mean(self.surrogate, self.score, self._slots)
 
     @classmethod
     def from_chunks(
@@ -242,7 +277,22 @@ class CrossMoment(Comparable):
         labels = y.reshape(len(y), -1)
         check_fits([labels.shape[1], *self._widths()])
         size = self.block_size or min(max(len(X) // _BLOCKS, 1), _LONGEST_BLOCK)
-        blocks = block_means(X, labels, w, self.score, self._slots, size)
+        residuals, added = labels, None
+        if self.surrogate is not None:
+            guess = self.surrogate.predict(np.asarray(X, dtype=np.float64))
+            if guess.shape[1] != labels.shape[1]:
+                raise ValueError(
+                    f"surrogate must have as many outputs as y, {labels.shape[1]}, got {guess.shape[1]}"
+                )
+            residuals = labels - guess
+            added = self._derivative_sums if self._known is None else None
+        blocks = block_means(X, residuals, w, self.score, self._slots, size, added=added)
+        if self._known is not None:
+            blocks = replace(blocks, mean=blocks.mean + self._known)
+        powers = self._powers
+        if self.surrogate is not None:
+            sums = np.array([_power_sums(a, w) for a in (labels, residuals)])
+            powers = sums if powers is None else powers + sums
         first = np.array(y[0]) if self._first is None else self._first  # a copy: buffers are reused
         # Looks at little data: labels differ soon, if they do.
         self._varies = self._varies or any(
@@ -250,8 +300,13 @@ class CrossMoment(Comparable):
         )
         self._blocks = blocks if self._blocks is None else self._blocks.merge(blocks)
         self._first, self._weighted, self.block_size = first, w is not None, size
+        self._powers = powers
         self.n_samples += len(X)
         return self
+
+    def _derivative_sums(self, X: Array, w: Array | None, size: int) -> Array:
+        assert self.surrogate is not None
+        return self.surrogate.derivative_sums(np.asarray(X, dtype=np.float64), self._slots, size, w)
 
     def __add__(self, other: "CrossMoment | int") -> "CrossMoment":
         """Merge two accumulators of the same moment, both stay as they are; 0 is the empty one."""
@@ -282,6 +337,8 @@ class CrossMoment(Comparable):
             else:
                 merged._blocks = merged._blocks.merge(part._blocks)
             merged._varies |= part._varies or bool(np.any(part._first != merged._first))
+            if part._powers is not None:
+                merged._powers = part._powers if merged._powers is None else merged._powers + part._powers
             merged.n_samples += part.n_samples
         return merged
 
@@ -314,7 +371,12 @@ class CrossMoment(Comparable):
         value, error = (
             squeeze_slots(a[0] if self._first.ndim == 0 else a, self._vectors, self.order) for a in found
         )
-        return MomentEstimate(value, error, self.n_samples, self.order, self.removed)
+        left = 1.0
+        if self._powers is not None:
+            mass, total, square = self._powers.swapaxes(0, 1)
+            whole, rest = np.sum(square / mass - (total / mass) ** 2, axis=1)
+            left = float(rest / whole)
+        return MomentEstimate(value, error, self.n_samples, self.order, self.removed, left)
 
 
 def cross_moment(
@@ -325,6 +387,9 @@ def cross_moment(
     *,
     bases: Any = None,
     control: ControlVariate | None = None,
+    surrogate: Any = None,
+    folds: int = 2,
+    known_density: bool = False,
     block_size: int | None = None,
     sample_weight: npt.ArrayLike | None = None,
 ) -> MomentEstimate:
@@ -344,6 +409,13 @@ def cross_moment(
         See `CrossMoment`: None, one (d, k) array, or one entry a slot.
     control : ControlVariate, optional
         Replace y by its cross-fitted residual on polynomials of degree < m first.
+    surrogate : SurrogateFamily, Surrogate or learner, optional
+        The doubly robust moment: a family (or a learner with `as_surrogate`) is fitted to all folds but
+        one and removed from that one; a surrogate that was fitted elsewhere is taken as it is.
+    folds : int
+        Of the surrogate's fit.
+    known_density : bool
+        See `CrossMoment`.
     block_size : int, optional
         See `CrossMoment`.
     sample_weight : (n,) array_like, optional
@@ -373,6 +445,11 @@ def cross_moment(
     >>> bool(np.all(np.abs(estimate.value - [[0, 1], [1, 0]]) < 5 * estimate.standard_error))
     True
     """
+    if surrogate is not None:
+        if control is not None:
+            raise ValueError("control must be None where a surrogate is given")
+        options = {"bases": bases, "block_size": block_size, "known_density": known_density}
+        return _doubly_robust(X, y, score, order, surrogate, folds, sample_weight, options)
     accumulator = CrossMoment(score, order, bases=bases, block_size=block_size)
     if control is None:
         return accumulator.partial_fit(X, y, sample_weight).estimate()
@@ -384,6 +461,61 @@ def cross_moment(
     check_varying(y)  # the residual of a constant is rounding noise, which varies
     accumulator.removed = control.describe(accumulator.order)
     return accumulator.partial_fit(X, residuals, w).estimate()
+
+
+def _doubly_robust(
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    score: ScoreModel,
+    order: int,
+    surrogate: Any,
+    folds: int,
+    sample_weight: npt.ArrayLike | None,
+    options: dict[str, Any],
+) -> MomentEstimate:
+    """Accumulate each fold with the surrogate of the others, and add up."""
+    if isinstance(surrogate, Surrogate):
+        moment = CrossMoment(score, order, surrogate=surrogate, removed=surrogate.describe(), **options)
+        return moment.partial_fit(X, y, sample_weight).estimate()
+    if not callable(getattr(surrogate, "fit", None)):
+        raise ValueError(
+            f"surrogate must be a Surrogate or have a fit method, got {type(surrogate).__name__}"
+        )
+    CrossMoment(score, order, **options)  # refuses before any fit
+    X, y = check_samples(X, y, score.d)
+    w = check_sample_weight(sample_weight, len(X))
+    if w is not None:
+        X, y, w = X[w > 0.0], y[w > 0.0], w[w > 0.0]
+    check_varying(y)
+
+    def fit(others: list[slice]) -> Surrogate:
+        weights = None if w is None else rows_of(w, others)
+        return fit_surrogate(surrogate, rows_of(X, others), rows_of(y, others), weights)
+
+    def accumulate(g: Surrogate, own: slice) -> tuple[CrossMoment, str]:
+        moment = CrossMoment(score, order, surrogate=g, removed=f"({folds}-fold)", **options)
+        return moment.partial_fit(X[own], y[own], None if w is None else w[own]), g.describe()
+
+    found = cross_fit(fold_slices(len(X), folds), fit, accumulate)
+    total = functools.reduce(operator.add, [moment for moment, _ in found])
+    names = ", ".join(dict.fromkeys(name for _, name in found))
+    return replace(total.estimate(), removed=f"{names} ({folds}-fold)")
+
+
+def _simulated_mean(surrogate: Surrogate, density: Density, slots: Sequence[Slot]) -> Array:
+    """Return E[grad^m g] from so large a sample of the density that its error does not count."""
+    rng = np.random.default_rng(0)
+    sums = [
+        surrogate.derivative_sums(density.sample(_SIMULATED_CHUNK, rng=rng), slots, _SIMULATED_CHUNK)[0]
+        for _ in range(_SIMULATED // _SIMULATED_CHUNK)
+    ]
+    return np.sum(sums, axis=0) / _SIMULATED
+
+
+def _power_sums(labels: Array, w: Array | None) -> Array:
+    """Return the weight and the sums of labels and of their squares, (3, n_y)."""
+    weights = np.ones(len(labels)) if w is None else w
+    return np.stack([np.full(labels.shape[1], weights.sum()), weights @ labels, weights @ labels**2])
 
 
 def _same_slots(first: Sequence[Slot], second: Sequence[Slot]) -> bool:

@@ -1,0 +1,658 @@
+r"""Surrogates: functions g of the input that stand for the labels' mean in a doubly robust moment.
+
+.. math:: T_m = E[\nabla^m g(x)] + E[(y - g(x)) \otimes S_m(x)]
+
+holds for every g with m derivatives. So g may be whatever was fitted to *other* samples: the better it
+is, the less variance is left in the second term, and the less a wrong score can do there, for the bias is
+:math:`-E[(g - E[y|x]) (\hat S_m - S_m)]`, a product of two errors.
+
+A `SurrogateFamily` fits a `Surrogate` to a sample; `cross_moment` does so fold by fold.
+"""
+
+import abc
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+from sklearn.base import clone
+
+from nnmoments.activations import Activation, get_activation
+from nnmoments.chunks import row_chunks
+from nnmoments.densities import Gaussian, GaussianMixture, ScoreModel
+from nnmoments.densities.density import Slot
+from nnmoments.hermite import hermite_polynomial, normal_density
+from nnmoments.linalg import khatri_rao, monomials
+from nnmoments.results import Comparable
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
+
+__all__ = [
+    "FunctionSurrogate",
+    "PolynomialSurrogate",
+    "Polynomials",
+    "RandomFeatures",
+    "RidgeSurrogate",
+    "Surrogate",
+    "SurrogateFamily",
+    "SurrogateSum",
+    "fit_surrogate",
+]
+
+# Samples for each coefficient of a polynomial that is fitted to them.
+_SAMPLES_A_COEFFICIENT = 4
+# Degrees beyond which a polynomial in several variables has never been chosen.
+_HIGHEST_DEGREE = 7
+# Width of the Gaussian that smooths a kink whose mean is averaged, in units of the unit's own spread:
+# wide enough for the average of its derivatives, narrow enough for the residual it leaves.
+_SMOOTHING = 0.3
+_RIDGES = 10.0 ** np.arange(-8, 1)
+_WIDTHS = (1.0, 2.0, 4.0, 8.0)
+
+
+class Surrogate(Comparable, abc.ABC):
+    r"""A function g from R^d to the labels' space, whose derivatives are known.
+
+    Attributes
+    ----------
+    d : int
+    """
+
+    d: int
+
+    @abc.abstractmethod
+    def predict(self, X: Array) -> Array:
+        """Return g at the rows of X, (n, n_y)."""
+
+    @abc.abstractmethod
+    def derivative_sums(
+        self, X: Array, slots: Sequence[Slot], size: int, sample_weight: Array | None = None
+    ) -> Array:
+        r"""Sum :math:`\nabla^m g(A_1, \dots, A_m)` over blocks of `size` rows: (C, n_y, k_1, ..., k_m)."""
+
+    @abc.abstractmethod
+    def mean_derivative(self, density: ScoreModel, slots: Sequence[Slot]) -> Array | None:
+        r"""Return :math:`E[\nabla^m g(A_1, \dots, A_m)]` under a density, or None if it is not known."""
+
+    @abc.abstractmethod
+    def smooth(self) -> "Surrogate":
+        """Return g with its kinks smoothed, so that averages of its derivatives exist."""
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """Say what g is."""
+
+
+class SurrogateFamily(Comparable, abc.ABC):
+    """A way to fit a surrogate to a sample."""
+
+    @abc.abstractmethod
+    def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Surrogate:
+        """Return the surrogate of X (n, d) and y (n, n_y)."""
+
+    def __add__(self, other: "SurrogateFamily") -> "_FamilySum":
+        """Fit the second to what the first leaves."""
+        return _FamilySum(self, other)
+
+
+def fit_surrogate(family: Any, X: Array, y: Array, sample_weight: Array | None = None) -> Surrogate:
+    """Fit a family, or a copy of a learner that can say its network as a surrogate.
+
+    Parameters
+    ----------
+    family : SurrogateFamily or learner
+        A learner is cloned; it has `as_surrogate` once it is fitted.
+    X, y : (n, d), (n,) or (n, n_y) arrays
+    sample_weight : (n,) array, optional
+
+    Returns
+    -------
+    Surrogate
+
+    Raises
+    ------
+    ValueError
+        If what was fitted is no surrogate.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0], [1.0], [3.0]])
+    >>> fit_surrogate(Polynomials(1), X, 2.0 * X[:, 0]).predict(np.array([[2.0]])).round(6)
+    array([[4.]])
+    """
+    if isinstance(family, SurrogateFamily):
+        return family.fit(X, y.reshape(len(y), -1), sample_weight)
+    fitted = clone(family).fit(X, y) if sample_weight is None else clone(family).fit(X, y, sample_weight)
+    if not callable(getattr(fitted, "as_surrogate", None)):
+        raise ValueError(
+            f"surrogate must be a surrogate or a learner of this library, got {type(family).__name__}"
+        )
+    return fitted.as_surrogate()
+
+
+@dataclass(frozen=True, eq=False)
+class _FamilySum(SurrogateFamily):
+    first: SurrogateFamily
+    second: SurrogateFamily
+
+    def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Surrogate:
+        first = self.first.fit(X, y, sample_weight)
+        return SurrogateSum((first, self.second.fit(X, y - first.predict(X), sample_weight)))
+
+
+@dataclass(frozen=True, eq=False)
+class SurrogateSum(Surrogate):
+    """A sum of surrogates.
+
+    Parameters
+    ----------
+    parts : sequence of Surrogate
+
+    Examples
+    --------
+    >>> line = Polynomials(1).fit(np.array([[0.0], [1.0], [3.0]]), np.array([[1.0], [3.0], [7.0]]))
+    >>> SurrogateSum((line, line)).predict(np.array([[2.0]])).round(6)
+    array([[10.]])
+    """
+
+    parts: Sequence[Surrogate]
+
+    @property
+    def d(self) -> int:  # type: ignore[override]
+        return self.parts[0].d
+
+    def predict(self, X: Array) -> Array:
+        return functools.reduce(np.add, [g.predict(X) for g in self.parts])
+
+    def derivative_sums(
+        self, X: Array, slots: Sequence[Slot], size: int, sample_weight: Array | None = None
+    ) -> Array:
+        return functools.reduce(
+            np.add, [g.derivative_sums(X, slots, size, sample_weight) for g in self.parts]
+        )
+
+    def mean_derivative(self, density: ScoreModel, slots: Sequence[Slot]) -> Array | None:
+        found = [g.mean_derivative(density, slots) for g in self.parts]
+        known = [mean for mean in found if mean is not None]
+        return functools.reduce(np.add, known) if len(known) == len(found) else None
+
+    def smooth(self) -> "SurrogateSum":
+        return SurrogateSum([g.smooth() for g in self.parts])
+
+    def describe(self) -> str:
+        return " + ".join(g.describe() for g in self.parts)
+
+
+# --- polynomials -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomials(SurrogateFamily):
+    r"""Polynomials of x, or of :math:`V^\top x`, by least squares.
+
+    Degree m costs nothing beyond the fit, whatever the density: :math:`\nabla^m` of such a polynomial is
+    constant. Degrees above take the average of lower monomials.
+
+    Parameters
+    ----------
+    degree : int, optional
+        Chosen on held-out halves of the sample if it is not given.
+    basis : (d, k) array, optional
+        V, with orthonormal columns or not.
+
+    Examples
+    --------
+    >>> from nnmoments.densities import Logistic, iid
+    >>> from nnmoments.moments import cross_moment
+    >>> density = iid(Logistic(), 2)
+    >>> X = density.sample(10_000, rng=0)
+    >>> cross_moment(X, X[:, 0] * X[:, 1], density, 2, surrogate=Polynomials(2)).value.round(6) + 0.0
+    array([[0., 1.],
+           [1., 0.]])
+    """
+
+    degree: int | None = None
+    basis: Array | None = None
+
+    def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> "PolynomialSurrogate":
+        degree = self.degree
+        if degree is None:
+            degree = self._choose(X, y, sample_weight)
+        degree = check_integer("degree", degree, 0)
+        points = X if self.basis is None else X @ self.basis
+        centre = np.average(points, axis=0, weights=sample_weight)
+        spread = np.sqrt(np.average((points - centre) ** 2, axis=0, weights=sample_weight))
+        spread[spread == 0.0] = 1.0
+        exponents = monomials(points.shape[1], degree)
+        gram = np.zeros((len(exponents), len(exponents) + y.shape[1]))
+        for rows in row_chunks(len(X), len(exponents)):
+            powers = _powers((points[rows] - centre) / spread, exponents)
+            weighted = powers if sample_weight is None else powers * sample_weight[rows, None]
+            gram += weighted.T @ np.hstack([powers, y[rows]])
+        normal, right = np.split(gram, [len(exponents)], axis=1)
+        # Unit diagonal, so that the cut-off for dependent polynomials does not depend on units.
+        scale = 1.0 / np.sqrt(np.maximum(np.diag(normal), np.finfo(np.float64).tiny))[:, None]
+        coefficients = scale * np.linalg.lstsq(normal * scale * scale.T, scale * right, rcond=1e-12)[0]
+        basis = None if self.basis is None else np.asarray(self.basis)
+        return PolynomialSurrogate(degree, coefficients, centre, spread, basis, X.shape[1])
+
+    def _choose(self, X: Array, y: Array, sample_weight: Array | None) -> int:
+        """Return the degree with the least held-out error, each half held out in turn."""
+        width = X.shape[1] if self.basis is None else self.basis.shape[1]
+        halves = (slice(0, None, 2), slice(1, None, 2))
+        best, chosen = np.inf, 0
+        for degree in range(_HIGHEST_DEGREE + 1):
+            if _SAMPLES_A_COEFFICIENT * math.comb(width + degree, degree) > len(X) // 2:
+                break
+            family = Polynomials(degree, self.basis)
+            error = 0.0
+            for own, other in (halves, halves[::-1]):
+                w = None if sample_weight is None else sample_weight[other]
+                left = (y[own] - family.fit(X[other], y[other], w).predict(X[own])) ** 2
+                error += float(np.sum(left if sample_weight is None else left * sample_weight[own, None]))
+            if error < best:
+                best, chosen = error, degree
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class PolynomialSurrogate(Surrogate):
+    r"""A polynomial of :math:`u = (V^\top x - c)/s`.
+
+    Parameters
+    ----------
+    degree : int
+    coefficients : (M, n_y) array
+        In the order of `nnmoments.linalg.monomials`.
+    centre, spread : (k,) arrays
+        c and s.
+    basis : (d, k) array or None
+        V; None for the identity.
+    d : int
+
+    Examples
+    --------
+    >>> g = PolynomialSurrogate(1, np.array([[1.0], [2.0]]), np.zeros(1), np.ones(1), None, 1)
+    >>> g.predict(np.array([[3.0]])), g.describe()
+    (array([[7.]]), 'a polynomial of degree 1')
+    """
+
+    degree: int
+    coefficients: Array = field(repr=False)
+    centre: Array = field(repr=False)
+    spread: Array = field(repr=False)
+    basis: Array | None = field(repr=False)
+    d: int
+
+    def _scaled(self, X: Array) -> Array:
+        points = X if self.basis is None else X @ self.basis
+        return (points - self.centre) / self.spread
+
+    def predict(self, X: Array) -> Array:
+        exponents = monomials(len(self.centre), self.degree)
+        found = np.empty((len(X), self.coefficients.shape[1]))
+        for rows in row_chunks(len(X), len(exponents)):
+            found[rows] = _powers(self._scaled(X[rows]), exponents) @ self.coefficients
+        return found
+
+    def derivative_sums(
+        self, X: Array, slots: Sequence[Slot], size: int, sample_weight: Array | None = None
+    ) -> Array:
+        m, k, n_y = len(slots), len(self.centre), self.coefficients.shape[1]
+        blocks = len(X) // size
+        total = np.zeros((blocks, n_y) + (k,) * m)
+        if m <= self.degree:
+            lower = monomials(k, self.degree - m)
+            powers = _powers(self._scaled(X), lower)
+            if sample_weight is not None:
+                powers = powers * sample_weight[:, None]
+            sums = powers.reshape(blocks, size, -1).sum(axis=1)
+            for axes, table in _derivative_tables(k, self.degree, m).items():
+                values = sums @ (table @ self.coefficients)
+                for entry in set(itertools.permutations(axes)):
+                    where: Any = (slice(None), slice(None), *entry)
+                    total[where] = values
+        frame = (np.eye(self.d) if self.basis is None else self.basis) / self.spread
+        for axis, slot in enumerate(slots, start=2):
+            matrix = frame.T if slot is None else frame.T @ slot
+            total = np.moveaxis(np.tensordot(total, matrix, axes=(axis, 0)), -1, axis)
+        return total
+
+    def mean_derivative(self, density: ScoreModel, slots: Sequence[Slot]) -> Array | None:
+        if self.degree > len(slots):
+            return None
+        return self.derivative_sums(np.zeros((1, self.d)), slots, 1)[0]  # the same everywhere
+
+    def smooth(self) -> "PolynomialSurrogate":
+        return self
+
+    def describe(self) -> str:
+        where = "" if self.basis is None else f" in {len(self.centre)} projections of x"
+        return f"a polynomial of degree {self.degree}{where}"
+
+
+def _powers(points: Array, exponents: Sequence[tuple[int, ...]]) -> Array:
+    """Return the monomials of points (n, k), (n, M): each is one of lower degree times a variable."""
+    place = {axes: column for column, axes in enumerate(exponents)}
+    found = np.empty((len(points), len(exponents)))
+    for column, axes in enumerate(exponents):
+        found[:, column] = found[:, place[axes[:-1]]] * points[:, axes[-1]] if axes else 1.0
+    return found
+
+
+@functools.cache
+def _derivative_tables(k: int, degree: int, m: int) -> dict[tuple[int, ...], Array]:
+    """Map each set of m variables to the matrix (M', M) of that derivative on monomials."""
+    columns = monomials(k, degree)
+    place = {axes: row for row, axes in enumerate(monomials(k, degree - m))}
+    tables = {axes: np.zeros((len(place), len(columns))) for axes in columns if len(axes) == m}
+    for column, axes in enumerate(columns):
+        for taken in set(itertools.combinations(axes, m)):
+            rest = list(axes)
+            for variable in taken:
+                rest.remove(variable)
+            factor = math.prod(math.perm(axes.count(v), taken.count(v)) for v in set(taken))
+            tables[taken][place[tuple(rest)], column] = factor
+    return tables
+
+
+# --- sums of ridge functions -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class RidgeSurrogate(Surrogate):
+    r"""A sum of ridge functions, :math:`g(x) = c + \sum_j a_j\,\phi(\langle w_j, x\rangle + b_j)`.
+
+    A network with one hidden layer, or random features. Its derivatives are
+    :math:`\sum_j a_j \phi^{(m)}(\cdot)\,w_j^{\otimes m}`; for Gaussians and their mixtures their means are
+    one-dimensional integrals, kinks included. Elsewhere kinks are smoothed by a Gaussian, which changes g
+    a little and the moment not at all.
+
+    Parameters
+    ----------
+    weights : (J, d) array
+    biases : (J,) array
+    output : (n_y, J) array
+    activation : str or Activation
+    intercept : (n_y,) array
+    widths : (J,) array, optional
+        Of the Gaussians that smooth kinks, in units of the argument of phi; by default 0.3 of a row's length.
+    smoothed : bool
+        Whether g is the smoothed function.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> g = RidgeSurrogate([[2.0, 0.0]], [0.0], [[3.0]], "relu", [1.0])
+    >>> g.predict(np.array([[1.0, 5.0], [-1.0, 0.0]]))
+    array([[7.],
+           [1.]])
+    """
+
+    weights: Array = field(repr=False)
+    biases: Array = field(repr=False)
+    output: Array = field(repr=False)
+    activation: Any
+    intercept: Array = field(repr=False)
+    widths: Array | None = field(default=None, repr=False)
+    smoothed: bool = False
+
+    def __post_init__(self) -> None:
+        weights = check_array("weights", self.weights, ndim=2)
+        count = len(weights)
+        output = check_array("output", self.output, shape=(None, count))
+        widths = _SMOOTHING * np.linalg.norm(weights, axis=1) if self.widths is None else self.widths
+        checked = {
+            "weights": weights,
+            "biases": check_array("biases", self.biases, shape=(count,)),
+            "output": output,
+            "activation": get_activation(self.activation),
+            "intercept": check_array("intercept", self.intercept, shape=(len(output),)),
+            "widths": check_array("widths", widths, shape=(count,)),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def d(self) -> int:  # type: ignore[override]
+        return self.weights.shape[1]
+
+    def _units(self, order: int, arguments: Array) -> Array:
+        """Return the derivative of phi, smoothed or not, at arguments (n, J)."""
+        phi: Activation = self.activation
+        found: Array = phi.derivative(order, arguments)
+        if self.smoothed:
+            # A jump c of the j-th derivative at b is c (z - b)_+^j/j!: smooth these terms only.
+            for place, steps in phi.jumps.items():
+                z = arguments - place
+                for j, step in enumerate(steps):
+                    if step:
+                        found = found + step * _blur(j - order, z, np.asarray(self.widths))
+        return found
+
+    def predict(self, X: Array) -> Array:
+        found = np.empty((len(X), len(self.output)))
+        for rows in row_chunks(len(X), 4 * len(self.weights)):
+            hidden = self._units(0, X[rows] @ self.weights.T + self.biases)
+            found[rows] = hidden @ self.output.T + self.intercept
+        return found
+
+    def derivative_sums(
+        self, X: Array, slots: Sequence[Slot], size: int, sample_weight: Array | None = None
+    ) -> Array:
+        slopes = self._units(len(slots), X @ self.weights.T + self.biases)
+        if sample_weight is not None:
+            slopes = slopes * sample_weight[:, None]
+        return self._lift(slopes.reshape(len(X) // size, size, -1).sum(axis=1), slots)
+
+    def _lift(self, slopes: Array, slots: Sequence[Slot]) -> Array:
+        r"""Return :math:`\sum_j a_j s_j\,(A_1^\top w_j) \otimes \dots` of slopes (C, J), label by label."""
+        images = [self.weights if slot is None else self.weights @ slot for slot in slots]
+        products = (slopes[:, None, :] * self.output) @ khatri_rao(*images)
+        return products.reshape(len(slopes), len(self.output), *(image.shape[1] for image in images))
+
+    def mean_derivative(self, density: ScoreModel, slots: Sequence[Slot]) -> Array | None:
+        if isinstance(density, Gaussian):
+            parts = [(1.0, density)]
+        elif isinstance(density, GaussianMixture):
+            parts = list(zip(density.weights.tolist(), density.parts, strict=True))
+        else:
+            return None
+        m = len(slots)
+        slopes = np.zeros(len(self.weights))
+        for share, part in parts:
+            variances = np.einsum("jd,de,je->j", self.weights, part.covariance, self.weights)
+            if self.smoothed:  # as if the arguments had that much noise
+                variances = variances + np.asarray(self.widths) ** 2
+            scales = np.sqrt(np.maximum(variances, np.finfo(np.float64).tiny))
+            means = self.weights @ part.mean + self.biases
+            slopes += share * self.activation.moment_coefficients(m, scales, means) / scales**m
+        return self._lift(slopes[None], slots)[0]
+
+    def smooth(self) -> "RidgeSurrogate":
+        kinks = bool(self.activation.breakpoints)
+        return RidgeSurrogate(
+            self.weights, self.biases, self.output, self.activation, self.intercept, self.widths, kinks
+        )
+
+    def describe(self) -> str:
+        return f"{len(self.weights)} units ({self.activation.name})"
+
+
+def _blur(j: int, z: Array, width: Array) -> Array:
+    """Return what z_+^j/j! gains by convolution with N(0, width^2); for j < 0 derivatives of that density."""
+    u = z / width
+    if j < 0:
+        return (-1.0) ** (-j - 1) * hermite_polynomial(-j - 1, u) * normal_density(u) / width**-j
+    below, value = normal_density(u) / width, ndtr(u)
+    for i in range(1, j + 1):
+        below, value = value, (z * value + width**2 * below) / i
+    return np.asarray(value - np.where(z > 0.0, z**j / math.factorial(j), 0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class RandomFeatures(SurrogateFamily):
+    r"""Ridge regression on random cosines: a surrogate that knows nothing of the network.
+
+    :math:`\cos(\langle\omega_j, x\rangle/\ell + b_j)` with normal :math:`\omega_j` in whitened coordinates
+    approximate the Gaussian kernel of width :math:`\ell` [1]_. Width and ridge are chosen on held-out
+    halves of the sample.
+
+    Parameters
+    ----------
+    count : int
+        Number of features.
+    width : float, optional
+        l, in standard deviations of x.
+    ridge : float, optional
+        Relative to the number of samples.
+    basis : (d, k) array, optional
+        Use functions of :math:`V^\top x` only.
+    rng : optional
+        Seed of the features.
+
+    References
+    ----------
+    .. [1] A. Rahimi, B. Recht, "Random features for large-scale kernel machines", NIPS 2007.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((2000, 2))
+    >>> g = RandomFeatures(100, rng=0).fit(X, np.sin(X[:, :1]))
+    >>> bool(np.abs(g.predict(X) - np.sin(X[:, :1])).mean() < 0.05)
+    True
+    """
+
+    count: int = 300
+    width: float | None = None
+    ridge: float | None = None
+    basis: Array | None = None
+    rng: Any = 0
+
+    def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> RidgeSurrogate:
+        count = check_integer("count", self.count, 1)
+        rng = check_rng("rng", self.rng)
+        points = X if self.basis is None else X @ check_array("basis", self.basis, shape=(X.shape[1], None))
+        w = np.ones(len(X)) if sample_weight is None else sample_weight
+        covariance = np.atleast_2d(np.cov(points, rowvar=False, aweights=w))
+        values, vectors = np.linalg.eigh(covariance)
+        scales = np.where(values > 1e-12 * values[-1], 1.0 / np.sqrt(np.maximum(values, 1e-300)), 0.0)
+        frequencies = (rng.standard_normal((count, points.shape[1])) * scales) @ vectors.T
+        phases = rng.uniform(0.0, 2.0 * np.pi, count) - frequencies @ np.average(points, axis=0, weights=w)
+        widths = _WIDTHS if self.width is None else (check_number("width", self.width, above=0.0),)
+        ridges = _RIDGES if self.ridge is None else np.array([check_number("ridge", self.ridge, above=0.0)])
+        centre = phases + frequencies @ np.average(points, axis=0, weights=w)
+
+        def arguments(width: float) -> tuple[Array, Array]:
+            # The phase of the mean stays the same for all widths.
+            return frequencies / width, centre - frequencies @ np.average(points, axis=0, weights=w) / width
+
+        def sums(rows: slice, width: float) -> Array:
+            """Return the weighted second moments of (1, features, y) over rows."""
+            omega, phase = arguments(width)
+            part, labels, weights = points[rows], y[rows], w[rows]
+            total = np.zeros((1 + count + y.shape[1],) * 2)
+            for chunk in row_chunks(len(part), count):
+                features = np.cos(part[chunk] @ omega.T + phase)
+                table = np.hstack([np.ones((len(features), 1)), features, labels[chunk]])
+                total += (table * weights[chunk, None]).T @ table
+            return total
+
+        halves = (slice(0, None, 2), slice(1, None, 2))
+        best: tuple[float, float, float] = (np.inf, widths[0], float(ridges[0]))
+        whole: Array | None = None
+        for width in widths:
+            both = [sums(half, width) for half in halves]
+            for ridge in ridges if len(widths) * len(ridges) > 1 else ():
+                error = sum(_held_out(a, b, count, float(ridge)) for a, b in (both, both[::-1]))
+                if error < best[0]:
+                    best, whole = (error, width, float(ridge)), both[0] + both[1]
+            if whole is None:
+                whole = both[0] + both[1]
+        assert whole is not None
+        _, width, ridge = best
+        coefficients = _ridge_coefficients(whole, count, ridge)
+        omega, phase = arguments(width)
+        if self.basis is not None:
+            omega = omega @ np.asarray(self.basis).T
+        return RidgeSurrogate(omega, phase, coefficients[1:].T, "cosine", coefficients[0])
+
+
+def _ridge_coefficients(moments: Array, count: int, ridge: float) -> Array:
+    """Return intercept and coefficients, (1 + count, n_y), from second moments of (1, features, y)."""
+    mass = moments[0, 0]
+    means = moments[0, 1:] / mass
+    centred = moments[1:, 1:] / mass - np.outer(means, means)
+    inner = centred[:count, :count] + ridge * np.eye(count)
+    slopes = np.linalg.solve(inner, centred[:count, count:])
+    return np.vstack([means[count:] - means[:count] @ slopes, slopes])
+
+
+def _held_out(fitted: Array, held: Array, count: int, ridge: float) -> float:
+    """Return the squared error on one half of the fit to the other."""
+    c = np.vstack([_ridge_coefficients(fitted, count, ridge), -np.eye(len(held) - count - 1)])
+    return float(np.einsum("ij,ik,kj->", c, held, c, optimize=True))
+
+
+# --- the user's own --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionSurrogate(Surrogate):
+    r"""A differentiable function of the user's own, not fitted here.
+
+    Parameters
+    ----------
+    d : int
+    function : callable
+        Maps points (n, d) to values (n,) or (n, n_y).
+    derivatives : sequence of callables
+        The m-th maps points (n, d) to :math:`\nabla^m g`, (n, d, ..., d) or (n, n_y, d, ..., d).
+
+    Examples
+    --------
+    >>> g = FunctionSurrogate(1, np.squeeze, [np.ones_like])
+    >>> g.derivative_sums(np.array([[2.0], [3.0]]), [None], 2)
+    array([[[2.]]])
+    """
+
+    d: int
+    function: Callable[[Array], npt.ArrayLike] = field(repr=False)
+    derivatives: Sequence[Callable[[Array], npt.ArrayLike]] = field(repr=False)
+
+    def predict(self, X: Array) -> Array:
+        values = check_array("function", self.function(X), ndim=(1, 2))
+        return values.reshape(len(X), -1)
+
+    def derivative_sums(
+        self, X: Array, slots: Sequence[Slot], size: int, sample_weight: Array | None = None
+    ) -> Array:
+        m = len(slots)
+        if m > len(self.derivatives):
+            raise ValueError(f"derivatives must hold order {m} of the surrogate, got {len(self.derivatives)}")
+        tensors = check_array("derivatives", self.derivatives[m - 1](X), ndim=(m + 1, m + 2))
+        tensors = tensors.reshape(len(X), -1, *(self.d,) * m)
+        if sample_weight is not None:
+            tensors = tensors * sample_weight.reshape(-1, *(1,) * (m + 1))
+        total = tensors.reshape(len(X) // size, size, *tensors.shape[1:]).sum(axis=1)
+        for axis, slot in enumerate(slots, start=2):
+            if slot is not None:
+                total = np.moveaxis(np.tensordot(total, slot, axes=(axis, 0)), -1, axis)
+        return total
+
+    def mean_derivative(self, density: ScoreModel, slots: Sequence[Slot]) -> Array | None:
+        return None
+
+    def smooth(self) -> "FunctionSurrogate":
+        return self
+
+    def describe(self) -> str:
+        return "a function of the user's"
