@@ -40,6 +40,7 @@ def check_array(
     ndim: int | Sequence[int] | None = None,
     shape: Sequence[int | None] | None = None,
     empty: bool = False,
+    most: float | None = None,
 ) -> Array:
     """Return `value` as a finite float64 array with the wanted dimensions.
 
@@ -55,6 +56,8 @@ def check_array(
         Wanted extent of each axis; None accepts any extent above zero.
     empty : bool
         Whether an array without entries is accepted, as by elementwise functions.
+    most : float, optional
+        Largest accepted size of an entry, where squares or products must be numbers.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def check_array(
     Raises
     ------
     ValueError
-        If the value is not numeric, has another shape, is empty, or holds NaN or infinity.
+        If the value is not numeric, has another shape, is empty, or holds NaN, infinity or what is too large.
 
     Examples
     --------
@@ -98,6 +101,8 @@ def check_array(
         total = np.sum(array)
     if not np.isfinite(total) and not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; only finite numbers are accepted")
+    if most is not None and np.abs(array).max(initial=0.0) > most:
+        raise ValueError(f"{name} must be at most {most:g} in size, got {np.abs(array).max():.1e}")
     return array
 
 

@@ -18,7 +18,15 @@ from nnmoments.sparse.solvers import (
     solve_exactly,
     solver_package,
 )
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_rng
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+    check_rng,
+    finite_result,
+)
 
 __all__ = [
     "L1Solution",
@@ -73,13 +81,15 @@ class RowBasis(Result):
     how: str
     gap: float
 
-    def directions(self, R: Array) -> Array:
+    @finite_result("R")
+    def directions(self, R: npt.ArrayLike) -> Array:
         """Map directions r (C, n_y) to the coordinates of Q: F r."""
-        return np.asarray(R @ self.map.T)
+        return check_array("R", R, shape=(None, self.map.shape[1]), empty=True) @ self.map.T
 
-    def coefficients(self, W: Array) -> Array:
+    @finite_result("W")
+    def coefficients(self, W: npt.ArrayLike) -> Array:
         """Map w in the coordinates of Q to the least w with w^T M = w_Q^T Q: (C, n_y)."""
-        return np.asarray(W @ self.map)
+        return check_array("W", W, shape=(None, self.k), empty=True) @ self.map
 
 
 def row_basis(
@@ -306,6 +316,7 @@ def l1_programmes(
     array([1., 0., 0., 2., 0.])
     """
     check_method(method)
+    check_choice("keep_dual", keep_dual, (True, False))
     tol = check_number("tol", tol, above=0.0, below=1.0)
     rng = check_rng("rng", rng)
     M = check_array("M", M, ndim=2)
