@@ -114,6 +114,8 @@ def _refine(
     mask = np.ones(A.shape, dtype=bool)
     for _ in range(max_iter):
         B = np.linalg.lstsq(A.T, target.T, rcond=None)[0].T
+        if np.linalg.matrix_rank(B.T @ B, hermitian=True) < len(A):  # rows that M does not hold
+            break
         inverse = np.linalg.pinv(B)
         free = inverse @ target
         mask = support(free, np.sqrt(inverse**2 @ error**2))

@@ -190,7 +190,7 @@ def test_recovers_and_predicts(sample):
     assert np.mean(net(inside).argmax(axis=1) == net(fresh).argmax(axis=1)) > 0.95
     assert_allclose(model.components_ @ model.components_.T, np.eye(4), atol=1e-12)
     assert list(model.get_feature_names_out()) == [f"sparsenetworkclassifier{i}" for i in range(4)]
-    assert set(model.diagnostics_) == {"moment", "recovery", "training"}
+    assert set(model.diagnostics_) == {"moment", "recovery", "training", "chance"}
     # The first layer keeps its zeros.
     assert np.array_equal(model.weights_ != 0, model.diagnostics_["recovery"].support)
     again = pickle.loads(pickle.dumps(model))
@@ -345,7 +345,7 @@ def test_refuses():
         SparseNetworkClassifier().fit(X, np.zeros(50))
     with pytest.raises(ValueError, match="X must vary in some input"):
         SparseNetworkClassifier().fit(np.ones((50, 3)), y)
-    with pytest.raises(ValueError, match="must not be masked"):
+    with pytest.raises(ValueError, match="must not be a masked"):
         SparseNetworkClassifier().fit(np.ma.masked_array(X, mask=X > 2), y)
     with pytest.raises(ValueError, match="y must be class labels"):
         SparseNetworkClassifier().fit(X, np.column_stack([y, y + 1]))
