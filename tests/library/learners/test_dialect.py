@@ -53,7 +53,7 @@ class Problem:
 
 
 def general(k, **parameters):
-    return GeneralInputNetwork(k, **{"score_model": StandardNormal(3), "n_starts": 4} | parameters)
+    return GeneralInputNetwork(k, **{"score_model": StandardNormal(2), "n_starts": 4} | parameters)
 
 
 def threshold(k, **parameters):
@@ -66,15 +66,14 @@ def classes(rows):
 
 
 OBLIQUE = np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]])
+TURNED = np.array([[0.6, 0.8], [-0.8, 0.6]])
 SPARSE = np.zeros((2, 12))
 SPARSE[0, [0, 3, 5]], SPARSE[1, [1, 3, 8]] = [2 / 3, -2 / 3, 1 / 3], [1 / 3, 2 / 3, 2 / 3]
 PROBLEMS = {
     "tensor": Problem(
         TensorNetwork, 1000, OBLIQUE, lambda X: np.maximum(X @ OBLIQUE.T, 0.0) ** 2 @ [1.0, -1.0], "relu"
     ),
-    "general": Problem(
-        general, 10_000, OBLIQUE, lambda X: np.maximum(X @ OBLIQUE.T, 0.0).sum(axis=1), "tanh"
-    ),
+    "general": Problem(general, 20_000, TURNED, lambda X: np.maximum(X @ TURNED.T, 0.0).sum(axis=1), "tanh"),
     "threshold": Problem(threshold, 30_000, OBLIQUE, lambda X: U(X @ OBLIQUE.T).sum(axis=1), U),
     "halfspaces": Problem(HalfspaceUnionClassifier, 30_000, OBLIQUE, UnionOfHalfspaces(OBLIQUE, 2.0)),
     "sparse": Problem(SparseNetworkClassifier, 8000, SPARSE, classes(SPARSE), "tanh"),
@@ -193,8 +192,9 @@ def test_frames_of_nullable_types(problem, fitted):
     frame = pd.DataFrame(X, columns=columns).astype("Float64")
     model = problem.fit(frame, pd.Series(y))
     assert list(model.feature_names_in_) == columns
-    assert_array_equal(model.weights_, fitted.weights_)
-    assert_array_equal(model.predict(frame), fitted.predict(X))
+    # Frames hold their columns one after the other, so that sums round otherwise.
+    size = np.abs(fitted.weights_).max()
+    assert match_rows(model.weights_ / size, fitted.weights_ / size, signed=True).worst < 0.01
     with pytest.raises(ValueError, match="X contains NaN"):
         model.predict(frame.mask(frame > 2.0))
     for text in (frame.astype(str), frame.astype(str).astype(object)):
@@ -226,16 +226,18 @@ def test_units_do_not_matter_or_are_warned_of(problem, fitted, of_x, of_y):
         if of_y != 1.0:
             pytest.skip("classes have no units")
         of_y = 1
-    try:
-        model = problem.fit(of_x * X, of_y * y, quiet=True)
-    except ValueError as error:
-        assert of_x != 1.0
-        assert "X must" in str(error)
+    if of_x > 1.0 and isinstance(fitted, ThresholdNetwork | HalfspaceUnionClassifier):
+        with pytest.raises(ValueError, match="X must hold standard normal inputs"):
+            problem.fit(of_x * X, of_y * y)
         return
+    parameters = {}
+    if isinstance(fitted, GeneralInputNetwork):  # a score that is given is that of other units
+        X, y, parameters = X[:5000], y[:5000], {"score_model": None}
+        fitted = problem.fit(X, y, **parameters)
+    model = problem.fit(of_x * X, of_y * y, quiet=True, **parameters)
     assert of_x != 1.0 or model.converged_
     if model.converged_:
-        spread = float(np.std(y))
-        assert np.std(model.predict(of_x * X) / of_y - fitted.predict(X)) < 0.02 * spread
+        assert np.std(model.predict(of_x * X) / of_y - fitted.predict(X)) < 0.02 * np.std(y)
 
 
 def test_order_of_rows_does_not_matter(problem, fitted):
