@@ -8,7 +8,7 @@ import math
 import numbers
 import reprlib
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ __all__ = [
 #: An array of doubles.
 Array = npt.NDArray[np.float64]
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def check_array(
@@ -154,14 +155,14 @@ def _shown(value: Any) -> str:
         return f"one of type {type(value).__name__}"
 
 
-def check_result(name: str, result: Array) -> Array:
+def check_result(name: str, result: R) -> R:
     """Return a result if it is finite, and else say which argument made it overflow.
 
     Parameters
     ----------
     name : str
         The argument's name, for the message.
-    result : array
+    result : array or float
         What came of it.
 
     Raises
@@ -176,12 +177,12 @@ def check_result(name: str, result: Array) -> Array:
         ...
     ValueError: x is too large: the result is beyond the range of doubles
     """
-    if not np.isfinite(result).all():
+    if not np.isfinite(np.asarray(result)).all():
         raise ValueError(f"{name} is too large: the result is beyond the range of doubles")
     return result
 
 
-def finite_result(name: str) -> Callable[[Callable[P, Array]], Callable[P, Array]]:
+def finite_result(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator: overflow inside the function is silent, and in its result a ValueError.
 
     Parameters
@@ -210,9 +211,9 @@ def finite_result(name: str) -> Callable[[Callable[P, Array]], Callable[P, Array
     ValueError: x is too large: the result is beyond the range of doubles
     """
 
-    def decorate(function: Callable[P, Array]) -> Callable[P, Array]:
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> Array:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
                 return check_result(name, function(*args, **kwargs))
 
@@ -322,8 +323,8 @@ def check_callable(name: str, value: Any) -> Any:
     return value
 
 
-def check_instance(name: str, value: Any, kind: type[Any]) -> Any:
-    """Return `value` if it is an object of a kind.
+def check_instance(name: str, value: Any, *kinds: type[Any]) -> Any:
+    """Return `value` if it is an object of one of the kinds.
 
     Parameters
     ----------
@@ -331,8 +332,8 @@ def check_instance(name: str, value: Any, kind: type[Any]) -> Any:
         The argument's name, for the message.
     value : object
         What the caller passed.
-    kind : type
-        A class, or a protocol that can be checked.
+    *kinds : type
+        Classes, or protocols that can be checked.
 
     Raises
     ------
@@ -347,8 +348,9 @@ def check_instance(name: str, value: Any, kind: type[Any]) -> Any:
         ...
     ValueError: score must be a ScoreModel, got 3
     """
-    if not isinstance(value, kind):
-        raise ValueError(f"{name} must be a {kind.__name__}, got {_shown(value)}")
+    if not isinstance(value, kinds):
+        wanted = " or a ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"{name} must be a {wanted}, got {_shown(value)}")
     return value
 
 

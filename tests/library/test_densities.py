@@ -583,13 +583,15 @@ def test_covariance_with_rounding_in_its_zeros_is_symmetric():
 
 def test_user_density_is_checked_when_used():
     density = UserDensity(2, [lambda X: -X, lambda X: np.zeros((len(X), 2))])
-    with pytest.raises(ValueError, match=r"log-density derivative 2 must have 3 axes, got shape \(1, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"log-density derivative 2 at X must have 3 axes, got shape \(1, 2\)"
+    ):
         density.score([[0.0, 1.0]], 2)
     with pytest.raises(
         ValueError, match="order 3 needs as many log-density derivatives; the score model has 2"
     ):
         UserDensity(2, CASES["user"][0].functions[:2]).score([[0.0, 1.0]], 3)
-    with pytest.raises(ValueError, match="log-density derivative 1 holds NaN"):
+    with pytest.raises(ValueError, match="log-density derivative 1 at X holds NaN"):
         UserDensity(1, [lambda X: X * np.nan]).score([[1.0]], 1)
     with pytest.raises(ValueError, match="sample was not given"):
         density.sample(3, rng=0)

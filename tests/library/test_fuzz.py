@@ -36,6 +36,8 @@ EVERY = [
 def test_nasty_values_are_refused_by_name(case, argument):
     faults = []
     for kind, value in nasty(case.arguments[argument]).items():
+        if kind == "function" and argument in case.trusted:
+            continue
         try:
             check(case, argument, value)
         except Exception as error:

@@ -6,6 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.preprocessing import StandardScaler
 
 from companion.experiments import score_estimation as experiment
 from nnmoments.densities import GaussianMixture, Logistic, StandardNormal, UserDensity, iid
@@ -151,8 +153,9 @@ def test_experiment_windows_are_those_of_the_library():
     mean, covariance = experiment.window_moments(monomials, np.full(3, 0.9))
     for t in range(3):
         X = monomials[t, 1:3].T + x[t]
-        m, C = central_moments(kernel_moments(x[t : t + 1], X, np.array([0.9]), 2).raw)
-        np.testing.assert_allclose(mean[t], m[0] + X.mean(axis=0) - x[t], atol=1e-12)
+        window = kernel_moments(x[t : t + 1], X, np.array([0.9]), 2)
+        m, C = central_moments(window.raw)
+        np.testing.assert_allclose(mean[t], m[0] + window.centre[0] - x[t], atol=1e-12)
         np.testing.assert_allclose(covariance[t], C[0], atol=1e-12)
 
 
@@ -176,7 +179,7 @@ def test_moments_against_direct_sums():
         K = np.exp(-np.sum((X - points[q]) ** 2, 1) / (2 * h[q] ** 2))
         m = K @ X / K.sum()
         U = X - m
-        np.testing.assert_allclose(mean[q] + window.centre, m, atol=1e-12)
+        np.testing.assert_allclose(mean[q] + window.centre[q], m, atol=1e-12)
         np.testing.assert_allclose(C2[q], np.einsum("n,na,nb->ab", K, U, U) / K.sum(), atol=1e-12)
         np.testing.assert_allclose(C3[q], np.einsum("n,na,nb,nc->abc", K, U, U, U) / K.sum(), atol=1e-11)
         np.testing.assert_allclose(C4[q], np.einsum("n,na,nb,nc,nd->abcd", K, *[U] * 4) / K.sum(), atol=1e-11)
@@ -188,7 +191,7 @@ def test_empty_windows_do_not_underflow():
     window = kernel_moments(np.array([[100.0, 100.0]]), X, np.array([0.5]), 2)
     assert np.isfinite(window.log_total).all()
     nearest = X[np.sum((X - 100.0) ** 2, 1).argmin()]
-    np.testing.assert_allclose(window.raw[0][0] + window.centre, nearest, atol=1e-6)
+    np.testing.assert_allclose(window.raw[0][0] + window.centre[0], nearest, atol=1e-6)
 
 
 def test_newton_solves_the_whitened_conditions():
@@ -321,7 +324,7 @@ def test_select_rejects_bad_bandwidths():
     chosen = choose_score(X, ways, rng=0)
     assert chosen.chosen == 1
     assert chosen.standard_errors[1] == 0.0
-    with pytest.raises(ValueError, match="candidates is empty"):
+    with pytest.raises(ValueError, match="candidates must be a sequence of at least one"):
         choose_score(X, [], rng=0)
 
 
@@ -409,3 +412,68 @@ def test_llsfe_of_the_paper_is_local_likelihood_in_full_windows():
         LLSFE(X, 1e-6).score(points, 1)
     with pytest.raises(ValueError, match="bandwidth must be"):
         LLSFE(X, 0.0)
+
+
+@pytest.mark.parametrize("distance", [10.0, 27.5, 29.0, 30.2, 45.0, 1e4])
+def test_far_points_see_the_nearest_samples(distance):
+    """No window is empty, however few doubles its kernel is: the score leads to the nearest samples."""
+    X = np.random.default_rng(0).standard_normal((2000, 1))
+    point = X.max(axis=0, keepdims=True) + 0.1 * distance
+    score = KernelDensity(X, bandwidth=0.1).score(point, 1)
+    K = np.exp(-0.5 * (((X - point) / 0.1) ** 2 - distance**2))
+    np.testing.assert_allclose(score, (point - K.T @ X / K.sum()) / 0.01, rtol=1e-9)
+    fitted = LocalLikelihood(X, bandwidth=0.1).fit_at(point)
+    assert all(np.isfinite(part).all() for part in (fitted.log_density, *fitted.derivatives))
+    assert (fitted.status > 0).all()
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda X: LocalLikelihood(X, bandwidth=0.5),
+        lambda X: LocalLikelihood(X, degree=4, bandwidth=0.7),
+        lambda X: LocalLikelihood(X, bandwidth=NearestNeighbor(0.3)),
+        lambda X: KernelDensity(X, bandwidth=0.3),
+        lambda X: LLSFE(X, 0.5),
+    ],
+)
+@pytest.mark.parametrize("far", [1e7, -1e12, 1e20])
+def test_a_sample_of_weight_zero_changes_nothing(fit, far):
+    X = np.random.default_rng(0).standard_normal((2001, 1))
+    X[7] = 50.0  # no weight either
+    Y = X.copy()
+    Y[7] = far
+    points = np.array([[-0.5], [0.0], [0.5]])
+    for order in (1, 2):
+        np.testing.assert_allclose(fit(Y).score(points, order), fit(X).score(points, order), rtol=1e-7)
+
+
+@pytest.mark.parametrize("data", ["diabetes", "rounded", "half zeros"])
+def test_choice_is_not_fooled_by_ties(data):
+    """The narrowest window has the least loss at tied values, without bound, and is no better for it."""
+    rng = np.random.default_rng(0)
+    if data == "diabetes":
+        X = StandardScaler().fit_transform(load_diabetes().data)
+    else:
+        X = rng.standard_normal((1000, 1))
+        X = X.round(1) if data == "rounded" else np.maximum(X, 0.0)
+    ways = [lambda Z, h=h: KernelDensity(Z, bandwidth=h) for h in (1e-3, 1e-2, 0.4)]
+    found = choose_score(X, ways, points=200, rng=0)
+    assert found.chosen == 2
+    assert "have ties" in found.status
+    assert choose_score(rng.standard_normal((50, 1)), ways[2:], rng=0).status == "no ties"
+
+
+def test_too_few_samples_for_a_degree_are_refused():
+    with pytest.raises(ValueError, match="bandwidth leaves too few samples of X's column 0"):
+        IndependentLocalLikelihood(load_iris().data, bandwidth=0.1)
+
+
+def test_score_matching_in_twenty_dimensions_is_chunked():
+    X = np.random.default_rng(0).standard_normal((2500, 20))
+    tracemalloc.start()
+    model = ScoreMatching(X, width=4.0, centres=50, rng=0)
+    model.score(X, 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6

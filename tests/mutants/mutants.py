@@ -853,10 +853,12 @@ MUTANTS = [
     ),
     Mutant(
         "scores",
-        "logs[mine, own[part][mine]] = -np.inf",
-        "logs[mine, own[part][mine]] = 0.0",
+        "logs[mine, own[mine]] = -np.inf",
+        "logs[mine, own[mine]] = 0.0",
         "own point",
     ),
+    Mutant("scores", "_LOW = -100.0", "_LOW = -400.0", "underflow of squared weights"),
+    Mutant("scores", "> _LOSS", "> 1.0 / _LOSS", "moments about a far centre"),
     Mutant("scores", "rest[1] / h2**3", "rest[1] / h2**2", "power of h in a cumulant"),
     # --- descents
     Mutant(
@@ -989,7 +991,7 @@ MUTANTS = [
     Mutant(
         "landscapes/hermite", "sorted(candidates, key=lambda c: c[0])", "candidates", "the deepest is kept"
     ),
-    Mutant("landscapes/hermite", "rows = np.linalg.pinv(scaled.T)", "rows = scaled", "inverse of the minima"),
+    Mutant("landscapes/hermite", "rows = np.linalg.pinv(units.T)", "rows = units", "inverse of the minima"),
     Mutant(
         "landscapes/sphere",
         "T = sign * _checked_fourth(fourth)",

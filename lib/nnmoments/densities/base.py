@@ -321,7 +321,7 @@ class ScoreModel(Comparable, abc.ABC):
                 wrapped.append(entry)
                 continue
             wrapped.append(
-                Dense(check_array(f"log-density derivative {j}", entry, shape=(len(X),) + (self.d,) * j))
+                Dense(check_array(f"log-density derivative {j} at X", entry, shape=(len(X),) + (self.d,) * j))
             )
         if len(wrapped) < order:
             raise ValueError(

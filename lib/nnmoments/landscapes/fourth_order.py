@@ -9,7 +9,6 @@ is small at the rows of W, if these are orthonormal. G is the same function with
 the standard Gaussian. GM (19) prints :math:`(\|a_i\| - 1)^2` and (21) the square used in the proofs.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +16,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnmoments.landscapes.hermite import scaled
 from nnmoments.moments.forms import FourthMoment, Moment, TensorMoment
 from nnmoments.optimize import Descent, SmoothLoss, gradient_descent, quasi_newton
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_rng
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_number,
+    check_rng,
+    finite_result,
+)
 
 __all__ = [
     "FourthOrderLoss",
@@ -76,13 +85,15 @@ class FourthOrderLoss(SmoothLoss):
     regularizer: str = "squared"
 
     def __post_init__(self) -> None:
+        check_instance("moment", self.moment, FourthMoment)
         check_number("mu", self.mu)
         check_number("lam", self.lam, above=0.0)
-        check_choice("sign", self.sign, (1.0, -1.0))
+        object.__setattr__(self, "sign", float(check_choice("sign", self.sign, (1.0, -1.0))))
         check_choice("regularizer", self.regularizer, ("squared", "plain"))
 
     def value_and_gradient(self, A: Array) -> tuple[Any, Array]:
         """Return L(A) and its gradient from one pass; batch axes of A (..., k, d) are kept."""
+        A = check_array("A", A, ndim=(2, 3, 4))
         every, own = self.moment.cubic(A)
         data = every - (1.0 + self.mu) * own  # half the derivative's slots; GM (19)
         square = np.sum(A**2, axis=-1)
@@ -97,7 +108,7 @@ class FourthOrderLoss(SmoothLoss):
 
     def hessian(self, A: Array) -> Array:
         """Return the Hessian of one A (k, d) as a (k d, k d) matrix."""
-        k, d = A.shape
+        k, d = (A := check_array("A", A, shape=(None, self.moment.d))).shape
         held = self.moment.pairs(A)
         own = held[range(k), range(k)]
         blocks = 8.0 * self.sign * held
@@ -107,8 +118,11 @@ class FourthOrderLoss(SmoothLoss):
             if self.regularizer == "squared":
                 blocks[i, i] += self.lam * (4.0 * (square[i] - 1.0) * eye + 8.0 * np.outer(a, a))
             else:
-                norm = math.sqrt(square[i])
-                blocks[i, i] += 2.0 * self.lam * ((1.0 - 1.0 / norm) * eye + np.outer(a, a) / norm**3)
+                norm = np.linalg.norm(a)
+                if norm == 0.0:
+                    raise ValueError("A must have no zero row: the plain regularizer has a kink there")
+                along = np.outer(a / norm, a / norm)
+                blocks[i, i] += 2.0 * self.lam * ((1.0 - 1.0 / norm) * eye + along / norm)
         return blocks.transpose(0, 2, 1, 3).reshape(k * d, k * d)
 
 
@@ -200,7 +214,7 @@ def landscape_rows(
     >>> np.abs(found.rows).sum(axis=0).round(4), found.sign, found.agreement
     (array([1., 1.]), -1.0, 1.0)
     """
-    if moment.order != 4:
+    if check_instance("moment", moment, Moment).order != 4:
         raise ValueError(f"moment must be of order 4, got {moment.order}")
     d = moment.d
     k = check_integer("k", k, 1, d)
@@ -228,6 +242,7 @@ def landscape_rows(
     return LandscapeRows(rows, best.value, agreement, sign, best, converged, status)
 
 
+@finite_result("A, W, kappa, mu or lam")
 def orthogonal_closed_form(
     A: npt.ArrayLike, W: npt.ArrayLike, kappa: npt.ArrayLike, mu: float, lam: float
 ) -> float:
@@ -302,7 +317,7 @@ def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False
     """
     W = check_array("W", W, ndim=2)
     A = check_array("A", A, shape=(None, W.shape[1]))
-    rows = [M / np.maximum(np.linalg.norm(M, axis=1, keepdims=True), 1e-300) for M in (A, W)]
+    rows = [M / np.maximum(np.linalg.norm(M, axis=1, keepdims=True), 1e-300) for M in map(scaled, (A, W))]
     P = np.abs(rows[0] @ np.linalg.pinv(rows[1]))
     both = (1.0 - P.max(axis=1).min(), 1.0 - P.max(axis=0).min())
     return float(min(both) if printed else max(both))

@@ -24,6 +24,7 @@ from nnmoments.validation import (
     Array,
     check_array,
     check_choice,
+    check_instance,
     check_integer,
     check_number,
     check_rng,
@@ -84,6 +85,7 @@ class HermiteLoss(SmoothLoss):
 
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
         """Return both from one pass over the moments."""
+        z = check_array("z", z, shape=(self.fourth.d,))
         cubic = self.fourth.cubic(z[None])[1][0]
         moved = self.second @ z
         excess = z @ moved / _H2 - self.u2
@@ -94,6 +96,7 @@ class HermiteLoss(SmoothLoss):
 
     def hessian(self, z: Array) -> Array:
         """Return the Hessian, (d, d)."""
+        z = check_array("z", z, shape=(self.fourth.d,))
         moved = self.second @ z
         excess = z @ moved / _H2 - self.u2
         curvature = self.fourth.pairs(z[None])[0, 0]
@@ -155,6 +158,7 @@ class SimultaneousLoss(SmoothLoss):
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """Return both from one pass over the moments."""
+        W = check_array("W", W, shape=(None, self.fourth.d))
         every, own = self.fourth.cubic(W)
         sign = math.copysign(1.0, self.u4)
         data = sign / _H4 * (every - (1.0 + self.gamma) * own)
@@ -185,7 +189,7 @@ class SimultaneousLoss(SmoothLoss):
 
     def hessian(self, W: Array) -> Array:
         """Return the Hessian of the corrected loss as a (k d, k d) matrix."""
-        k, d = W.shape
+        k, d = (W := check_array("W", W, shape=(None, self.fourth.d))).shape
         held = self.fourth.pairs(W)
         own = held[range(k), range(k)]
         sign = math.copysign(1.0, self.u4)
@@ -202,6 +206,7 @@ class SimultaneousLoss(SmoothLoss):
 
 def _check(loss: HermiteLoss | SimultaneousLoss) -> None:
     """Check what both losses on T_2 and T_4 are made of."""
+    check_instance("fourth", loss.fourth, FourthMoment)
     check_array("second", loss.second, shape=(loss.fourth.d, loss.fourth.d))
     check_number("u2", loss.u2)
     check_number("u4", loss.u4)
@@ -248,23 +253,29 @@ class SphereLoss(SmoothLoss):
         l = check_integer("l", l, 4)
         if l % 2:
             raise ValueError(f"l must be even, got {l}")
-        check_choice("sign", sign, (1.0, -1.0))
+        sign = float(check_choice("sign", sign, (1.0, -1.0)))
         on = y != 0.0
         self._X, self.l = X[on], l
         self._y = -sign * y[on] / len(y) / math.sqrt(math.factorial(l))
         self.d = X.shape[1]
 
+    def _unit(self, z: Array) -> tuple[Array, float]:
+        z = check_array("z", z, shape=(self.d,))
+        if not z.any():
+            raise ValueError("z must not be zero: it has no direction")
+        norm = float(np.linalg.norm(z))
+        return z / norm, norm
+
     def value_and_gradient(self, z: Array) -> tuple[float, Array]:
         """Return both from one pass over the active samples."""
-        norm = float(np.linalg.norm(z))
-        z = z / norm
+        z, norm = self._unit(z)
         top, next_, below = score_power(self._X, z, self.l)
         slots = (self._y * next_) @ self._X - (self.l - 1) * (self._y @ below) * z
         return float(self._y @ top), self.l / norm * (slots - (slots @ z) * z)
 
     def hessian(self, z: Array) -> Array:
         """Return the Hessian at z of length 1; z itself spans its kernel where z is stationary."""
-        l, z = self.l, z / np.linalg.norm(z)
+        l, z = self.l, self._unit(z)[0]
         top, _, below = score_power(self._X, z, l)
         within = (self._X.T * (self._y * below)) @ self._X - (self._y @ below) * np.eye(self.d)
         # Terms with z outside drop out of the projection.
@@ -363,6 +374,7 @@ def find_minima(
                   [0.   , 1.414, 0.   ],
                   [0.   , 0.   , 1.414]]))
     """
+    check_instance("loss", loss, SmoothLoss)
     metric = check_array("metric", metric, ndim=2)
     metric = check_array("metric", metric, shape=(len(metric), len(metric)))
     count = check_integer("count", count, 1, len(metric))
@@ -385,8 +397,11 @@ def find_minima(
         for _, _, other, _ in kept:
             v -= (v @ other) * other
         starts += 1
-        z = quasi_newton(loss, radius * white @ (v / np.linalg.norm(v))).weights
-        end = classify(loss, z)
+        descent = quasi_newton(loss, radius * white @ (v / np.linalg.norm(v)))
+        if not np.isfinite(descent.value):
+            rejected += 1
+            continue
+        z, end = descent.weights, classify(loss, descent.weights)
         inner = white.T @ metric @ z
         norm = float(np.linalg.norm(inner))
         if end.kind != "minimum" or norm == 0.0:
@@ -454,9 +469,29 @@ def weights_from_minima(points: npt.ArrayLike) -> Array:
            [0.6, 0.8]])
     """
     points = check_array("points", points, ndim=2)
+    points = scaled(points, axis=1)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
-    scaled = points / np.maximum(lengths, np.finfo(np.float64).tiny)
-    if np.linalg.svd(scaled, compute_uv=False)[-1] < 1e-8:
+    units = points / np.maximum(lengths, np.finfo(np.float64).tiny)
+    if np.linalg.svd(units, compute_uv=False)[-1] < 1e-8:
         raise ValueError("points must be linearly independent")
-    rows = np.linalg.pinv(scaled.T)
+    rows = np.linalg.pinv(units.T)
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def scaled(tensor: Array, axis: int | None = None) -> Array:
+    """Return a tensor, or its slices, times powers of two that bring the largest entries near one.
+
+    Nothing is rounded, and no square overflows.
+
+    Parameters
+    ----------
+    tensor : array
+    axis : int, optional
+        Along which the largest entry is looked for; all by default.
+
+    Examples
+    --------
+    >>> scaled(np.array([3e300, 4e300])).round(3)
+    array([0.56 , 0.747])
+    """
+    return np.ldexp(tensor, -np.frexp(np.abs(tensor).max(axis=axis, keepdims=True))[1])

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.landscapes.hermite import weights_from_minima
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_rng
+from nnmoments.landscapes.hermite import scaled, weights_from_minima
+from nnmoments.validation import Array, check_array, check_choice, check_integer, check_result, check_rng
 
 __all__ = ["ellipsoid_rows", "sphere_maxima"]
 
@@ -106,14 +106,16 @@ def ellipsoid_rows(
     array([1., 1.])
     """
     fourth = _checked_fourth(fourth)
-    second = check_array("second", second, shape=fourth.shape[:2])
+    second = scaled(check_array("second", second, shape=fourth.shape[:2]))
     check_choice("sign", sign, (1.0, -1.0))
     k = check_integer("k", k, 1, len(second))
     values, vectors = np.linalg.eigh(second)
     if values[-k] <= 0.0:
         return np.zeros((0, len(values)))
     white = vectors[:, -k:] / np.sqrt(values[-k:])
-    inner = np.einsum("abcd,ai,bj,ck,dl->ijkl", fourth, white, white, white, white, optimize=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        inner = np.einsum("abcd,ai,bj,ck,dl->ijkl", fourth, white, white, white, white, optimize=True)
+    check_result("the ratio of second's eigenvalues", inner)
     try:
         return weights_from_minima(sphere_maxima(inner, k, sign=sign, rng=rng) @ white.T)
     except ValueError:  # two of them are the same
@@ -124,7 +126,7 @@ def _checked_fourth(fourth: npt.ArrayLike) -> Array:
     fourth = check_array("fourth", fourth, ndim=4)
     if fourth.shape != fourth.shape[:1] * 4:
         raise ValueError(f"fourth must have four equal axes, got shape {fourth.shape}")
-    return fourth
+    return scaled(fourth)
 
 
 def _quartic(T: Array, z: Array) -> float:

@@ -16,7 +16,16 @@ from nnmoments.optimize import (
     damped_newton,
 )
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_number, check_sample_weight, check_samples
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_instance,
+    check_number,
+    check_result,
+    check_sample_weight,
+    check_samples,
+    finite_result,
+)
 
 __all__ = [
     "ConvexityConstants",
@@ -220,9 +229,12 @@ class SquareLossOfBoth(LeastSquares):
         fit_intercept: bool = False,
     ) -> None:
         self.X, self.y = check_samples(X, y)
+        if self.y.ndim != 1:
+            raise ValueError(f"y must have shape (n,), got {self.y.shape}")
         self.activation = get_activation(activation)
         self.shape = (None, self.X.shape[1] + 1)
-        self._sample_weight, self._fit_intercept = sample_weight, fit_intercept
+        self._sample_weight = check_sample_weight(sample_weight, len(self.y))
+        self._fit_intercept = fit_intercept
 
     def _fixed(self, output: Array) -> SquareLoss:
         """Return the risk as a function of W alone."""
@@ -237,10 +249,12 @@ class SquareLossOfBoth(LeastSquares):
 
     def intercept(self, weights: Array) -> float:
         """Return the constant that fits best beside these weights; zero if none is fitted."""
+        weights = check_array("weights", weights, shape=self.shape)
         return self._fixed(weights[:, -1]).intercept(weights[:, :-1])
 
     def value_and_gradient(self, weights: Array) -> tuple[float, Array]:
         """Return the risk and its gradient, in one pass over each of W and v."""
+        weights = check_array("weights", weights, shape=self.shape)
         hidden, fixed = weights[:, :-1], self._fixed(weights[:, -1])
         value, gradient = fixed.value_and_gradient(hidden)
         units = self.activation(self.X @ hidden.T)
@@ -248,6 +262,7 @@ class SquareLossOfBoth(LeastSquares):
 
     def curvature(self, weights: Array) -> NormalMatrix:
         r"""Return the part of the Hessian without :math:`\phi''`, formed: for few parameters."""
+        weights = check_array("weights", weights, shape=self.shape)
         hidden, fixed = weights[:, :-1], self._fixed(weights[:, -1])
         images = self.X @ hidden.T
         slopes = self.activation.derivative(1, images) * fixed.output
@@ -315,6 +330,7 @@ def levenberg_marquardt(
     >>> levenberg_marquardt(loss, [[0.8, 0.3]]).weights.round(6) + 0.0
     array([[1., 0.]])
     """
+    check_instance("loss", loss, SquareLoss, SquareLossOfBoth)
     start = check_array("start", start, shape=loss.shape)
     target = check_number("tol", tol) * float(loss.y @ loss.y) / (2.0 * len(loss.y))
     stalled = 0
@@ -331,6 +347,7 @@ def levenberg_marquardt(
 # --- the population Hessian at the true weights --------------------------------------------------------
 
 
+@finite_result("weights or output")
 def population_hessian(
     weights: npt.ArrayLike, activation: str | Activation, output: npt.ArrayLike | None = None
 ) -> Array:
@@ -377,7 +394,7 @@ def population_hessian(
 
 def _without_zeros(weights: npt.ArrayLike) -> Array:
     weights = check_array("weights", weights, ndim=2)
-    if not np.linalg.norm(weights, axis=1).all():
+    if not weights.any(axis=1).all():
         raise ValueError("weights must not have a zero row")
     return weights
 
@@ -502,13 +519,15 @@ def convexity_constants(
     kappa, lam = float(sigma[0] / sigma[-1]), float(np.prod(sigma / sigma[-1]))
     rho = activation.rho(float(sigma[-1]))
     power = (activation.homogeneity or 1) - 1
+    with np.errstate(over="ignore"):
+        upper = check_result("weights or output", k * np.max(output**2) * sigma[0] ** (2 * power))
     values = np.linalg.eigvalsh(population_hessian(weights, activation, output))
     return ConvexityConstants(
         kappa,
         lam,
         rho,
         float(np.min(output**2)) * rho / (kappa**2 * lam),
-        k * float(np.max(output**2)) * float(sigma[0]) ** (2 * power),
+        float(upper),
         float(values[0]),
         float(values[-1]),
     )

@@ -145,7 +145,7 @@ def block_means(
                 blocks = _collect(x, y, None if w is None else w[part], score, slots, length)
         if not np.isfinite(blocks.mean).all():
             check_samples(x, y)
-            raise ValueError("score: its values are not finite on the given samples")
+            raise ValueError("score: its values are not finite on these X and bases")
         found = blocks if found is None else found.merge(blocks)
     assert found is not None
     return found

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nnmoments.validation import Array, check_integer
+from nnmoments.validation import Array, check_callable, check_integer
 
 __all__ = ["cross_fit", "fold_slices", "rows_of"]
 
@@ -40,7 +40,7 @@ def fold_slices(n: int, folds: int) -> list[slice]:
     >>> fold_slices(5, 2)
     [slice(0, 2, None), slice(2, 5, None)]
     """
-    folds = check_integer("folds", folds, 2)
+    n, folds = check_integer("n", n, 1), check_integer("folds", folds, 2)
     if n < folds:
         raise ValueError(f"X has too few samples, {n}, for {folds} folds")
     edges = np.linspace(0, n, folds + 1).astype(int).tolist()
@@ -71,6 +71,8 @@ def cross_fit(
     >>> cross_fit(fold_slices(3, 3), lambda others: rows_of(y, others).mean(), lambda m, own: y[own] - m)
     [array([-3.]), array([-1.5]), array([4.5])]
     """
+    check_callable("fit", fit)
+    check_callable("apply", apply)
     return [apply(fit([*parts[:i], *parts[i + 1 :]]), part) for i, part in enumerate(parts)]
 
 

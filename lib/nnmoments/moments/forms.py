@@ -6,7 +6,7 @@ chunk, for each contraction and holds nothing.
 """
 
 import abc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,7 +20,7 @@ from nnmoments.moments.gaussian_scores import lower_cubic, lower_pairs, score_pr
 from nnmoments.moments.samples import MAX_MOMENT_ORDER, TOO_LARGE, as_samples, check_fits
 from nnmoments.moments.sums import block_sums
 from nnmoments.results import Comparable
-from nnmoments.validation import Array, check_array, check_integer, check_samples
+from nnmoments.validation import Array, check_array, check_integer, check_samples, finite_result
 
 __all__ = ["FourthMoment", "Moment", "SampledMoment", "StreamedMoment", "TensorMoment"]
 
@@ -108,10 +108,12 @@ class TensorMoment(Comparable):
     def __repr__(self) -> str:
         return f"TensorMoment(d={self.d}, order={self.order})"
 
+    @finite_result("bases")
     def contract(self, bases: Any = None) -> Array:
         slots, vectors = check_slots(bases, self.order, self.d)
         return squeeze_slots(Constant(self.tensor).project(slots)[0], vectors, self.order)
 
+    @finite_result("block or directions")
     def matmat(self, block: Array, directions: Array | None = None) -> Array:
         block, directions = _check_product(self, block, directions)
         if directions is None:
@@ -122,6 +124,9 @@ class TensorMoment(Comparable):
         return held @ block
 
     def cubic(self, A: Array) -> tuple[Array, Array]:
+        A = check_array("A", A, ndim=range(2, 5))
+        if A.shape[-1] != self.d:
+            raise ValueError(f"A must have rows of length {self.d}, got shape {A.shape}")
         squares = (A[..., :, None] * A[..., None, :]).reshape(*A.shape[:-1], self.d**2)
         held = (squares @ self.tensor.reshape(self.d**2, self.d**2)).reshape(
             *A.shape, self.d
@@ -130,6 +135,7 @@ class TensorMoment(Comparable):
         return A @ held.sum(axis=-3), own
 
     def pairs(self, A: Array) -> Array:
+        A = check_array("A", A, shape=(None, self.d))
         return np.einsum("abcd,ic,jd->ijab", self.tensor, A, A, optimize=True)
 
 
@@ -167,7 +173,10 @@ class _Sample(Comparable, abc.ABC):
         with np.errstate(invalid="ignore", over="ignore"):
             found = self._mean(term)
         if not np.isfinite(found).all():
-            raise ValueError("X and y must be finite, and not so large that their products overflow")
+            raise ValueError(
+                "X and y must be finite, and not so large that their products, with "
+                "bases, block or directions, overflow"
+            )
         return found
 
     def contract(self, bases: Any = None) -> Array:
@@ -189,6 +198,8 @@ class _Sample(Comparable, abc.ABC):
         return self._finite_mean(products)
 
     def cubic(self, A: Array) -> tuple[Array, Array]:
+        A = check_array("A", A, shape=(None, self.d))
+
         def powers(X: Array, y: Array) -> Array:
             projected = X @ A.T  # (n, k)
             squares = projected**2
@@ -203,6 +214,8 @@ class _Sample(Comparable, abc.ABC):
         return every, own
 
     def pairs(self, A: Array) -> Array:
+        A = check_array("A", A, shape=(None, self.d))
+
         def powers(X: Array, y: Array) -> Array:
             projected = X @ A.T
             return np.stack([[(X.T * (y * p * q)) @ X for q in projected.T] for p in projected.T])
@@ -310,6 +323,8 @@ class StreamedMoment(_Sample):
         first = next(iter(chunks), None)
         if first is None:
             raise ValueError("chunks hold no samples")
+        if not isinstance(first, Sequence) or len(first) != 2:
+            raise ValueError("chunks must hold pairs (X, y)")
         self.d = as_samples(*first, None)[0].shape[1]
 
     def _chunks(self) -> Iterable[tuple[Array, Array]]:

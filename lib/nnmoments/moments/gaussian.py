@@ -262,6 +262,8 @@ class _Monomials:
 
     def scores(self, raw: Array) -> list[Array]:
         """Return T_0 to T_4 from the mean of w e e^T: the Hermite tensors in terms of monomials."""
+        if not np.isfinite(raw).all():
+            raise ValueError(TOO_LARGE)
         d, pairs = self.d, self.place.reshape(-1)
         third = raw[1 : 1 + d, 1 + d :][:, self.place]
         fourth = raw[1 + d :, 1 + d :][np.ix_(pairs, pairs)].reshape(d, d, d, d)

@@ -27,7 +27,7 @@ MAX_MOMENT_ORDER = 4
 MAX_TENSOR_DOUBLES = 1 << 27
 
 CONSTANT = "y is constant; a cross-moment needs labels that vary"
-TOO_LARGE = "X, y or sample_weight are so large, or so small, that their products overflow: rescale them"
+TOO_LARGE = "X, y, sample_weight or bases are so large, or small, that their products overflow: rescale them"
 
 
 def check_varying(y: npt.ArrayLike) -> None:

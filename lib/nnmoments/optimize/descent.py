@@ -10,7 +10,14 @@ from scipy.optimize import minimize
 
 from nnmoments.optimize.losses import Loss
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_number,
+)
 
 __all__ = ["Descent", "gradient_descent", "quasi_newton"]
 
@@ -103,12 +110,16 @@ def gradient_descent(
     >>> gradient_descent(Square(), [0.0], step=0.2, max_iter=100).weights.round(6)
     array([3.])
     """
+    check_instance("loss", loss, Loss)
     weights = check_array("start", start).copy()
     step = check_number("step", step, above=0.0)
     max_iter = check_integer("max_iter", max_iter, 0)
     tol = check_number("tol", tol, above=0.0)
     goal = -np.inf if target is None else check_number("target", target)
     every = check_integer("every", every, 1)
+    for name, hook in (("fresh", fresh), ("watch", watch)):
+        if hook is not None:
+            check_callable(name, hook)
     history: list[float] = []
     ended = False
     with np.errstate(over="ignore", invalid="ignore"):
@@ -118,7 +129,7 @@ def gradient_descent(
             value, gradient = (loss if fresh is None else fresh()).value_and_gradient(weights)
             history.append(float(value))
             norm = float(np.linalg.norm(gradient))
-            if not np.isfinite(norm) or norm > _LONGEST or history[-1] > _HIGHEST * (1.0 + abs(history[0])):
+            if not norm * max(step, 1.0) <= _LONGEST or history[-1] > _HIGHEST * (1.0 + abs(history[0])):
                 status = f"diverged after {n_iter} steps: lower the step {step:g} or start nearer"
                 return Descent(weights, float("inf"), norm, n_iter, False, status, np.array(history))
             ended = value <= goal or (isinstance(told, bool | np.bool_) and bool(told))
@@ -161,12 +172,15 @@ def quasi_newton(loss: Loss, start: npt.ArrayLike, *, max_iter: int = 2000, tol:
     >>> quasi_newton(Square(), [0.0]).weights.round(6)
     array([3.])
     """
+    check_instance("loss", loss, Loss)
     start = check_array("start", start)
     max_iter = check_integer("max_iter", max_iter, 1)
     tol = check_number("tol", tol, above=0.0)
     history: list[float] = []
 
     def evaluate(flat: Any) -> Any:
+        if not np.isfinite(flat).all():  # a line search went too far
+            return np.inf, np.zeros_like(flat)
         value, gradient = loss.value_and_gradient(flat.reshape(start.shape))
         history.append(float(value))
         return float(value), gradient.reshape(-1)

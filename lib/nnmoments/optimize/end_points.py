@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from nnmoments.optimize.losses import SmoothLoss
 from nnmoments.results import Result
-from nnmoments.validation import check_array, check_number
+from nnmoments.validation import check_array, check_instance, check_number, check_result
 
 __all__ = ["EndPoint", "classify"]
 
@@ -64,11 +64,13 @@ def classify(
     >>> classify(Bowl(), [1.0]).kind, classify(Bowl(), [0.0]).kind
     ('minimum', 'saddle')
     """
+    check_instance("loss", loss, SmoothLoss)
     weights = check_array("weights", weights)
     gradient_tol = check_number("gradient_tol", gradient_tol, above=0.0)
     curvature_tol = check_number("curvature_tol", curvature_tol, above=0.0)
-    norm = float(np.linalg.norm(loss.gradient(weights)))
-    values = np.linalg.eigvalsh(loss.hessian(weights))
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = check_result("weights", float(np.linalg.norm(loss.gradient(weights))))
+        values = np.linalg.eigvalsh(check_result("weights", loss.hessian(weights)))
     scale = float(np.abs(values).max())
     if norm > gradient_tol * scale:
         kind = "not stationary"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from nnmoments.validation import Array
+from nnmoments.validation import Array, check_array, check_number
 
 __all__ = ["Curvature", "LeastSquares", "Loss", "NormalMatrix", "SmoothLoss"]
 
@@ -78,11 +78,15 @@ class NormalMatrix(Curvature):
     """
 
     def __init__(self, matrix: Array, scale: Array) -> None:
-        super().__init__(scale)
-        self._matrix = matrix
+        super().__init__(check_array("scale", scale))
+        self._matrix = check_array("matrix", matrix, shape=(self.scale.size, self.scale.size))
         self._factored: tuple[float, Any] | None = None
 
     def solve(self, right: Array, damping: float) -> Array:
+        right = check_array("right", right)
+        if right.size != self.scale.size:
+            raise ValueError(f"right must have {self.scale.size} entries, got shape {right.shape}")
+        damping = check_number("damping", damping, above=-1e-300)
         if self._factored is None or self._factored[0] != damping:
             damped = self._matrix.copy()
             damped[np.diag_indices_from(damped)] += damping * self.scale.ravel()

@@ -9,7 +9,15 @@ import numpy.typing as npt
 
 from nnmoments.optimize.descent import Descent
 from nnmoments.optimize.losses import Curvature, LeastSquares
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_number,
+    check_result,
+)
 
 __all__ = ["DampedStep", "Damping", "GainRatio", "Tenfold", "damped_newton"]
 
@@ -87,7 +95,7 @@ class Tenfold(Damping):
 
     def __init__(self, value: float = 1e-3, *, least: float = 1e-12, retry: float = 0.0) -> None:
         super().__init__(value)
-        self._least, self._retry = least, retry
+        self._least, self._retry = check_number("least", least), check_number("retry", retry)
 
     def accepted(self, ratio: float) -> None:
         self.value = max(0.1 * self.value, self._least)
@@ -203,11 +211,18 @@ def damped_newton(
     >>> found.weights.round(6), found.converged
     (array([1.414214]), True)
     """
+    check_instance("loss", loss, LeastSquares)
     weights = check_array("start", start)
     max_iter = check_integer("max_iter", max_iter, 1)
     tol, rounding = check_number("tol", tol), check_number("rounding", rounding)
-    damping = GainRatio() if damping is None else damping
-    value, gradient = loss.value_and_gradient(weights)
+    max_damping = check_number("max_damping", max_damping)
+    damping = GainRatio() if damping is None else check_instance("damping", damping, Damping)
+    for name, hook in (("stop", stop), ("retract", retract)):
+        if hook is not None:
+            check_callable(name, hook)
+    with np.errstate(over="ignore", invalid="ignore"):
+        value, gradient = loss.value_and_gradient(weights)
+    check_result("start", np.append(gradient, value))
     history, curvature, converged = [float(value)], None, False
 
     def settled(move: Array, promised: float) -> bool:
@@ -215,34 +230,37 @@ def damped_newton(
         short = damping.value <= 1.0 and np.abs(move).max() <= tol * np.abs(weights).max()
         return bool(0.0 <= promised <= rounding + _EPS * abs(value) or short)
 
-    while not converged and len(history) <= max_iter and damping.value <= max_damping:
-        if curvature is None:
-            curvature = loss.curvature(weights)
-        try:
-            move = -curvature.solve(gradient, damping.value)
-        except np.linalg.LinAlgError:
-            damping.rejected()
+    with np.errstate(over="ignore", invalid="ignore"):  # a trial that goes too far is rejected
+        while not converged and len(history) <= max_iter and damping.value <= max_damping:
+            if curvature is None:
+                curvature = loss.curvature(weights)
+            try:
+                move = -curvature.solve(gradient, damping.value)
+            except np.linalg.LinAlgError:
+                move = np.full_like(weights, np.nan)
+            if not np.isfinite(move).all():  # singular, or beyond the doubles
+                damping.rejected()
+                history.append(value)
+                continue
+            # What the damped model says: f(w) - f(w + h) = (mu h D h - g h) / 2.
+            promised = 0.5 * float(np.sum(move * (damping.value * curvature.scale * move - gradient)))
+            if settled(move, promised):
+                converged = True
+                break
+            trial = weights + move if retract is None else retract(weights + move)
+            new, new_gradient = loss.value_and_gradient(trial)
+            accepted = bool(promised > 0.0 and new < value + rounding + _EPS * abs(value))
+            used, mu, gain = curvature, damping.value, value - new if accepted else 0.0
+            if accepted:
+                damping.accepted(gain / promised)
+                weights, value, gradient, curvature = trial, new, new_gradient, None
+            else:
+                damping.rejected()
             history.append(value)
-            continue
-        # What the damped model says: f(w) - f(w + h) = (mu h D h - g h) / 2.
-        promised = 0.5 * float(np.sum(move * (damping.value * curvature.scale * move - gradient)))
-        if settled(move, promised):
-            converged = True
-            break
-        trial = weights + move if retract is None else retract(weights + move)
-        new, new_gradient = loss.value_and_gradient(trial)
-        accepted = bool(promised > 0.0 and new < value + rounding + _EPS * abs(value))
-        used, mu, gain = curvature, damping.value, value - new if accepted else 0.0
-        if accepted:
-            damping.accepted(gain / promised)
-            weights, value, gradient, curvature = trial, new, new_gradient, None
-        else:
-            damping.rejected()
-        history.append(value)
-        if stop is not None:
-            converged = stop(
-                DampedStep(accepted, weights, move, value, gain, gradient, damping.value, used, mu)
-            )
+            if stop is not None:
+                converged = stop(
+                    DampedStep(accepted, weights, move, value, gain, gradient, damping.value, used, mu)
+                )
     n_iter, norm = len(history) - 1, float(np.linalg.norm(gradient))
     status = f"converged after {n_iter} steps"
     if damping.value > max_damping:

@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from nnmoments.validation import Array, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_result
 
 __all__ = ["NearestNeighbor", "rate_bandwidth"]
 
@@ -33,6 +34,22 @@ def rate_bandwidth(n: int, d: int, degree: int, *, scale: float = 1.0) -> float:
     return check_number("scale", scale, above=0.0) * float(n) ** (-1.0 / (2 * degree + 2 + d))  # GM Remark 1
 
 
+def check_width(name: str, value: Any) -> float:
+    """Return the width of a kernel, of which powers up to the eighth are within the range of doubles.
+
+    Raises
+    ------
+    ValueError
+        If they are not, or it is no number above zero.
+
+    Examples
+    --------
+    >>> check_width("bandwidth", 2)
+    2.0
+    """
+    return check_number(name, value, above=1e-35, below=1e35)
+
+
 @dataclass(frozen=True)
 class NearestNeighbor:
     r"""A bandwidth that grows where samples are rare: half the distance to the share n-th neighbour.
@@ -54,23 +71,30 @@ class NearestNeighbor:
     share: float
 
     def __post_init__(self) -> None:
-        check_number("share", self.share, above=0.0)
+        check_number("share", self.share, above=0.0, below=1e9)
 
     def at(self, points: Array, X: Array) -> Array:
         """Return the bandwidth at each point, (q,)."""
+        X = check_array("X", X, ndim=2)
+        points = check_array("points", points, shape=(None, X.shape[1]))
         stride = max(1, len(X) // _LANDMARKS)
         marks = X[::stride][:_LANDMARKS]
         rank = min(max(math.ceil(self.share * len(marks)) - 1, 0), len(marks) - 1)
-        centre = marks.mean(axis=0)
-        marks, square = marks - centre, np.sum((marks - centre) ** 2, axis=1)
+        centre = np.median(marks, axis=0)
         found = np.empty(len(points))
         rows = max(1, 2**20 // len(marks))
-        for start in range(0, len(points), rows):
-            q = points[start : start + rows] - centre
-            distances = square - 2.0 * q @ marks.T
-            distances.partition(rank, axis=1)
-            found[start : start + rows] = distances[:, rank] + np.sum(q**2, axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            marks, square = marks - centre, np.sum((marks - centre) ** 2, axis=1)
+            for start in range(0, len(points), rows):
+                q = points[start : start + rows] - centre
+                distances = square - 2.0 * q @ marks.T
+                distances.partition(rank, axis=1)
+                found[start : start + rows] = distances[:, rank] + np.sum(q**2, axis=1)
+        check_result("X or points", found)
         widen = max(self.share, 1.0) ** (1.0 / X.shape[1])
         # Ties would make a distance zero, and a bandwidth is positive.
-        floor = 1e-3 * math.sqrt(square.mean())
-        return np.maximum(0.5 * widen * np.sqrt(np.maximum(found, 0.0)), floor)
+        floor = 1e-3 * math.sqrt(np.median(square) or square.mean())
+        h = np.maximum(0.5 * widen * np.sqrt(np.maximum(found, 0.0)), floor)
+        for bandwidth in (h.min(), h.max()):
+            check_width("the distance of points and X, as a bandwidth,", float(bandwidth))
+        return h

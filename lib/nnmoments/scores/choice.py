@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from nnmoments.densities.base import ScoreModel
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_integer, check_rng
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_number,
+    check_result,
+    check_rng,
+)
 
 __all__ = ["ScoreChoice", "choose_score", "score_matching_loss"]
 
@@ -24,6 +33,9 @@ def score_matching_loss(
     that does not depend on the model, :math:`\tfrac12 E\,(\hat S_m - S_m)(u, \dots, u)^2`: for m = 1
     Hyvarinen's score matching, sliced; for m > 1 the same for the score tensor of order m. The
     points must be independent of the model. Derivatives are central differences.
+
+    Where values are tied there is no density: the loss is then the lower the narrower a model's peaks at
+    them are, without bound. `choose_score` spreads ties.
 
     Parameters
     ----------
@@ -48,12 +60,15 @@ def score_matching_loss(
     >>> float(losses.mean().round(1))   # -E S_1^2 / 2 at the truth
     -0.5
     """
-    points = check_array("points", points, shape=(None, model.d))
+    points = check_array("points", points, shape=(None, check_instance("model", model, ScoreModel).d))
+    step = check_number("step", step, above=0.0)
     order = check_integer("order", order, 1, 4)
     directions = check_rng("rng", rng).standard_normal(points.shape)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     offsets = np.arange(-(order // 2) - order % 2, order // 2 + order % 2 + 1)
-    weights = _difference_weights(offsets.astype(float), order) / step**order
+    with np.errstate(over="ignore", divide="ignore"):
+        weights = _difference_weights(offsets.astype(float), order) / np.float64(step) ** order
+    check_result("1/step", weights)
     values = np.empty((len(offsets), len(points)))
     grid = points[None] + step * offsets[:, None, None] * directions[None]
     scores = model.score(grid.reshape(-1, model.d), order).reshape(len(offsets), len(points), -1)
@@ -62,7 +77,8 @@ def score_matching_loss(
         powers = (powers[:, :, None] * directions[:, None, :]).reshape(len(points), -1)
     values = np.einsum("oqt,qt->oq", scores, powers)
     middle = values[len(offsets) // 2]
-    return np.asarray(0.5 * middle**2 - weights @ values, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return check_result("points", 0.5 * middle**2 - weights @ values)
 
 
 def _difference_weights(offsets: Array, order: int) -> Array:
@@ -85,11 +101,14 @@ class ScoreChoice(Result):
         Mean held-out losses, up to a constant common to all candidates.
     standard_errors : (c,) array
         Of the difference of each to the chosen one.
+    status : str
+        Which columns of X have ties.
     """
 
     chosen: int
     losses: Array
     standard_errors: Array
+    status: str
 
 
 def choose_score(
@@ -101,7 +120,11 @@ def choose_score(
     points: int = 1000,
     rng: Any,
 ) -> ScoreChoice:
-    """Choose among ways of fitting a score model by cross-validated score matching.
+    r"""Choose among ways of fitting a score model by cross-validated score matching.
+
+    A column with tied values has no density, and the loss would praise the model with the narrowest
+    peaks at them. So uniform noise of width :math:`\sqrt{12}\,\sigma p` is added to it, p the share of its
+    most common value and :math:`\sigma` its standard deviation: about the step of a grid of values.
 
     Parameters
     ----------
@@ -125,13 +148,20 @@ def choose_score(
     1
     """
     X = check_array("X", X, ndim=2)
-    if not candidates:
-        raise ValueError("candidates is empty; give at least one way of fitting a score model")
+    if not isinstance(candidates, Sequence) or isinstance(candidates, str) or not candidates:
+        raise ValueError("candidates must be a sequence of at least one way of fitting a score model")
+    for fit in candidates:
+        check_callable("candidates", fit)
+    order = check_integer("order", order, 1, 4)
     folds = check_integer("folds", folds, 2, len(X))
     points = check_integer("points", points, 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = check_result("X", math.sqrt(np.var(X, axis=0).mean()))
+    if spread == 0.0:
+        raise ValueError("X is constant, or so small that its variance is 0")
     generator = check_rng("rng", rng)
     parts = np.array_split(generator.permutation(len(X)), folds)
-    spread = math.sqrt(np.var(X, axis=0).mean())
+    X, tied = _spread_ties(X, generator)
     # Differences over a tenth of the data's scale; wider for orders whose rounding grows as step^-m.
     step = 0.1 * spread * (1.0 + 0.5 * (order - 1))
     losses = []
@@ -144,4 +174,18 @@ def choose_score(
     table = np.concatenate([np.array(fold) for fold in losses], axis=1)
     chosen = int(table.mean(axis=1).argmin())
     difference = table - table[chosen]
-    return ScoreChoice(chosen, table.mean(axis=1), difference.std(axis=1) / math.sqrt(table.shape[1]))
+    errors = difference.std(axis=1) / math.sqrt(table.shape[1])
+    status = f"columns {', '.join(map(str, tied))} have ties, which were spread" if tied else "no ties"
+    return ScoreChoice(chosen, table.mean(axis=1), errors, status)
+
+
+def _spread_ties(X: Array, rng: np.random.Generator) -> tuple[Array, list[int]]:
+    """Return X with noise where values are tied, and the columns where they are."""
+    spread, tied = X.copy(), []
+    for axis, column in enumerate(X.T):
+        most = int(np.unique(column, return_counts=True)[1].max())
+        if most > 1:
+            tied.append(axis)
+            width = math.sqrt(12.0) * float(column.std()) * most / len(X)
+            spread[:, axis] += width * (rng.random(len(X)) - 0.5)
+    return spread, tied

@@ -35,6 +35,11 @@ class IndependentLocalLikelihood(ScoreModel):
     grid : int
         Points a coordinate.
 
+    Raises
+    ------
+    ValueError
+        If an argument does not fit, or no window of a coordinate holds enough samples for the degree.
+
     Notes
     -----
     Where windows hold too few samples, at the ends, the values of the last good fit are used.
@@ -63,15 +68,21 @@ class IndependentLocalLikelihood(ScoreModel):
         self.degree = check_integer("degree", degree, 1, 4)
         self._splines: list[list[PchipInterpolator]] = []
         self._ends: list[tuple[float, float]] = []
-        for column in X.T:
+        for axis, column in enumerate(X.T):
             low, high = float(column.min()), float(column.max())
             # Half the grid follows the quantiles, half covers the range evenly.
+            spread = float(np.diff(np.quantile(column, [0.01, 0.99]))[0]) or high - low
             quantiles = np.quantile(column, np.linspace(0.0, 1.0, grid // 2))
             places = np.unique(np.concatenate([quantiles, np.linspace(low, high, grid - grid // 2)]))
-            places = places[np.concatenate([[True], np.diff(places) > 1e-6 * (high - low)])]
+            places = places[np.concatenate([[True], np.diff(places) > 1e-6 * spread])]
             model = LocalLikelihood(column[:, None], degree=degree, bandwidth=bandwidth, shrinkage=shrinkage)
             fitted = model.fit_at(places[:, None])
             kept = (fitted.status == 0) & (fitted.effective >= min(_SUPPORT, 0.25 * len(X)))
+            if kept.sum() < 2:
+                raise ValueError(
+                    f"bandwidth leaves too few samples of X's column {axis} in every window for degree "
+                    f"{degree}: widen it, lower the degree, or pass more samples ({fitted.message})"
+                )
             self._splines.append(
                 [PchipInterpolator(places[kept], G[kept].reshape(-1)) for G in fitted.derivatives]
             )

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from nnmoments.densities.base import ScoreModel
 from nnmoments.linalg import symmetrize
+from nnmoments.scores.bandwidth import check_width
 from nnmoments.scores.kernel_moments import central_moments, kernel_moments
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = ["KernelDensity"]
 
@@ -34,7 +35,7 @@ class KernelDensity(ScoreModel):
     def __init__(self, X: npt.ArrayLike, *, bandwidth: float) -> None:
         self.X = check_array("X", X, ndim=2)
         self.d = self.X.shape[1]
-        self.bandwidth = check_number("bandwidth", bandwidth, above=0.0)
+        self.bandwidth = check_width("bandwidth", bandwidth)
 
     def __repr__(self) -> str:
         return f"KernelDensity(d={self.d}, bandwidth={self.bandwidth:.3g})"

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnmoments.linalg import monomials
-from nnmoments.validation import Array
+from nnmoments.validation import Array, check_result
 
 __all__ = ["KernelMoments", "central_moments", "kernel_moments"]
 
 # Doubles of the kernel matrix held at a time: 2 MB, so that its four passes stay in the cache.
 _CHUNK = 2**18
+# Logarithm of a window's largest weight below which it is its unit, so that the squares do not underflow.
+_LOW = -100.0
+# Rounding of a moment, relative to the bandwidth's power, above which its powers are taken about another c.
+_LOSS = 1e-8
+_EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,9 @@ class KernelMoments:
         :math:`(\sum K_i)^2 / \sum K_i^2`, the number of samples that the window really holds.
     raw : tuple of arrays (q, d), (q, d, d), ...
         Weighted means of the tensor powers of :math:`X_i - c`, orders 1 to p.
-    centre : (d,) array
-        c, the mean of the sample, so that the powers lose no digits to a distant origin.
+    centre : (q, d) array
+        c, the mean of the sample, or of the window where the former is many bandwidths away: the powers
+        lose no digits to a distant origin, and a far sample of weight zero changes nothing.
     """
 
     log_total: Array
@@ -65,37 +71,51 @@ def kernel_moments(
     centre = X.mean(axis=0)
     shifted, targets = X - centre, points - centre
     d = X.shape[1]
+    largest = max(np.abs(shifted).max(), np.abs(targets).max()) * max(1.0, 1.0 / bandwidth.min())
+    with np.errstate(over="ignore"):
+        check_result("X or points", len(X) * d * largest ** max(degree, 2))
     # The long axis last, with which BLAS is twice as fast.
     features = np.stack([np.prod(shifted[:, axes], axis=1) for axes in monomials(d, degree)])
-    square = np.sum(shifted**2, axis=1)
-    right = np.vstack([shifted.T, square, np.ones(len(X))])
+    right = np.vstack([shifted.T, np.sum(shifted**2, axis=1), np.ones(len(X))])
     total, effective = np.empty(len(points)), np.empty(len(points))
-    sums = np.empty((len(points), len(features)))
+    sums, centres = np.empty((len(points), len(features))), np.tile(centre, (len(points), 1))
+    # Where differences of large powers would lose the digits, all is taken about the window's own mean.
+    far = _EPS * (np.linalg.norm(targets, axis=1) / bandwidth) ** max(degree, 2) > _LOSS
     rows = max(1, _CHUNK // len(X))
     for start in range(0, len(points), rows):
         part = slice(start, min(start + rows, len(points)))
         q, precision = targets[part], bandwidth[part, None] ** -2.0
         left = np.hstack([q * precision, -0.5 * precision, -0.5 * precision * np.sum(q**2, 1)[:, None]])
-        logs = left @ right  # -|X_i - x|^2 / 2 h^2
-        if own is not None:
-            mine = np.flatnonzero(own[part] >= 0)
-            logs[mine, own[part][mine]] = -np.inf
-        peak = np.zeros(len(q))
-        weights = np.exp(logs, out=logs)
+        left[far[part]] = 0.0
+        weights = left @ right  # -|X_i - x|^2 / 2 h^2
+        peak = _weigh(weights, None if own is None else own[part])
         sums[part] = (features @ weights.T).T
-        low = np.flatnonzero(sums[part, 0] < 1e-200)
-        if len(low):  # the window is nearly empty: scale by its largest weight instead
-            again = left[low] @ right
-            if own is not None:
-                rest = np.flatnonzero(own[part][low] >= 0)
-                again[rest, own[part][low][rest]] = -np.inf
-            peak[low] = again.max(axis=1)
-            weights[low] = np.exp(again - peak[low, None])
-            sums[start + low] = weights[low] @ features.T
         total[part] = np.log(sums[part, 0]) + peak
         effective[part] = sums[part, 0] ** 2 / np.einsum("ij,ij->i", weights, weights)
+    for i in np.flatnonzero(far):
+        weights = -0.5 * np.sum(((X - points[i]) / bandwidth[i]) ** 2, axis=1)[None]
+        peak = _weigh(weights, None if own is None else own[i : i + 1])
+        seen = np.flatnonzero(weights[0])
+        w = weights[0, seen]
+        centres[i] = points[i] + w @ (X[seen] - points[i]) / w.sum()
+        moved = X[seen] - centres[i]
+        sums[i] = [w @ np.prod(moved[:, axes], axis=1) for axes in monomials(d, degree)]
+        total[i], effective[i] = np.log(sums[i, 0]) + peak[0], sums[i, 0] ** 2 / (w @ w)
     means = sums / sums[:, :1]
-    return KernelMoments(total, effective, tuple(means[:, places] for places in _entries(d, degree)), centre)
+    return KernelMoments(total, effective, tuple(means[:, places] for places in _entries(d, degree)), centres)
+
+
+def _weigh(logs: Array, own: np.ndarray | None) -> Array:
+    """Turn the logarithms of weights, in place, to weights without underflow; return that of their unit."""
+    if own is not None:
+        mine = np.flatnonzero(own >= 0)
+        logs[mine, own[mine]] = -np.inf
+    peak = logs.max(axis=1)
+    peak[peak > _LOW] = 0.0
+    if peak.any():
+        logs -= peak[:, None]
+    np.exp(logs, out=logs)
+    return peak
 
 
 def central_moments(raw: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from nnmoments.chunks import row_chunks
 from nnmoments.densities.base import ScoreModel
-from nnmoments.validation import Array, check_array, check_number
+from nnmoments.scores.bandwidth import check_width
+from nnmoments.validation import Array, check_array, check_result
 
 __all__ = ["LLSFE", "degree_two"]
 
@@ -34,6 +35,11 @@ def degree_two(mean: Array, covariance: Array, bandwidth: Array) -> tuple[Array,
     -------
     (..., d) array, (..., d, d) array
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or a covariance is singular.
+
     References
     ----------
     .. [1] GM (14), (15); W. Gao, S. Oh, P. Viswanath, "Breaking the bandwidth barrier", 2016.
@@ -45,10 +51,24 @@ def degree_two(mean: Array, covariance: Array, bandwidth: Array) -> tuple[Array,
     >>> a1, A2
     (array([1.]), array([[-1.]]))
     """
-    precision = np.linalg.inv(covariance)
+    mean, bandwidth = check_array("mean", mean), check_array("bandwidth", bandwidth)
+    covariance = check_array("covariance", covariance)
+    if not mean.ndim or covariance.shape != (*mean.shape, mean.shape[-1]):
+        raise ValueError(
+            f"covariance must have shape (..., d, d) for a mean (..., d), got {covariance.shape} and "
+            f"{mean.shape}"
+        )
+    if bandwidth.ndim and bandwidth.shape != mean.shape[:-1]:
+        raise ValueError(f"bandwidth must have shape {mean.shape[:-1]}, got {bandwidth.shape}")
+    check_width("the least bandwidth", float(bandwidth.min()))
+    check_width("the largest bandwidth", float(bandwidth.max()))
+    try:
+        precision = np.linalg.inv(covariance)
+    except np.linalg.LinAlgError as error:
+        raise np.linalg.LinAlgError("covariance is singular: widen the bandwidth") from error
     a1 = np.einsum("...ij,...j->...i", precision, mean)  # GM (14)
-    A2 = np.eye(mean.shape[-1]) / np.asarray(bandwidth)[..., None, None] ** 2 - precision  # GM (15)
-    return a1, A2
+    A2 = np.eye(mean.shape[-1]) / bandwidth[..., None, None] ** 2 - precision  # GM (15)
+    return check_result("mean or covariance", a1), A2
 
 
 class LLSFE(ScoreModel):
@@ -85,7 +105,7 @@ class LLSFE(ScoreModel):
     def __init__(self, X: npt.ArrayLike, bandwidth: float) -> None:
         self.X = check_array("X", X, ndim=2)
         self.d = self.X.shape[1]
-        self.bandwidth = check_number("bandwidth", bandwidth, above=0.0)
+        self.bandwidth = check_width("bandwidth", bandwidth)
 
     def __repr__(self) -> str:
         return f"LLSFE(d={self.d}, bandwidth={self.bandwidth:g})"
@@ -94,7 +114,7 @@ class LLSFE(ScoreModel):
         """Return the estimates of the gradient and the Hessian of log f; None above."""
         points = check_array("X", X, shape=(None, self.d))
         parts = [self._window(points[rows]) for rows in row_chunks(len(points), len(self.X) * self.d)]
-        mean, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
+        mean, covariance = (check_result("X", np.concatenate(part)) for part in zip(*parts, strict=True))
         try:
             a1, A2 = degree_two(mean, covariance, np.asarray(self.bandwidth))
         except np.linalg.LinAlgError as error:

@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from nnmoments.densities.base import ScoreModel
 from nnmoments.results import Result
-from nnmoments.scores.bandwidth import NearestNeighbor
+from nnmoments.scores.bandwidth import NearestNeighbor, check_width
 from nnmoments.scores.higher_degree import correct_window, correction_derivatives
 from nnmoments.scores.kernel_moments import central_moments, kernel_moments
 from nnmoments.scores.llsfe import degree_two
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_result
 
 __all__ = ["STATUS", "LocalFit", "LocalLikelihood"]
 
@@ -40,6 +40,8 @@ _PER_COEFFICIENT = 8.0
 _SINGULAR = 1e12
 # Largest log-density correction of degree 3 and 4 that is believed at the point itself.
 _LARGEST_CORRECTION = 20.0
+# Windows' widths from a point to its window above which no correction is tried: powers would overflow.
+_FARTHEST = 1e50
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,13 +145,15 @@ class LocalLikelihood(ScoreModel):
         if isinstance(bandwidth, NearestNeighbor):
             self.bandwidth: float | NearestNeighbor = bandwidth
         else:
-            self.bandwidth = check_number("bandwidth", bandwidth, above=0.0)
+            self.bandwidth = check_width("bandwidth", bandwidth)
         self.shrinkage = check_number("shrinkage", shrinkage, above=-1e-300)
         self.leave_one_out = leave_one_out
         self._mean = self.X.mean(axis=0)
-        spread = np.atleast_2d(np.cov(self.X, rowvar=False))
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = check_result("X", np.atleast_2d(np.cov(self.X, rowvar=False)))
         if not np.linalg.cond(spread) < _SINGULAR:
             raise ValueError("X lies in a subspace, so it has no density; project it on fewer coordinates")
+        check_width("the least standard deviation of X", math.sqrt(np.diag(spread).min()))
         self._precision = np.linalg.inv(spread)
         self._rows: dict[bytes, int] | None = None
 
@@ -242,8 +246,9 @@ class LocalLikelihood(ScoreModel):
             fourth = np.einsum("qabcd,qia,qjb,qkc,qld->qijkl", higher[1], *[whitening] * 4, optimize=True)
         needed = _PER_COEFFICIENT * math.comb(self.d + self.degree, self.d)
         supported = effective >= needed
-        usable = np.flatnonzero((status == 0) & supported)
-        failed = ~supported
+        near = np.abs(z).max(axis=1) < _FARTHEST
+        usable = np.flatnonzero((status == 0) & supported & near)
+        failed = ~(supported & near)
         shapes = [(len(z),) + (self.d,) * j for j in range(self.degree + 1)]
         extra = [np.zeros(shape) for shape in shapes]
         if not len(usable):

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from sklearn.mixture import GaussianMixture as MixtureFit
 
 from nnmoments.densities import GaussianMixture
-from nnmoments.validation import check_array, check_integer, check_rng
+from nnmoments.validation import check_array, check_integer, check_result, check_rng
 
 __all__ = ["fit_gaussian_mixture"]
 
@@ -31,7 +32,7 @@ def fit_gaussian_mixture(X: npt.ArrayLike, components: int, *, rng: Any) -> Gaus
     Raises
     ------
     ValueError
-        If X has fewer rows than there are components.
+        If X has fewer distinct rows than there are components.
 
     Examples
     --------
@@ -41,6 +42,11 @@ def fit_gaussian_mixture(X: npt.ArrayLike, components: int, *, rng: Any) -> Gaus
     2
     """
     X = check_array("X", X, ndim=2)
+    components = check_integer("components", components, 1, len(X))
+    if len(np.unique(X, axis=0)) < components:
+        raise ValueError(f"X has fewer distinct rows than components: {components}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        check_result("X", X.var(axis=0))
     seed = int(check_rng("rng", rng).integers(2**31))
-    fitted = MixtureFit(check_integer("components", components, 1, len(X)), random_state=seed).fit(X)
+    fitted = MixtureFit(components, random_state=seed).fit(X)
     return GaussianMixture(fitted.weights_ / fitted.weights_.sum(), fitted.means_, fitted.covariances_)

@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 
+from nnmoments.chunks import row_chunks
 from nnmoments.densities.base import ScoreModel
 from nnmoments.hermite import hermite_polynomial
-from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
+from nnmoments.scores.bandwidth import check_width
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_result, check_rng
 
 __all__ = ["ScoreMatching"]
 
@@ -52,24 +54,35 @@ class ScoreMatching(ScoreModel):
     ) -> None:
         X = check_array("X", X, ndim=2)
         n, self.d = X.shape
-        self.width = check_number("width", width, above=0.0)
+        self.width = check_width("width", width)
         ridge = check_number("ridge", ridge, above=0.0)
         count = min(check_integer("centres", centres, 1), n)
         self.centres = X[check_rng("rng", rng).choice(n, count, replace=False)]
         self._mean = X.mean(axis=0)
         size = count + self.d + self.d * self.d
         gram, right = np.zeros((size, size)), np.zeros(size)
-        for start in range(0, n, 2048):
-            part = X[start : start + 2048]
-            first, second = self._features(part, 1), self._features(part, 2)
-            flat = first.transpose(0, 2, 1).reshape(-1, size)
-            gram += flat.T @ flat
-            right += np.einsum("nfaa->f", second)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows in row_chunks(n, size * self.d):
+                flat = self._features(X[rows], 1).transpose(0, 2, 1).reshape(-1, size)
+                gram += flat.T @ flat
+                right += self._laplacians(X[rows])
+        check_result("X or 1/width", gram)
+        check_result("X or 1/width", right)
         penalty = ridge * np.concatenate([np.ones(count), np.full(size - count, 1e-6)])
-        self.theta = -cho_solve(cho_factor(gram / n + np.diag(penalty)), right / n)
+        try:
+            self.theta = -cho_solve(cho_factor(gram / n + np.diag(penalty)), right / n)
+        except np.linalg.LinAlgError as error:
+            raise ValueError("ridge is too small for these X and width: raise it") from error
 
     def __repr__(self) -> str:
         return f"ScoreMatching(d={self.d}, centres={len(self.centres)}, width={self.width:.3g})"
+
+    def _laplacians(self, X: Array) -> Array:
+        """Return the sum over the rows of the Laplacians of all features."""
+        u = (X[:, None, :] - self.centres[None]) / self.width
+        squares = np.sum(u**2, axis=2)
+        bumps = np.sum(np.exp(-0.5 * squares) * (squares - self.d), axis=0) / self.width**2
+        return np.concatenate([bumps, np.zeros(self.d), len(X) * np.eye(self.d).reshape(-1)])
 
     def _features(self, X: Array, order: int) -> Array:
         """Return the order-th derivatives of all features, (n, features, d, ..., d)."""
@@ -80,7 +93,7 @@ class ScoreMatching(ScoreModel):
         bumps = np.empty(shape)
         for entry in np.ndindex(*(self.d,) * order):
             value = bump * (-1.0 / self.width) ** order
-            for axis in range(self.d):
+            for axis in sorted(set(entry)):
                 value = value * table[entry.count(axis)][:, :, axis]
             bumps[:, :, *entry] = value
         eye = np.eye(self.d)
@@ -103,8 +116,8 @@ class ScoreMatching(ScoreModel):
         found = []
         for j in range(1, order + 1):
             parts = [
-                np.tensordot(self._features(points[i : i + 1024], j), self.theta, axes=(1, 0))
-                for i in range(0, len(points), 1024)
+                np.tensordot(self._features(points[rows], j), self.theta, axes=(1, 0))
+                for rows in row_chunks(len(points), len(self.theta) * self.d**j)
             ]
             found.append(np.concatenate(parts))
         return found

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from scipy.linalg import eigh
 
 from nnmoments.densities.base import ScoreModel
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.scores.bandwidth import check_width
+from nnmoments.validation import Array, check_array, check_integer, check_number, check_result
 
 __all__ = ["SpectralStein"]
 
@@ -46,9 +47,13 @@ class SpectralStein(ScoreModel):
         energy = check_number("energy", energy, above=0.0, below=1.0)
         if width is None:
             marks = self.X[:: max(1, n // 500)]
-            width = math.sqrt(float(np.median(np.sum((marks[:, None] - marks[None]) ** 2, axis=2))))
-        self.width = check_number("width", width, above=0.0)
-        kernel = self._kernel(self.X)
+            with np.errstate(over="ignore"):
+                width = math.sqrt(float(np.median(np.sum((marks[:, None] - marks[None]) ** 2, axis=2))))
+            if not 1e-35 < width < 1e35:
+                raise ValueError(f"X has rows at a median distance of {width}: pass a width")
+        self.width = check_width("width", width)
+        with np.errstate(over="ignore", invalid="ignore"):
+            kernel = check_result("X or 1/width", self._kernel(self.X))
         values, vectors = eigh(kernel)
         values, vectors = values[::-1], vectors[:, ::-1]
         kept = int(np.searchsorted(np.cumsum(values) / values.sum(), energy)) + 1

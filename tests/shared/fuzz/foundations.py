@@ -167,7 +167,11 @@ CALLS = {
             {"name": "value", "value": "a", "choices": ("a", 2)},
             keep=("name", "choices"),
         ),
-        Case(validation.check_instance, {"name": "value", "value": 2, "kind": int}, keep=("name", "kind")),
+        Case(
+            positional(validation.check_instance, "name", "value", "kind"),
+            {"name": "value", "value": 2, "kind": int},
+            keep=("name", "kind"),
+        ),
         Case(validation.check_samples, {"X": X, "y": [1.0, 2.0, 3.0]}, also={"X": "y"}),
         Case(validation.check_sample_weight, {"sample_weight": [1.0, 2.0, 0.0], "n": 3}, keep=("n",)),
         Case(validation.check_rng, {"name": "value", "value": 0}, keep=("name",)),
