@@ -115,6 +115,11 @@ def check_readable(name: str, value: npt.ArrayLike, *, text: bool = False) -> np
     text : bool
         Whether text is accepted, as of class labels.
 
+    Returns
+    -------
+    array
+        Of numbers or objects, or of text.
+
     Raises
     ------
     ValueError

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit, softmax
+from scipy.stats import kstest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -304,6 +305,20 @@ def test_labels_without_a_moment_are_said():
         model = SparseNetworkClassifier(fine_tune=False, random_state=0).fit(X, y)
     assert not model.converged_
     assert len(model.weights_) == 1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("d", "classes"), [(5, 4), (40, 2)])
+def test_chance_of_noise_is_uniform(d, classes):
+    """Pillai's trace: below p in a share p of samples; with two classes T_1 has twice the same row."""
+    chances = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        model = SparseNetworkClassifier(1, fine_tune=False, max_iter=1, random_state=0)
+        weight = 1.0 + rng.integers(0, 2, 1000)
+        model.fit(rng.standard_normal((1000, d)), rng.integers(0, classes, 1000), sample_weight=weight)
+        chances.append(model.diagnostics_["chance"])
+    assert kstest(chances, "uniform").pvalue > 0.01
 
 
 def test_unfinished_training_is_said(sample):
