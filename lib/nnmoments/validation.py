@@ -95,8 +95,8 @@ def check_array(
     if array.size == 0 and not empty:
         raise ValueError(f"{name} is empty: shape {array.shape}")
     with np.errstate(invalid="ignore", over="ignore"):
-        total = np.sum(array)
-    if not np.isfinite(total) and not np.isfinite(array).all():
+        total = float(np.add.reduce(array, axis=None))
+    if not math.isfinite(total) and not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; only finite numbers are accepted")
     if most is not None and np.abs(array).max(initial=0.0) > most:
         raise ValueError(f"{name} must be at most {most:g} in size, got {np.abs(array).max():.1e}")
@@ -339,6 +339,10 @@ def check_instance(name: str, value: Any, *kinds: type[Any]) -> Any:
         What the caller passed.
     *kinds : type
         Classes, or protocols that can be checked.
+
+    Returns
+    -------
+    object
 
     Raises
     ------

@@ -608,7 +608,7 @@ MUTANTS = [
     Mutant("validation", "if len(y) != len(X):", "if len(y) > len(X):", "fewer labels than inputs pass"),
     Mutant(
         "validation",
-        "if not np.isfinite(total) and not np.isfinite(array).all():",
+        "if not math.isfinite(total) and not np.isfinite(array).all():",
         "if np.isnan(total):",
         "infinity passes",
     ),

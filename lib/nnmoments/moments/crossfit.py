@@ -65,6 +65,11 @@ def cross_fit(
     -------
     list
 
+    Raises
+    ------
+    ValueError
+        If `fit` or `apply` can't be called.
+
     Examples
     --------
     >>> y = np.array([1.0, 2.0, 6.0])
