@@ -21,6 +21,7 @@ __all__ = [
     "check_instance",
     "check_integer",
     "check_number",
+    "check_readable",
     "check_result",
     "check_rng",
     "check_sample_weight",
@@ -41,6 +42,7 @@ def check_array(
     ndim: int | Sequence[int] | None = None,
     shape: Sequence[int | None] | None = None,
     empty: bool = False,
+    most: float | None = None,
 ) -> Array:
     """Return `value` as a finite float64 array with the wanted dimensions.
 
@@ -56,6 +58,8 @@ def check_array(
         Wanted extent of each axis; None accepts any extent above zero.
     empty : bool
         Whether an array without entries is accepted, as by elementwise functions.
+    most : float, optional
+        Largest accepted size of an entry, where squares or products must be numbers.
 
     Returns
     -------
@@ -64,20 +68,15 @@ def check_array(
     Raises
     ------
     ValueError
-        If the value is not numeric, has another shape, is empty, or holds NaN or infinity.
+        If the value is not numeric, has another shape, is empty, or holds NaN, infinity or what is too large.
 
     Examples
     --------
     >>> check_array("X", [[1, 2], [3, 4]], shape=(None, 2)).shape
     (2, 2)
     """
-    if np.ma.isMaskedArray(value):
-        raise ValueError(f"{name} must not be a masked array: fill or drop its masked entries first")
+    raw = check_readable(name, value)
     try:
-        raw = np.asarray(value)
-        # Strings and complex numbers would be converted silently.
-        if raw.dtype.kind not in "biufO" or (raw.dtype == object and _holds_text(raw)):
-            raise TypeError(f"got dtype {raw.dtype}")
         with np.errstate(over="ignore"):  # a number above the doubles becomes infinite, and is refused
             array = raw.astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
@@ -99,7 +98,54 @@ def check_array(
         total = float(np.add.reduce(array, axis=None))
     if not math.isfinite(total) and not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; only finite numbers are accepted")
+    if most is not None and np.abs(array).max(initial=0.0) > most:
+        raise ValueError(f"{name} must be at most {most:g} in size, got {np.abs(array).max():.1e}")
     return array
+
+
+def check_readable(name: str, value: npt.ArrayLike, *, text: bool = False) -> npt.NDArray[Any]:
+    """Return `value` as an array, of whatever type, unless it is nothing that numbers can be made of.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : array_like
+        What the caller passed.
+    text : bool
+        Whether text is accepted, as of class labels.
+
+    Returns
+    -------
+    array
+        Of numbers or objects, or of text.
+
+    Raises
+    ------
+    ValueError
+        If the value is masked or ragged, or holds text, complex numbers or times, which would be converted
+        silently.
+
+    Examples
+    --------
+    >>> check_readable("X", ["1", "2"])
+    Traceback (most recent call last):
+        ...
+    ValueError: X must be an array of real numbers: got text
+    """
+    if np.ma.isMaskedArray(value):
+        raise ValueError(f"{name} must not be a masked array: fill or drop its masked entries first")
+    try:
+        raw = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
+    worded = raw.dtype.kind in "SUT" or (raw.dtype == object and _holds_text(raw))
+    if worded and not text:
+        raise ValueError(f"{name} must be an array of real numbers: got text")
+    if raw.dtype.kind not in "biufO" and not worded:
+        reason = "Complex data not supported" if raw.dtype.kind == "c" else f"got dtype {raw.dtype}"
+        raise ValueError(f"{name} must be an array of real numbers: {reason}")
+    return raw
 
 
 def _holds_text(array: npt.NDArray[Any]) -> bool:

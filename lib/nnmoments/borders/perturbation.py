@@ -14,10 +14,18 @@ from nnmoments.borders.sources import (
     Predicate,
     checked_direction,
     checked_sample,
+    checked_unit,
     in_plane,
     normalized,
 )
-from nnmoments.validation import Array, check_integer, check_number, check_rng
+from nnmoments.validation import (
+    Array,
+    check_callable,
+    check_instance,
+    check_integer,
+    check_number,
+    check_rng,
+)
 
 __all__ = ["perturb_and_accept", "refine_estimate", "sampled_refine_estimate"]
 
@@ -27,14 +35,14 @@ _PATIENCE = 50
 
 def perturb_and_accept(
     estimate_tan_alpha: Callable[[Array, AngleEstimate], AngleEstimate | None],
-    z: Array,
+    z: npt.ArrayLike,
     start: AngleEstimate,
     *,
     tol: float,
     c: float = 0.5,
     max_iter: int,
     patience: int | None = None,
-    rng: np.random.Generator,
+    rng: Any = None,
 ) -> tuple[list[Array], list[AngleEstimate]]:
     r"""Return the directions, and estimates of their angles, along GP's Algorithm 1, RefineEstimate.
 
@@ -57,7 +65,18 @@ def perturb_and_accept(
     max_iter : int
     patience : int, optional
         Refusals in a row that end the search.
-    rng : Generator
+    rng : optional
+        Seed or generator.
+
+    Returns
+    -------
+    directions : list of (d,) arrays
+    estimates : list of AngleEstimate
+
+    Raises
+    ------
+    ValueError
+        Naming the argument that does not fit.
 
     Returns
     -------
@@ -78,12 +97,18 @@ def perturb_and_accept(
     >>> bool(directions[-1][0] > np.cos(1e-3))
     True
     """
-    d, near, refused = len(z), start, 0
+    check_callable("estimate_tan_alpha", estimate_tan_alpha)
+    z, near, refused = checked_unit(z), check_instance("start", start, AngleEstimate), 0
+    d, rng, tol = len(z), check_rng("rng", rng), check_number("tol", tol)
+    c, max_iter = check_number("c", c, above=0.0, below=len(z)), check_integer("max_iter", max_iter, 1)
+    patience = None if patience is None else check_integer("patience", patience, 1)
     directions, estimates = [z], [start]
     while near.alpha > tol and len(directions) <= max_iter and refused != patience:  # line 6
         step = rng.normal(scale=near.alpha / d, size=d)  # line 2: N(0, Theta(alpha/d))^{d-1}
         trial = normalized(z + step - (step @ z) * z)
         new = estimate_tan_alpha(trial, near)  # line 3
+        if new is not None:
+            check_instance("estimate_tan_alpha must give an AngleEstimate or None: it", new, AngleEstimate)
         if new is not None and new.alpha <= (1.0 - c / d) * near.alpha:  # line 4, as Lemma 7 has it
             z, near, refused = trial, new, 0  # line 5
         else:

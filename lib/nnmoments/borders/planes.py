@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnmoments.borders.sources import checked_unit
 from nnmoments.hermite import normal_density
 from nnmoments.results import Result
 from nnmoments.validation import (
     Array,
     check_array,
+    check_callable,
     check_choice,
     check_integer,
     check_number,
@@ -67,20 +69,6 @@ def _stencil(order: int, epsilon: float) -> tuple[Array, Array]:
 def _checked_stencil(order: int, epsilon: float) -> tuple[int, float]:
     order = check_choice("order", order, (0, 1, 2))
     return order, check_number("epsilon", epsilon, above=1e-12, below=_FARTHEST) if order else 0.0
-
-
-def _unit(z: npt.ArrayLike) -> Array:
-    z = check_array("z", z, ndim=1)
-    if np.abs(z).max() > 2.0 or abs(np.linalg.norm(z) - 1.0) > 1e-9:
-        raise ValueError(f"z must have length 1, got {z}")
-    return z
-
-
-def _bounded(name: str, labels: npt.ArrayLike, n: int) -> Array:
-    values = check_array(name, labels, shape=(n,))
-    if np.abs(values).max() > _LARGEST:
-        raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {np.abs(values).max():.1e}")
-    return values
 
 
 def delta_correlation(
@@ -145,9 +133,8 @@ def delta_correlation(
     >>> round(c.value, 5), c.n_labels
     (0.24197, 20000)
     """
-    z = _unit(z)
-    if not callable(f):
-        raise ValueError(f"f must be callable, got {f!r}")
+    z = checked_unit(z)
+    check_callable("f", f)
     s = check_number("s", s, above=-_FARTHEST, below=_FARTHEST)
     order, epsilon = _checked_stencil(order, epsilon)
     n_samples = check_integer("n_samples", n_samples, 2)
@@ -156,7 +143,7 @@ def delta_correlation(
     places, weights = _stencil(order, epsilon)
     values = np.zeros(n_samples)
     for place, weight in zip(places, weights, strict=True):
-        labels = _bounded("f", f(inside + (s + place) * z), n_samples)
+        labels = check_array("f", f(inside + (s + place) * z), shape=(n_samples,), most=_LARGEST)
         values += weight * float(normal_density(s + place)) * labels
     return _summary(values, n_samples * len(places))
 
@@ -208,9 +195,9 @@ def sampled_delta_correlation(
     >>> abs(c.value - 0.24) < 5 * c.standard_error + 0.02
     True
     """
-    z = _unit(z)
+    z = checked_unit(z)
     X = check_array("X", X, shape=(None, len(z)))
-    y = _bounded("y", y, len(X))
+    y = check_array("y", y, shape=(len(X),), most=_LARGEST)
     s = check_number("s", s, above=-_FARTHEST, below=_FARTHEST)
     order, epsilon = _checked_stencil(order, epsilon)
     width = check_number("width", width, above=0.0, below=_FARTHEST)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.validation import Array, check_array, check_sample_weight
+from nnmoments.validation import Array, check_array, check_callable, check_sample_weight
 
 __all__ = ["LabelOracle"]
 
@@ -46,10 +46,9 @@ class LabelOracle:
     """
 
     def __init__(self, f: Labels, active: Predicate | None = None) -> None:
-        for name, value in (("f", f), ("active", active)):
-            if not callable(value) and (name == "f" or value is not None):
-                raise ValueError(f"{name} must be callable, got {value!r}")
-        self._f, self._active, self.n_labels = f, active, 0
+        self._f = check_callable("f", f)
+        self._active = None if active is None else check_callable("active", active)
+        self.n_labels = 0
 
     def __call__(self, X: Array) -> Mask:
         """Return which of the rows of X are active, (n,)."""
@@ -77,6 +76,14 @@ def checked_direction(z: npt.ArrayLike, d: int | None = None) -> Array:
     if largest == 0.0:
         raise ValueError("z must not be zero")
     return normalized(z if 1e-100 < largest < 1e100 else z / largest)
+
+
+def checked_unit(z: npt.ArrayLike) -> Array:
+    """Return z as it is, of length 1."""
+    z = check_array("z", z, ndim=1)
+    if np.abs(z).max() > 2.0 or abs(np.linalg.norm(z) - 1.0) > 1e-9:
+        raise ValueError(f"z must have length 1, got {z}")
+    return z
 
 
 def checked_sample(

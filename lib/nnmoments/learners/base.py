@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnmoments.activations import Activation, get_activation
 from nnmoments.moments import RidgeSurrogate
 from nnmoments.results import Comparable
-from nnmoments.validation import Array, check_rng, check_sample_weight
+from nnmoments.validation import Array, check_array, check_readable, check_rng, check_sample_weight
 
 __all__ = ["MomentLearner", "RidgeLearner"]
 
@@ -21,8 +23,9 @@ class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
     """Base of the learners: a network from a sample, by a moment and its decoder.
 
     Every learner has these parameters where they apply: `n_hidden`, `activation` (a name or an
-    `Activation`), `score_model` (of the inputs; `score` is scikit-learn's method), `fit_intercept`,
-    `max_iter`, `tol` and `random_state`; and these attributes once it is fitted.
+    `Activation`), `score_model` (a score model of the inputs; a parameter `score` would hide
+    scikit-learn's method), `fit_intercept`, `max_iter`, `tol` and `random_state`; and these attributes
+    once it is fitted.
 
     Attributes
     ----------
@@ -53,20 +56,29 @@ class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
         self, X: npt.ArrayLike, y: npt.ArrayLike, *, min_samples: int = 2, **options: Any
     ) -> tuple[Array, npt.NDArray[Any]]:
         """Return a training sample in double precision, and remember the precision it came in."""
-        if np.ma.isMaskedArray(X) or np.ma.isMaskedArray(y):
-            raise ValueError("X and y must not be masked arrays: fill or drop masked entries first")
-        checked, labels = validate_data(
-            self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=min_samples, **options
+        n, classes = len(_matrix(X, min_samples)), is_classifier(self)
+        if y is not None:
+            shape = check_readable("y", y, text=classes).shape
+            if shape[:1] != (n,):
+                raise ValueError(f"y must have as many rows as X: {n}, got shape {shape}")
+        checked, found = validate_data(
+            self, X, y, dtype=[np.float64, np.float32], y_numeric=not classes, **options
         )
-        inputs = np.asarray(checked)
+        inputs, labels = np.asarray(checked), np.asarray(found)
+        if classes:
+            with np.errstate(invalid="ignore"):  # which labels are integers is asked of huge ones too
+                kind = type_of_target(labels)
+            if kind.startswith(("continuous", "unknown")):
+                raise ValueError(f"y must hold classes. Unknown label type: {kind}")
+        else:
+            labels = check_array("y", labels)
         self._dtype = inputs.dtype
-        return inputs.astype(np.float64, copy=False), np.asarray(labels)
+        return inputs.astype(np.float64, copy=False), labels
 
     def _inputs(self, X: npt.ArrayLike) -> tuple[Array, np.dtype[Any]]:
         """Return inputs to predict at, in double precision, and the precision to answer in."""
         check_is_fitted(self)
-        if np.ma.isMaskedArray(X):
-            raise ValueError("X must not be a masked array: fill or drop masked entries first")
+        _matrix(X)
         inputs = np.asarray(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
         return inputs.astype(np.float64, copy=False), inputs.dtype
 
@@ -118,3 +130,17 @@ class RidgeLearner(MomentLearner):
         output = np.atleast_2d(np.asarray(self.output_, dtype=np.float64))
         intercept = np.atleast_1d(np.asarray(self.intercept_, dtype=np.float64))
         return RidgeSurrogate(weights, self.biases_, output, self._activation(), intercept)
+
+
+def _matrix(X: Any, min_samples: int = 1) -> npt.NDArray[Any]:
+    """Refuse by name what scikit-learn would convert silently, or refuse without the name."""
+    if issparse(X):
+        raise ValueError("X must be a dense matrix, got a sparse one: use X.toarray()")
+    raw = check_readable("X", X)
+    if raw.ndim != 2:
+        raise ValueError(f"X must have 2 axes, got shape {raw.shape}. Reshape your data: a row per sample")
+    if len(raw) < min_samples:
+        raise ValueError(f"X must have at least {min_samples} samples, got {len(raw)} sample(s)")
+    if not raw.shape[1]:
+        raise ValueError(f"X has 0 feature(s) (shape={raw.shape}) while a minimum of 1 is required.")
+    return raw

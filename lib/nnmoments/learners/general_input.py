@@ -15,7 +15,14 @@ from nnmoments.linalg import weighted_least_squares
 from nnmoments.moments import ControlVariate, TensorMoment, cross_moment
 from nnmoments.networks import OneHiddenLayer, regress_both_signs
 from nnmoments.scores import LocalLikelihood, NearestNeighbor
-from nnmoments.validation import Array, check_integer, check_number
+from nnmoments.validation import (
+    Array,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_number,
+    finite_result,
+)
 
 __all__ = ["GeneralInputNetwork"]
 
@@ -153,17 +160,21 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         ValueError
             If the sample or a parameter does not fit.
         """
-        X, y = self._validated(X, y, min_samples=4, y_numeric=True)
-        y = y.astype(np.float64)
+        X, y = self._validated(X, y, min_samples=4)
         weight = self._weights_of(sample_weight, len(X))
         if weight is not None:
             X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
         n, d = X.shape
         k = check_integer("n_hidden", self.n_hidden, 1, d)
         mu = check_number("mu", self.mu, above=0.0)
+        check_number("step", self.step, above=0.0)
         limit = check_number("max_unexplained", self.max_unexplained, above=0.0)
         phi = self._activation()
-        score = _default_score(X, weight) if self.score_model is None else self.score_model
+        check_choice("fit_intercept", self.fit_intercept, (True, False))
+        if self.score_model is None:
+            score: ScoreModel = _default_score(X, weight)
+        else:
+            score = check_instance("score_model", self.score_model, ScoreModel)
         # An estimated score is orthogonal to constants only nearly: centring y removes a bias as well.
         moment = cross_moment(X, y, score, 4, control=_control(n, d), sample_weight=weight)
         landscape = landscape_rows(
@@ -199,6 +210,7 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         self._conclude(landscape.converged and unexplained <= limit, status)
         return self
 
+    @finite_result("X")
     def predict(self, X: npt.ArrayLike) -> Array:
         """Return the fitted network's values at the rows of X, (n,).
 

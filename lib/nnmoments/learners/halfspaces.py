@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import type_of_target
 
 from nnmoments.borders import Refinement, fit_border, fit_crossings
 from nnmoments.landscapes import ellipsoid_rows
 from nnmoments.learners.base import MomentLearner
 from nnmoments.learners.labelling import labels_for, refuse_far
 from nnmoments.moments import TensorMoment, active_moments
-from nnmoments.validation import Array, check_integer, check_number
+from nnmoments.validation import Array, check_integer, check_number, finite_result
 
 __all__ = ["HalfspaceUnionClassifier"]
 
@@ -137,8 +137,6 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
             Naming the argument that does not fit.
         """
         X, y = self._validated(X, labels_for(X, y, oracle))
-        with np.errstate(invalid="ignore"):  # which classes are integers is asked of huge ones too
-            check_classification_targets(y)
         given = self._weights_of(sample_weight, len(X))
         d = X.shape[1]
         k = d if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
@@ -210,6 +208,7 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         self._conclude(converged, status)
         return self
 
+    @finite_result("X")
     def decision_function(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         r"""Return :math:`\max_i (w_i \cdot x - t_i)`, how far the rows of X are inside some halfspace, (n,).
 

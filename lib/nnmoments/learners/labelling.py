@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.validation import Array, check_array
+from nnmoments.validation import Array, check_array, check_callable
 
 __all__ = ["labels_for", "refuse_far"]
 
@@ -37,8 +37,7 @@ def labels_for(
     """
     if oracle is None:
         return y
-    if not callable(oracle):
-        raise ValueError(f"oracle must be callable, got {oracle!r}")
+    check_callable("oracle", oracle)
     inputs = check_array("X", X, ndim=2)
     points = inputs if y is None else inputs[:2]
     labels = np.asarray(oracle(points))

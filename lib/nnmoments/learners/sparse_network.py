@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp, softmax
+from scipy.stats import f as f_distribution
 from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.covariance import ledoit_wolf
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from nnmoments.activations import Activation, get_activation
@@ -23,9 +24,11 @@ from nnmoments.validation import (
     Array,
     check_array,
     check_choice,
+    check_instance,
     check_integer,
     check_number,
     check_sample_weight,
+    finite_result,
 )
 
 __all__ = ["SparseNetworkClassifier", "TrainedNetwork", "train_network"]
@@ -35,6 +38,8 @@ _LINKS = ("softmax", "sigmoid")
 # The linear control is fitted on the other fold: below this many samples an input it only adds noise.
 _SAMPLES_AN_INPUT = 10
 _LEAST_SAMPLES = 4
+_CHANCE = 1e-3  # of labels that do not depend on x
+_LARGEST = 1e100  # of moments and of the weight decay, so that squares are numbers
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,7 +135,7 @@ def train_network(
     Y = check_array("Y", Y, shape=(len(X), None))
     phi = get_activation(activation)
     check_choice("link", link, _LINKS)
-    alpha, tol = check_number("alpha", alpha, above=0.0), check_number("tol", tol, above=0.0)
+    alpha, tol = check_number("alpha", alpha, above=0.0, below=_LARGEST), check_number("tol", tol, above=0.0)
     if Y.min() < 0.0 or Y.max() > 1.0 or (link == "softmax" and np.abs(Y.sum(axis=1) - 1.0).max() > 1e-9):
         raise ValueError("Y must hold shares from 0 to 1, with rows that sum to 1 for link='softmax'")
     start, shifts = _checked_layers(weights, biases, X.shape[1], Y.shape[1])
@@ -285,12 +290,12 @@ class SparseNetworkClassifier(  # type: ignore[misc]
     n_iter_ : int
     converged_ : bool
         False, with a ConvergenceWarning, if rows are missing, k was cut to what T_1 holds, programmes
-        are not certified, or step 4 stopped early.
+        are not certified, step 4 stopped early, or T_1 may be noise: its chance is above 0.001.
     status_ : str
         What to do then.
     diagnostics_ : dict
         "moment" : MomentEstimate; "recovery" : SparseRecovery, of standardised inputs; "training" :
-        TrainedNetwork, the same.
+        TrainedNetwork, the same; "chance": how probable a T_1 as large is where y does not depend on x.
 
     References
     ----------
@@ -382,6 +387,13 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         Z = (X - centre) / spread
         moment = self._moment(X, Z, Y, spread, weight)
         recovery, notes = self._recover(moment, Y, link, rng)
+        scores = Z if self.score_model is None else self.score_model.score(X, 1)
+        chance = _chance(scores, Y, weight)
+        if chance > _CHANCE:
+            notes.append(
+                f"labels that do not depend on x give as large a T_1 with probability {chance:.1g}: "
+                "pass more samples, or another activation if theirs is even"
+            )
         start = self._signed(Z, Y, recovery.rows, link, weight, rng)
         network = start
         if self.fine_tune:
@@ -392,7 +404,12 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         self._store(components=np.linalg.qr((_unit_rows(recovery.rows / spread)).T)[0].T)
         self._n_features_out = len(self.components_)
         self.n_iter_ = network.n_iter
-        self.diagnostics_: dict[str, Any] = {"moment": moment, "recovery": recovery, "training": network}
+        self.diagnostics_: dict[str, Any] = {
+            "moment": moment,
+            "recovery": recovery,
+            "training": network,
+            "chance": chance,
+        }
         self._conclude(not notes and recovery.converged, "; ".join([*notes, recovery.status]))
         return self
 
@@ -400,8 +417,11 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         self._activation()
         check_choice("control", self.control, _CONTROLS)
         check_choice("columns", self.columns, ("fast", "all", "pairs"))
+        check_choice("fine_tune", self.fine_tune, (True, False))
+        if self.score_model is not None:
+            check_instance("score_model", self.score_model, ScoreModel)
         check_integer("max_iter", self.max_iter, 1)
-        check_number("alpha", self.alpha, above=0.0)
+        check_number("alpha", self.alpha, above=0.0, below=_LARGEST)
         check_number("tol", self.tol, above=0.0)
         if self.n_hidden is not None:
             check_integer("n_hidden", self.n_hidden, 1)
@@ -414,7 +434,6 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         """Return labels as a matrix (n, n_y), and the link: one class of several, or any set of labels."""
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = column_or_1d(labels, warn=True)
-        check_classification_targets(labels)
         if labels.ndim == 2:
             if type_of_target(labels) != "multilabel-indicator":
                 raise ValueError("y must be class labels (n,), or a matrix of 0 and 1 for several labels")
@@ -439,6 +458,10 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         else:
             moment = first_moment(X, Y, self.score_model, control=control, sample_weight=weight)
             unit = spread * varies
+            if np.abs(moment.value * unit).max() > _LARGEST:
+                raise ValueError(
+                    "X is far from the density of score_model: T_1 is beyond the range of doubles"
+                )
         return replace(moment, value=moment.value * unit, standard_error=moment.standard_error * unit)
 
     def _recover(
@@ -509,10 +532,12 @@ class SparseNetworkClassifier(  # type: ignore[misc]
             tol=self.tol,
         )
 
+    @finite_result("X")
     def _logits(self, X: npt.ArrayLike) -> Array:
         inputs, dtype = self._inputs(X)
         return self.network_.logits(inputs).astype(dtype)
 
+    @finite_result("X")
     def transform(self, X: npt.ArrayLike) -> Array:
         """Project inputs on the row span of the first layer.
 
@@ -570,6 +595,29 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         if self.network_.link == "sigmoid":
             return (logits > 0.0).astype(np.intp)
         return np.asarray(self.classes_[logits.argmax(axis=1)])
+
+
+def _chance(S: Array, Y: Array, weight: Array | None) -> float:
+    r"""Return the probability that labels which do not depend on x are explained as well by its scores.
+
+    Pillai's trace :math:`V = \sum_i R_i^2` of the canonical correlations of S and Y, by its F test.
+    """
+    w = np.ones(len(S)) if weight is None else weight
+    n = w.sum() ** 2 / np.sum(w**2)
+    bases = []
+    for columns in (S, Y):
+        columns = columns / max(np.abs(columns).max(), np.finfo(np.float64).tiny)
+        left = np.sqrt(w)[:, None] * (columns - np.average(columns, axis=0, weights=w))
+        values, vectors = np.linalg.eigh(left.T @ left)
+        kept = values > 1e-10 * values[-1]
+        bases.append(left @ (vectors[:, kept] / np.sqrt(values[kept])))
+    p, q = (basis.shape[1] for basis in bases)
+    s = min(p, q)
+    free = s * (n - 1 - p - q + s)
+    if free <= 0 or s == 0:
+        return 1.0
+    V = float(np.sum((bases[0].T @ bases[1]) ** 2))
+    return float(f_distribution.sf(V / max(s - V, 1e-300) * free / (p * q), p * q, free))
 
 
 def _centre_and_spread(X: Array, weight: Array | None) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from nnmoments.landscapes import SquareLoss, SquareLossOfBoth, levenberg_marquar
 from nnmoments.learners.base import RidgeLearner
 from nnmoments.optimize import Descent
 from nnmoments.tensors import TensorInitialization, descend_in_batches, tensor_initialize, tensor_method
-from nnmoments.validation import Array, check_choice, check_integer, check_number
+from nnmoments.validation import Array, check_choice, check_integer, check_number, finite_result
 
 __all__ = ["TensorNetwork"]
 
@@ -158,11 +158,12 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         ValueError
             If the sample or a parameter does not fit.
         """
-        X, y = self._validated(X, y, min_samples=_SAMPLES, y_numeric=True)
-        y = np.asarray(y, dtype=np.float64)
+        X, y = self._validated(X, y, min_samples=_SAMPLES)
         weight = self._weights_of(sample_weight, len(y))
         check_choice("method", self.method, ("controlled", "algorithm1"))
         check_choice("finisher", self.finisher, ("levenberg-marquardt", "gradient"))
+        for name in ("fit_intercept", "fit_biases"):
+            check_choice(name, getattr(self, name), (True, False))
         attempts = check_integer("n_attempts", self.n_attempts, 1)
         check_integer("max_iter", self.max_iter, 1)
         check_integer("n_batches", self.n_batches, 1, len(X))
@@ -245,6 +246,7 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         output = found.weights[:, -1] if free else start.output
         return _Attempt(start, found, output, whole.intercept(found.weights), unexplained)
 
+    @finite_result("X")
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return the fitted network's values.
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin
 
-from nnmoments.activations import Activation
+from nnmoments.activations import Activation, get_activation
 from nnmoments.borders import Refinement, fit_border, fit_crossings
 from nnmoments.landscapes import HermiteLoss, Minima, find_minima, weights_from_minima
 from nnmoments.learners.base import RidgeLearner
@@ -22,7 +22,16 @@ from nnmoments.moments import (
     cross_fit,
     fold_slices,
 )
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_callable,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_number,
+    finite_result,
+)
 
 __all__ = ["ThresholdNetwork", "decode_moments"]
 
@@ -35,7 +44,7 @@ _SAME = 0.9999  # cosine of refined rows that have come to one weight
 
 
 def decode_moments(
-    moments: HermiteMoments, k: int, activation: Activation, *, rng: Any = None
+    moments: HermiteMoments, k: int, activation: str | Activation, *, rng: Any = None
 ) -> tuple[Array, Array, Minima]:
     r"""Return unit rows (m, d), their coefficients (m,), and the minima of G that they come from.
 
@@ -50,7 +59,7 @@ def decode_moments(
         Of f under N(0, I).
     k : int
         Units, at most d.
-    activation : Activation
+    activation : str or Activation
     rng : optional
         Seed or generator.
 
@@ -74,7 +83,9 @@ def decode_moments(
     >>> minima.converged, bool(np.max(rows, axis=1).min() > 0.99)
     (True, True)
     """
-    u1, u2, u4 = _coefficients(activation)
+    check_instance("moments", moments, HermiteMoments)
+    k = check_integer("k", k, 1, len(moments.first))
+    u1, u2, u4 = _coefficients(get_activation(activation))
     loss = HermiteLoss(moments.second, moments.fourth, u2, u4, _PENALTY * abs(u4) / u2**2)
     radius = math.sqrt(math.sqrt(2.0) * abs(u2))
     minima = find_minima(loss, math.copysign(1.0, u2) * moments.second, k, radius=radius, rng=rng)
@@ -221,8 +232,7 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         ValueError
             Naming the argument that does not fit.
         """
-        X, y = self._validated(X, labels_for(X, y, oracle), y_numeric=True)
-        y = y.astype(np.float64)
+        X, y = self._validated(X, labels_for(X, y, oracle))
         weight = self._weights_of(sample_weight, len(X))
         d = X.shape[1]
         k = d if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
@@ -230,10 +240,9 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         activation, tol, rng = self._activation(), check_number("tol", self.tol, above=0.0), self._rng()
         _coefficients(activation)
         for name in ("refine", "fit_intercept"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
-        if self.active is not None and not callable(self.active):
-            raise ValueError(f"active must be callable or None, got {self.active!r}")
+            check_choice(name, getattr(self, name), (True, False))
+        if self.active is not None:
+            check_callable("active", self.active)
         refuse_far(X)
         if weight is not None:
             X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
@@ -283,6 +292,7 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         self._conclude(len(kept) == k and not lost, "; ".join(status))
         return self
 
+    @finite_result("X")
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         r"""Return the linear part :math:`c_0 + \sum_i c_i u(w_i \cdot x)` at the rows of X, (n,).
 

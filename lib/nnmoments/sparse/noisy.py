@@ -15,7 +15,7 @@ from nnmoments.sparse.programme import RowBasis, check_standard_error
 from nnmoments.sparse.rows import support, unit
 from nnmoments.validation import Array, check_array, check_integer
 
-__all__ = ["exchange_rows", "fits", "noisy_rows", "refine_rows"]
+__all__ = ["check_comparable", "exchange_rows", "fits", "noisy_rows", "refine_rows"]
 
 _MAX_ITER = 30
 # Change of a unit row below which another round is pointless next to the noise.
@@ -26,6 +26,15 @@ _MOST_CANDIDATES = 15
 # Candidates more parallel than this are one row.
 _SAME = 0.95
 _CHUNK_DOUBLES = 1 << 22
+_UNEQUAL = 1e100
+
+
+def check_comparable(M: Array, error: Array) -> None:
+    """Refuse standard errors so far from M in size that squares of one are no numbers beside the other's."""
+    with np.errstate(over="ignore"):
+        ratio = float(error.max()) / max(float(np.abs(M).max()), np.finfo(np.float64).tiny)
+    if not 1.0 / _UNEQUAL < ratio < _UNEQUAL:
+        raise ValueError(f"standard_error must be comparable to M, got {ratio:.1e} times its entries")
 
 
 def noisy_rows(
@@ -84,10 +93,13 @@ def refine_rows(
     error = check_standard_error(standard_error, M)
     if not error.any():
         raise ValueError("standard_error must not be zero everywhere: an exact M needs no refinement")
+    check_comparable(M, error)
     rows = check_array("rows", rows, shape=(None, M.shape[1]))
     if len(rows) > len(M) or np.linalg.matrix_rank(rows) < len(rows):
         raise ValueError(f"rows must be independent, and at most as many as M has: {len(M)}, got {len(rows)}")
-    scale = np.abs(M).max() or 1.0
+    if np.linalg.matrix_rank(M @ np.linalg.pinv(rows)) < len(rows):
+        raise ValueError("rows must be in the row space of M, which has less dimensions of them")
+    scale = np.abs(M).max()
     return _refine(M / scale, error / scale, rows, max_iter=check_integer("max_iter", max_iter, 1))
 
 
@@ -102,6 +114,8 @@ def _refine(
     mask = np.ones(A.shape, dtype=bool)
     for _ in range(max_iter):
         B = np.linalg.lstsq(A.T, target.T, rcond=None)[0].T
+        if np.linalg.matrix_rank(B.T @ B, hermitian=True) < len(A):  # rows that M does not hold
+            break
         inverse = np.linalg.pinv(B)
         free = inverse @ target
         mask = support(free, np.sqrt(inverse**2 @ error**2))

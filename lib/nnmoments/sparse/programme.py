@@ -18,7 +18,15 @@ from nnmoments.sparse.solvers import (
     solve_exactly,
     solver_package,
 )
-from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_rng
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+    check_rng,
+    finite_result,
+)
 
 __all__ = [
     "L1Solution",
@@ -80,7 +88,8 @@ class RowBasis(Result):
     how: str
     gap: float
 
-    def directions(self, R: Array) -> Array:
+    @finite_result("R")
+    def directions(self, R: npt.ArrayLike) -> Array:
         """Map directions r to the coordinates of Q, :math:`F r`.
 
         Parameters
@@ -90,10 +99,16 @@ class RowBasis(Result):
         Returns
         -------
         (C, k) array
-        """
-        return np.asarray(R @ self.map.T)
 
-    def coefficients(self, W: Array) -> Array:
+        Raises
+        ------
+        ValueError
+            If a shape is another, or a number too large.
+        """
+        return check_array("R", R, shape=(None, self.map.shape[1]), empty=True) @ self.map.T
+
+    @finite_result("W")
+    def coefficients(self, W: npt.ArrayLike) -> Array:
         r"""Map w in the coordinates of Q to the least w with :math:`w^\top M = w_Q^\top Q`.
 
         Parameters
@@ -103,8 +118,13 @@ class RowBasis(Result):
         Returns
         -------
         (C, n_y) array
+
+        Raises
+        ------
+        ValueError
+            If a shape is another, or a number too large.
         """
-        return np.asarray(W @ self.map)
+        return check_array("W", W, shape=(None, self.k), empty=True) @ self.map
 
 
 def row_basis(
@@ -348,6 +368,7 @@ def l1_programmes(
     array([1., 0., 0., 2., 0.])
     """
     check_method(method)
+    check_choice("keep_dual", keep_dual, (True, False))
     tol = check_number("tol", tol, above=0.0, below=1.0)
     rng = check_rng("rng", rng)
     M = check_array("M", M, ndim=2)

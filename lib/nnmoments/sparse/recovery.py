@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from nnmoments.sparse.algorithm1 import exact_rows, l1_method
 from nnmoments.sparse.fast import Search, proves
-from nnmoments.sparse.noisy import exchange_rows, fits, noisy_rows, refine_rows
+from nnmoments.sparse.noisy import check_comparable, exchange_rows, fits, noisy_rows, refine_rows
 from nnmoments.sparse.programme import check_method, check_standard_error, feasible, row_basis
 from nnmoments.sparse.rows import FALSE_ENTRY, Candidates, MissedRowCheck, SparseRecovery, sparsity, unit
 from nnmoments.validation import Array, check_array, check_choice, check_number, check_rng
@@ -85,6 +85,7 @@ def recover_rows(
     """
     check_choice("columns", columns, ("all", "pairs", "fast"))
     check_choice("ordering", ordering, ("auto", "l0", "ratio"))
+    check_choice("refine", refine, (True, False))
     check_method(method)
     tol = check_number("tol", tol, above=0.0, below=1.0)
     rng = check_rng("rng", rng)
@@ -93,6 +94,8 @@ def recover_rows(
     if error is not None and not error.any():
         error = None
     basis = row_basis(M, k=k, standard_error=error)
+    if error is not None:
+        check_comparable(M, error)
     if ordering == "auto":
         ordering = "l0" if error is None else "ratio"
     used = feasible(basis.Q.T)

@@ -168,8 +168,8 @@ def learn_cut(
     >>> cut.network.thresholds.round(2)
     array([4.])
     """
-    X = _bounded("X", check_array("X", X, ndim=2))
-    y = _bounded("y", check_array("y", y, shape=(len(X),)))
+    X = check_array("X", X, ndim=2, most=_LARGEST)
+    y = check_array("y", y, shape=(len(X),), most=_LARGEST)
     if len(X) < 4 * _FEWEST:
         raise ValueError(f"X must have at least {4 * _FEWEST} samples, got {len(X)}")
     if len(_cube(fourth)) != X.shape[1]:
@@ -201,15 +201,8 @@ def learn_cut(
 
 
 def _cube(fourth: npt.ArrayLike) -> Array:
-    T = _bounded("fourth", check_array("fourth", fourth, ndim=4))
+    T = check_array("fourth", fourth, ndim=4, most=_LARGEST)
     return check_array("fourth", T, shape=(len(T),) * 4)
-
-
-def _bounded(name: str, value: Array) -> Array:
-    largest = float(np.abs(value).max())
-    if largest > _LARGEST:
-        raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {largest:.1e}")
-    return value
 
 
 def _best_split(energy: Array, y: Array) -> float:

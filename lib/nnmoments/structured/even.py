@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from nnmoments.networks import HiddenPolynomial, shifted_coefficient
 from nnmoments.results import Comparable
-from nnmoments.validation import Array, check_array
+from nnmoments.validation import Array, check_array, check_choice, check_instance, finite_result
 
 __all__ = ["EvenForm", "even_form"]
 
@@ -48,6 +48,7 @@ class EvenForm(Comparable):
         self.mixed = check_array("mixed", mixed, shape=(len(self.quartic), len(self.quartic)))
         self.sign = math.copysign(1.0, float(self.quartic.sum()))
 
+    @finite_result("coordinates")
     def __call__(self, coordinates: npt.ArrayLike) -> Array:
         r"""Return F at coordinates :math:`z_i = w_i \cdot z`, (q, k)."""
         coordinates = np.atleast_2d(check_array("coordinates", coordinates, ndim=(1, 2)))
@@ -106,8 +107,8 @@ def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
     >>> bool(np.isclose(even_form(network)(z)[0], network.hermite_moment(4, z)[0]))
     True
     """
-    if not isinstance(network, HiddenPolynomial):
-        raise ValueError(f"network must be a HiddenPolynomial, got {network!r}")
+    check_instance("network", network, HiddenPolynomial)
+    check_choice("printed", printed, (True, False))
     if not np.allclose(network.weights @ network.weights.T, np.eye(network.k), atol=1e-9):
         raise ValueError("network must have orthonormal weights")
     if network.activation.parity != 1:

@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.results import Comparable, Result
-from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_callable,
+    check_integer,
+    check_number,
+    check_result,
+    check_rng,
+)
 
 __all__ = [
     "DisjointSupports",
@@ -24,6 +32,8 @@ __all__ = [
 ]
 
 MeanAndGradient = Callable[[Array], tuple[float, Array]]
+
+_LARGEST = 1e100  # of labels and inputs, so that squares are numbers
 
 
 class ExactShiftedMean(Comparable):
@@ -68,9 +78,11 @@ class ExactShiftedMean(Comparable):
                 row[held[i]] = 1.0
         self._c = check_array("terms", list(terms.values()), ndim=1)
 
-    def __call__(self, z: Array) -> tuple[float, Array]:
+    def __call__(self, z: npt.ArrayLike) -> tuple[float, Array]:
         """Return g(z) and its gradient."""
-        values = self._c * np.exp(self._masks @ (0.5 + z))  # GP Appendix D.2
+        z = check_array("z", z, shape=self._masks.shape[1:])
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = check_result("z", self._c * np.exp(self._masks @ (0.5 + z)))  # GP Appendix D.2
         return float(values.sum()), values @ self._masks
 
 
@@ -101,13 +113,12 @@ class OracleShiftedMean(Comparable):
     """
 
     def __init__(self, f: Callable[[Array], npt.ArrayLike], X: npt.ArrayLike) -> None:
-        if not callable(f):
-            raise ValueError(f"f must be callable, got {f!r}")
-        self._f, self._X = f, check_array("X", X, ndim=2)
+        self._f, self._X = check_callable("f", f), check_array("X", X, ndim=2, most=_LARGEST)
 
-    def __call__(self, z: Array) -> tuple[float, Array]:
+    def __call__(self, z: npt.ArrayLike) -> tuple[float, Array]:
         """Return g(z) and its gradient."""
-        labels = check_array("f", self._f(self._X + z), shape=(len(self._X),))
+        z = check_array("z", z, shape=self._X.shape[1:])
+        labels = check_array("f", self._f(self._X + z), shape=(len(self._X),), most=_LARGEST)
         value = float(labels.mean())
         return value, (labels - value) @ self._X / len(labels)
 
@@ -154,11 +165,18 @@ def _indices(name: str, values: Sequence[int], size: int) -> list[int]:
 
 
 def _checked(mean: MeanAndGradient, radius: float, gamma: float) -> tuple[float, float]:
-    if not callable(mean):
-        raise ValueError(f"mean must be callable, got {mean!r}")
+    check_callable("mean", mean)
     # g grows exponentially: beyond, it is no number.
     radius = check_number("radius", radius, above=1e-6, below=500.0)
     return radius, check_number("gamma", gamma, above=0.0, below=1e6)
+
+
+def _asked(mean: MeanAndGradient, z: Array) -> tuple[float, Array]:
+    """Return g(z) and its gradient."""
+    found = mean(z)
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise ValueError(f"mean must return g(z) and its gradient, got {found!r}")
+    return check_number("mean", found[0]), check_array("mean", found[1], shape=z.shape)
 
 
 def _on_simplex(z: Array, radius: float) -> Array:
@@ -210,18 +228,15 @@ def ascend_on_simplex(
     """
     max_iter = check_integer("max_iter", max_iter, 1)
     radius, gamma = _checked(mean, radius, gamma)
-    z = check_array("start", start, ndim=1)
-    if np.abs(z).max() > 1e6:
-        raise ValueError(f"start must be at most 1e6 in size, got {np.abs(z).max():.1e}")
-    z = _on_simplex(z, radius)
-    scale = mean(z)[0]
+    z = _on_simplex(check_array("start", start, ndim=1, most=1e6), radius)
+    scale = _asked(mean, z)[0]
     if not scale > 0.0:
         raise ValueError(f"mean must be positive at the start, got {scale:g}: all coefficients are to be")
     value, step = 1.0 - gamma * float(z @ z), 0.1
     for _ in range(max_iter):
-        slope = mean(z)[1] / scale - 2.0 * gamma * z
+        slope = _asked(mean, z)[1] / scale - 2.0 * gamma * z
         trial = _on_simplex(z + step * slope, radius)
-        new = mean(trial)[0] / scale - gamma * float(trial @ trial)
+        new = _asked(mean, trial)[0] / scale - gamma * float(trial @ trial)
         if new < value:
             step *= 0.5
             if step < 1e-7:
@@ -293,7 +308,7 @@ def disjoint_supports(
         def within(z: Array, inputs: npt.NDArray[np.intp] = inputs) -> tuple[float, Array]:
             whole = np.zeros(d)
             whole[inputs] = z
-            value, slope = mean(whole)
+            value, slope = _asked(mean, whole)
             return value, slope[inputs]
 
         start = rng.uniform(0.9, 1.1, size=len(inputs)) * radius / len(inputs)

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from nnmoments.densities import StandardNormal
 from nnmoments.moments import cross_moment
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_instance, check_integer, check_number
 
 __all__ = ["CorrelationGraph", "SupportCliques", "correlation_graph", "support_cliques"]
 
@@ -123,11 +123,8 @@ def correlation_graph(X: npt.ArrayLike, y: npt.ArrayLike) -> CorrelationGraph:
     >>> bool(graph.value[0, 1] > 10 * graph.standard_error[0, 1] > 10 * abs(graph.value[0, 2]) / 9)
     True
     """
-    X = check_array("X", X, ndim=2)
-    y = check_array("y", y, shape=(len(X),))
-    for name, values in (("X", X), ("y", y)):
-        if np.abs(values).max() > _LARGEST:
-            raise ValueError(f"{name} must be at most {_LARGEST:g} in size, got {np.abs(values).max():.1e}")
+    X = check_array("X", X, ndim=2, most=_LARGEST)
+    y = check_array("y", y, shape=(len(X),), most=_LARGEST)
     residual = y - y.mean()
     residual -= X @ (residual @ X / len(X))
     moment = cross_moment(X, residual, StandardNormal(X.shape[1]), 2)
@@ -172,8 +169,7 @@ def support_cliques(weights: CorrelationGraph, size: int, *, confidence: float =
     """
     size = check_integer("size", size, 2)
     confidence = check_number("confidence", confidence, above=0.0)
-    if not isinstance(weights, CorrelationGraph):
-        raise ValueError(f"weights must be a CorrelationGraph, got {weights!r}")
+    check_instance("weights", weights, CorrelationGraph)
     if len(weights.value) < 3:
         raise ValueError(f"weights must join at least 3 inputs, got {len(weights.value)}")
     rows, columns = np.triu_indices(len(weights.value), 1)

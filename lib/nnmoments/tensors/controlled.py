@@ -17,7 +17,7 @@ from nnmoments.tensors.initialization import Problem, TensorInitialization, chec
 from nnmoments.tensors.magnitudes import fit_magnitudes, magnitudes_from_moments
 from nnmoments.tensors.orders import MomentChoice, choose_moments
 from nnmoments.tensors.subspace import Subspace, leading_subspace
-from nnmoments.validation import Array, check_integer, check_rng
+from nnmoments.validation import Array, check_choice, check_integer, check_rng
 
 __all__ = ["tensor_initialize"]
 
@@ -96,6 +96,8 @@ def tensor_initialize(
     """
     sample = check_problem(X, y, k, activation, sample_weight)
     choice = choose_moments(sample.activation)
+    check_choice("fit_intercept", fit_intercept, (True, False))
+    check_choice("partition", partition, (True, False))
     max_iter = check_integer("max_iter", max_iter, 1)
     rng = check_rng("rng", rng)
     if partition:

@@ -153,8 +153,8 @@ def decompose_symmetric(
 
 def _check_tensor(tensor: npt.ArrayLike, *, orders: tuple[int, ...]) -> tuple[Array, float]:
     """Return the tensor, symmetric to the last digit, with entries near one, and its unit."""
-    tolerance = symmetry_tolerance(tensor)
-    tensor = check_array("tensor", tensor, ndim=orders)
+    given, tensor = tensor, check_array("tensor", tensor, ndim=orders)
+    tolerance = symmetry_tolerance(given)
     if len(set(tensor.shape)) != 1:
         raise ValueError(f"tensor must have equal extents, got shape {tensor.shape}")
     tensor, unit = scaled(tensor)

@@ -9,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from nnmoments.optimize import DampedStep, Descent, LeastSquares, NormalMatrix, Tenfold, damped_newton
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
+from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number, check_rng
 
 __all__ = ["JointDiagonalization", "joint_diagonalize", "scaled", "symmetry_tolerance"]
 
@@ -18,6 +18,8 @@ _SWEEPS = 60
 _NEWTON_STEPS = 200
 # Sweeps after which a start is judged: a good one has converged linearly by then.
 _SETTLED = 1e-3
+# Rows of directions in which all matrices vanish grow without end.
+_DIVERGED = 1e100
 # Growth of the factors' condition number that marks a degenerate least-squares solution.
 _DEGENERATE = 3.0
 _EPS = float(np.finfo(float).eps)
@@ -158,8 +160,9 @@ def joint_diagonalize(
     >>> bool(match_rows(result.factors, u).worst < 1e-8), result.converged
     (True, True)
     """
-    tolerance = symmetry_tolerance(matrices)
-    matrices = check_array("matrices", matrices, ndim=3)
+    given, matrices = matrices, check_array("matrices", matrices, ndim=3)
+    tolerance = symmetry_tolerance(given)
+    check_choice("refine", refine, (True, False))
     count, k, other = matrices.shape
     if k != other:
         raise ValueError(f"matrices must be square, got shape {matrices.shape}")
@@ -247,6 +250,8 @@ def _sweep(matrices: Array, start: Array) -> tuple[Array, int]:
         gram = diagonal.T @ diagonal  # B_ij
         cross = np.einsum("lij,lj->ij", mixed, diagonal)  # C_ij = sum_l M_ij d_j
         lengths = np.diag(gram)
+        if lengths.max() > _DIVERGED:
+            return demixing, _SWEEPS
         determinant = np.outer(lengths, lengths) - gram**2
         determinant = np.maximum(determinant, 1e-9 * np.outer(lengths, lengths) + np.finfo(float).tiny)
         mixing = (cross * lengths[:, None] - gram * cross.T) / determinant

@@ -13,12 +13,22 @@ from nnmoments.linalg import outer_power
 from nnmoments.networks import regress_both_signs
 from nnmoments.results import Result
 from nnmoments.tensors.orders import choose_moments
-from nnmoments.validation import Array, check_array, check_number, check_sample_weight, check_samples
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_callable,
+    check_choice,
+    check_number,
+    check_sample_weight,
+    check_samples,
+)
 
 __all__ = ["Reconstruction", "fit_magnitudes", "magnitudes_from_moments", "recover_magnitudes"]
 
 # Norms among which a non-homogeneous activation's magnitude is looked for.
 _NORMS = np.geomspace(0.02, 20.0, 49)
+# Of directions and moments, so that products are numbers.
+_LARGEST = 1e75
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,8 +121,8 @@ def recover_magnitudes(
     """
     directions = check_array("directions", directions, ndim=2)
     k = len(directions)
-    odd = None if odd is None else check_array("odd", odd, shape=(k,))
-    even = None if even is None else check_array("even", even, shape=(k,))
+    odd = None if odd is None else check_array("odd", odd, shape=(k,), most=_LARGEST)
+    even = None if even is None else check_array("even", even, shape=(k,), most=_LARGEST)
     mean = check_number("mean", mean)
     activation = get_activation(activation)
     choice = choose_moments(activation)
@@ -212,14 +222,16 @@ def magnitudes_from_moments(
     array([[ 2.,  0.],
            [ 0., -3.]])
     """
-    directions = check_array("directions", directions, ndim=2)
+    directions = check_array("directions", directions, ndim=2, most=_LARGEST)
+    check_callable("moment", moment)
     activation = get_activation(activation)
 
     def coefficients(order: int | None) -> Array | None:
         if order is None:
             return None
         powers = outer_power(directions, order).reshape(len(directions), -1)
-        return np.asarray(np.linalg.lstsq(powers.T, moment(order).ravel(), rcond=None)[0], dtype=np.float64)
+        T = check_array("moment", moment(order), shape=(directions.shape[1],) * order)
+        return np.asarray(np.linalg.lstsq(powers.T, T.ravel(), rcond=None)[0], dtype=np.float64)
 
     choice = choose_moments(activation)
     odd, even = coefficients(choice.odd), coefficients(choice.even)
@@ -273,6 +285,7 @@ def fit_magnitudes(
     """
     directions = check_array("directions", directions, ndim=2)
     activation = get_activation(activation)
+    check_choice("fit_intercept", fit_intercept, (True, False))
     q = activation.homogeneity
     if not q:
         raise ValueError(f"activation {activation.name!r} is not homogeneous; use recover_magnitudes")

@@ -13,7 +13,7 @@ from nnmoments.tensors.initialization import TensorInitialization, check_problem
 from nnmoments.tensors.magnitudes import magnitudes_from_moments
 from nnmoments.tensors.orders import choose_moments
 from nnmoments.tensors.subspace import leading_subspace
-from nnmoments.validation import Array, check_rng
+from nnmoments.validation import Array, check_choice, check_rng
 
 __all__ = ["tensor_method"]
 
@@ -72,6 +72,7 @@ def tensor_method(
     (array([-1.,  1.]), True)
     """
     S = check_problem(X, y, k, activation, sample_weight)
+    check_choice("partition", partition, (True, False))
     rng = check_rng("rng", rng)
     j = choose_moments(S.activation)  # Definition 5.4: P_2 and P_3 from M_2, M_3, M_4
     S2, S3, S4 = S.parts(3, rng) if partition else [S] * 3  # line 2

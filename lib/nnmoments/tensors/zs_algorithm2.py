@@ -12,7 +12,7 @@ from nnmoments.optimize import Descent, Loss, gradient_descent
 from nnmoments.results import Result
 from nnmoments.tensors.initialization import TensorInitialization, check_problem
 from nnmoments.tensors.zs_algorithm1 import tensor_method
-from nnmoments.validation import Array, check_integer, check_number, check_rng
+from nnmoments.validation import Array, check_instance, check_integer, check_number, check_rng
 
 __all__ = ["TensorDescent", "descend_in_batches", "tensor_descent"]
 
@@ -138,7 +138,7 @@ def descend_in_batches(
     Raises
     ------
     ValueError
-        If an argument does not fit.
+        If there are no losses, or they are of other weights.
 
     Examples
     --------
@@ -146,6 +146,10 @@ def descend_in_batches(
     >>> descend_in_batches(losses, [[0.0]], step=0.2, max_iter=50).weights.round(6)
     array([[3.]])
     """
+    if not isinstance(losses, Sequence) or not losses:
+        raise ValueError(f"losses must be a sequence of losses, got {losses!r}")
+    for loss in losses:
+        check_instance("losses", loss, Loss)
     turn = iter(range(check_integer("max_iter", max_iter, 0) + 1))
     return gradient_descent(
         losses[0], start, step=step, max_iter=max_iter, fresh=lambda: losses[next(turn) % len(losses)]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit, softmax
+from scipy.stats import kstest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -191,7 +192,7 @@ def test_recovers_and_predicts(sample):
     assert np.mean(net(inside).argmax(axis=1) == net(fresh).argmax(axis=1)) > 0.95
     assert_allclose(model.components_ @ model.components_.T, np.eye(4), atol=1e-12)
     assert list(model.get_feature_names_out()) == [f"sparsenetworkclassifier{i}" for i in range(4)]
-    assert set(model.diagnostics_) == {"moment", "recovery", "training"}
+    assert set(model.diagnostics_) == {"moment", "recovery", "training", "chance"}
     # The first layer keeps its zeros.
     assert np.array_equal(model.weights_ != 0, model.diagnostics_["recovery"].support)
     again = pickle.loads(pickle.dumps(model))
@@ -307,6 +308,20 @@ def test_labels_without_a_moment_are_said():
     assert len(model.weights_) == 1
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("d", "classes"), [(5, 4), (40, 2)])
+def test_chance_of_noise_is_uniform(d, classes):
+    """Pillai's trace: below p in a share p of samples; with two classes T_1 has twice the same row."""
+    chances = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        model = SparseNetworkClassifier(1, fine_tune=False, max_iter=1, random_state=0)
+        weight = 1.0 + rng.integers(0, 2, 1000)
+        model.fit(rng.standard_normal((1000, d)), rng.integers(0, classes, 1000), sample_weight=weight)
+        chances.append(model.diagnostics_["chance"])
+    assert kstest(chances, "uniform").pvalue > 0.01
+
+
 def test_unfinished_training_is_said(sample):
     _, X, y, _ = sample
     with pytest.warns(ConvergenceWarning, match="raise max_iter above 3"):
@@ -346,7 +361,7 @@ def test_refuses():
         SparseNetworkClassifier().fit(X, np.zeros(50))
     with pytest.raises(ValueError, match="X must vary in some input"):
         SparseNetworkClassifier().fit(np.ones((50, 3)), y)
-    with pytest.raises(ValueError, match="must not be masked"):
+    with pytest.raises(ValueError, match="must not be a masked"):
         SparseNetworkClassifier().fit(np.ma.masked_array(X, mask=X > 2), y)
     with pytest.raises(ValueError, match="y must be class labels"):
         SparseNetworkClassifier().fit(X, np.column_stack([y, y + 1]))

@@ -173,6 +173,12 @@ CALLS = {
             keep=("name", "kind"),
         ),
         Case(validation.check_samples, {"X": X, "y": [1.0, 2.0, 3.0]}, also={"X": "y"}),
+        Case(
+            validation.check_readable,
+            {"name": "value", "value": X, "text": False},
+            keep=("name", "text"),
+            elementwise=True,
+        ),
         Case(validation.check_sample_weight, {"sample_weight": [1.0, 2.0, 0.0], "n": 3}, keep=("n",)),
         Case(validation.check_rng, {"name": "value", "value": 0}, keep=("name",)),
     ],

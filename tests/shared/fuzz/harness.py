@@ -43,6 +43,11 @@ class Case:
     also: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+def wrong(*arguments: Any) -> int:
+    """Take anything, return nothing that is of use."""
+    return 5
+
+
 def nasty(valid: Any) -> dict[str, Any]:
     """Return what to put in an argument's place, by name."""
     values: dict[str, Any] = {
@@ -63,7 +68,7 @@ def nasty(valid: Any) -> dict[str, Any]:
         "dict": {},
         "object": object(),
         "empty": np.zeros(0),
-        "function": len,
+        "function": wrong,
     }
     try:
         array = np.asarray(valid, dtype=np.float64)
