@@ -71,19 +71,14 @@ def perturb_and_accept(
     Returns
     -------
     directions : list of (d,) arrays
+        The start, and where the search is after each trial.
     estimates : list of AngleEstimate
+        Theirs.
 
     Raises
     ------
     ValueError
         Naming the argument that does not fit.
-
-    Returns
-    -------
-    directions : list of (d,) array
-        The start, and where the search is after each trial.
-    estimates : list of AngleEstimate
-        Theirs.
 
     References
     ----------

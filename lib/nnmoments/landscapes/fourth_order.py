@@ -103,6 +103,11 @@ class FourthOrderLoss(SmoothLoss):
         -------
         value : float or (...) array
         gradient : (..., k, d) array
+
+        Raises
+        ------
+        ValueError
+            If A does not fit the moment.
         """
         A = check_array("A", A, ndim=(2, 3, 4))
         every, own = self.moment.cubic(A)
@@ -127,6 +132,11 @@ class FourthOrderLoss(SmoothLoss):
         Returns
         -------
         (k d, k d) array
+
+        Raises
+        ------
+        ValueError
+            If A does not fit the moment.
         """
         k, d = (A := check_array("A", A, shape=(None, self.moment.d))).shape
         held = self.moment.pairs(A)

@@ -93,6 +93,11 @@ class HermiteLoss(SmoothLoss):
         -------
         value : float
         gradient : (d,) array
+
+        Raises
+        ------
+        ValueError
+            If z does not fit the moment.
         """
         z = check_array("z", z, shape=(self.fourth.d,))
         cubic = self.fourth.cubic(z[None])[1][0]
@@ -113,6 +118,11 @@ class HermiteLoss(SmoothLoss):
         Returns
         -------
         (d, d) array
+
+        Raises
+        ------
+        ValueError
+            If z does not fit the moment.
         """
         z = check_array("z", z, shape=(self.fourth.d,))
         moved = self.second @ z
@@ -187,6 +197,11 @@ class SimultaneousLoss(SmoothLoss):
         -------
         value : float
         gradient : (k, d) array
+
+        Raises
+        ------
+        ValueError
+            If W does not fit the moment.
         """
         W = check_array("W", W, shape=(None, self.fourth.d))
         every, own = self.fourth.cubic(W)
@@ -227,6 +242,11 @@ class SimultaneousLoss(SmoothLoss):
         Returns
         -------
         (k d, k d) array
+
+        Raises
+        ------
+        ValueError
+            If W does not fit the moment.
         """
         k, d = (W := check_array("W", W, shape=(None, self.fourth.d))).shape
         held = self.fourth.pairs(W)

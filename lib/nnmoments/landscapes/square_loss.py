@@ -315,6 +315,11 @@ class SquareLossOfBoth(LeastSquares):
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If the weights have another shape.
         """
         weights = check_array("weights", weights, shape=self.shape)
         return self._fixed(weights[:, -1]).intercept(weights[:, :-1])

@@ -105,7 +105,14 @@ class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
 
 
 class RidgeLearner(MomentLearner):
-    r"""Base of the learners of :math:`E[y|x] = c + \sum_i v_i\,\phi(\langle w_i, x\rangle + b_i)`."""
+    r"""Base of the learners of :math:`E[y|x] = c + \sum_i v_i\,\phi(\langle w_i, x\rangle + b_i)`.
+
+    Examples
+    --------
+    >>> from nnmoments import TensorNetwork
+    >>> isinstance(TensorNetwork(), RidgeLearner)
+    True
+    """
 
     def as_surrogate(self) -> RidgeSurrogate:
         """Return the fitted network as a surrogate for doubly robust moments.
@@ -114,6 +121,11 @@ class RidgeLearner(MomentLearner):
         -------
         RidgeSurrogate
             Whose kinks are smoothed on the scale of the units, where that is needed.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no network yet.
 
         Examples
         --------

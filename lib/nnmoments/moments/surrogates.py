@@ -29,7 +29,7 @@ from nnmoments.densities.density import Slot
 from nnmoments.hermite import hermite_polynomial, normal_density
 from nnmoments.linalg import khatri_rao, monomials
 from nnmoments.results import Comparable
-from nnmoments.validation import Array, check_array, check_integer, check_number, check_rng
+from nnmoments.validation import Array, check_array, check_callable, check_integer, check_number, check_rng
 
 __all__ = [
     "FunctionSurrogate",
@@ -50,6 +50,8 @@ _HIGHEST_DEGREE = 7
 # Width of the Gaussian that smooths a kink whose mean is averaged, in units of the unit's own spread:
 # wide enough for the average of its derivatives, narrow enough for the residual it leaves.
 _SMOOTHING = 0.3
+# So that fourth powers are numbers.
+_LARGEST = 1e50
 _RIDGES = 10.0 ** np.arange(-8, 1)
 _WIDTHS = (1.0, 2.0, 4.0, 8.0)
 
@@ -60,23 +62,62 @@ class Surrogate(Comparable, abc.ABC):
     Attributes
     ----------
     d : int
+
+    Examples
+    --------
+    >>> isinstance(Polynomials(1).fit(np.eye(2), np.ones((2, 1))), Surrogate)
+    True
     """
 
     d: int
 
     @abc.abstractmethod
     def predict(self, X: Array) -> Array:
-        """Return g at the rows of X, (n, n_y)."""
+        """Return g at the rows of X.
+
+        Parameters
+        ----------
+        X : (n, d) array
+
+        Returns
+        -------
+        (n, n_y) array
+        """
 
     @abc.abstractmethod
     def derivative_sums(
         self, X: Array, slots: Sequence[Slot], size: int, sample_weight: Array | None = None
     ) -> Array:
-        r"""Sum :math:`\nabla^m g(A_1, \dots, A_m)` over blocks of `size` rows: (C, n_y, k_1, ..., k_m)."""
+        r"""Sum :math:`\nabla^m g(A_1, \dots, A_m)` over blocks of rows.
+
+        Parameters
+        ----------
+        X : (n, d) array
+            n is a multiple of `size`.
+        slots : sequence of m (d, k) arrays or None
+            The :math:`A_i`; None for the identity.
+        size : int
+            Rows per block.
+        sample_weight : (n,) array, optional
+
+        Returns
+        -------
+        (n / size, n_y, k_1, ..., k_m) array
+        """
 
     @abc.abstractmethod
     def mean_derivative(self, density: ScoreModel, slots: Sequence[Slot]) -> Array | None:
-        r"""Return :math:`E[\nabla^m g(A_1, \dots, A_m)]` under a density, or None if it is not known."""
+        r"""Return :math:`E[\nabla^m g(A_1, \dots, A_m)]` under a density.
+
+        Parameters
+        ----------
+        density : ScoreModel
+        slots : sequence of m (d, k) arrays or None
+
+        Returns
+        -------
+        (n_y, k_1, ..., k_m) array, or None where it is not known
+        """
 
     @abc.abstractmethod
     def smooth(self) -> "Surrogate":
@@ -88,11 +129,29 @@ class Surrogate(Comparable, abc.ABC):
 
 
 class SurrogateFamily(Comparable, abc.ABC):
-    """A way to fit a surrogate to a sample."""
+    """A way to fit a surrogate to a sample; ``a + b`` fits b to what a leaves.
+
+    Examples
+    --------
+    >>> family = Polynomials(1) + RandomFeatures(10)
+    >>> family.fit(np.eye(2), np.ones((2, 1))).predict(np.zeros((1, 2))).round(6)
+    array([[1.]])
+    """
 
     @abc.abstractmethod
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Surrogate:
-        """Return the surrogate of X (n, d) and y (n, n_y)."""
+        """Fit to a sample.
+
+        Parameters
+        ----------
+        X : (n, d) array
+        y : (n, n_y) array
+        sample_weight : (n,) array, optional
+
+        Returns
+        -------
+        Surrogate
+        """
 
     def __add__(self, other: "SurrogateFamily") -> "_FamilySum":
         """Fit the second to what the first leaves."""
@@ -163,6 +222,7 @@ class SurrogateSum(Surrogate):
 
     @property
     def d(self) -> int:  # type: ignore[override]
+        """Dimension of x."""
         return self.parts[0].d
 
     def predict(self, X: Array) -> Array:
@@ -223,7 +283,12 @@ class Polynomials(SurrogateFamily):
         if degree is None:
             degree = self._choose(X, y, sample_weight)
         degree = check_integer("degree", degree, 0)
-        points = X if self.basis is None else X @ self.basis
+        basis = (
+            None
+            if self.basis is None
+            else check_array("basis", self.basis, shape=(X.shape[1], None), most=_LARGEST)
+        )
+        points = X if basis is None else X @ basis
         centre = np.average(points, axis=0, weights=sample_weight)
         spread = np.sqrt(np.average((points - centre) ** 2, axis=0, weights=sample_weight))
         spread[spread == 0.0] = 1.0
@@ -237,12 +302,11 @@ class Polynomials(SurrogateFamily):
         # Unit diagonal, so that the cut-off for dependent polynomials does not depend on units.
         scale = 1.0 / np.sqrt(np.maximum(np.diag(normal), np.finfo(np.float64).tiny))[:, None]
         coefficients = scale * np.linalg.lstsq(normal * scale * scale.T, scale * right, rcond=1e-12)[0]
-        basis = None if self.basis is None else np.asarray(self.basis)
         return PolynomialSurrogate(degree, coefficients, centre, spread, basis, X.shape[1])
 
     def _choose(self, X: Array, y: Array, sample_weight: Array | None) -> int:
         """Return the degree with the least held-out error, each half held out in turn."""
-        width = X.shape[1] if self.basis is None else self.basis.shape[1]
+        width = X.shape[1] if self.basis is None else check_array("basis", self.basis, ndim=2).shape[1]
         halves = (slice(0, None, 2), slice(1, None, 2))
         best, chosen = np.inf, 0
         for degree in range(_HIGHEST_DEGREE + 1):
@@ -406,7 +470,7 @@ class RidgeSurrogate(Surrogate):
     smoothed: bool = False
 
     def __post_init__(self) -> None:
-        weights = check_array("weights", self.weights, ndim=2)
+        weights = check_array("weights", self.weights, ndim=2, most=_LARGEST)
         count = len(weights)
         output = check_array("output", self.output, shape=(None, count))
         widths = _SMOOTHING * np.linalg.norm(weights, axis=1) if self.widths is None else self.widths
@@ -423,6 +487,7 @@ class RidgeSurrogate(Surrogate):
 
     @property
     def d(self) -> int:  # type: ignore[override]
+        """Dimension of x."""
         return self.weights.shape[1]
 
     def _units(self, order: int, arguments: Array) -> Array:
@@ -547,7 +612,7 @@ class RandomFeatures(SurrogateFamily):
         scales = np.where(values > 1e-12 * values[-1], 1.0 / np.sqrt(np.maximum(values, 1e-300)), 0.0)
         frequencies = (rng.standard_normal((count, points.shape[1])) * scales) @ vectors.T
         phases = rng.uniform(0.0, 2.0 * np.pi, count) - frequencies @ np.average(points, axis=0, weights=w)
-        widths = _WIDTHS if self.width is None else (check_number("width", self.width, above=0.0),)
+        widths = _WIDTHS if self.width is None else (check_number("width", self.width, above=1e-6),)
         ridges = _RIDGES if self.ridge is None else np.array([check_number("ridge", self.ridge, above=0.0)])
         centre = phases + frequencies @ np.average(points, axis=0, weights=w)
 
@@ -627,6 +692,12 @@ class FunctionSurrogate(Surrogate):
     d: int
     function: Callable[[Array], npt.ArrayLike] = field(repr=False)
     derivatives: Sequence[Callable[[Array], npt.ArrayLike]] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_integer("d", self.d, 1)
+        check_callable("function", self.function)
+        if not isinstance(self.derivatives, Sequence) or not all(map(callable, self.derivatives)):
+            raise ValueError(f"derivatives must be a sequence of callables, got {self.derivatives!r}")
 
     def predict(self, X: Array) -> Array:
         values = check_array("function", self.function(X), ndim=(1, 2))

@@ -94,6 +94,11 @@ class NearestNeighbor:
         Returns
         -------
         (q,) array
+
+        Raises
+        ------
+        ValueError
+            If the points do not have the dimension of X.
         """
         X = check_array("X", X, ndim=2)
         points = check_array("points", points, shape=(None, X.shape[1]))

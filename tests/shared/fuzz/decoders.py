@@ -72,7 +72,7 @@ def descent(call, **others):
 
 CALLS = {
     "sparse": [
-        Case(sparse.algorithm1, {"M": M, "k": 2, "method": "batched", "tol": 1e-9, "rng": 0}),
+        Case(sparse.l1_method, {"M": M, "k": 2, "method": "batched", "tol": 1e-9, "rng": 0}),
         Case(
             sparse.certified_gap,
             {

@@ -103,7 +103,6 @@ CALLS = {
             SQUARE,
             intercept={"weights": START},
             residual={"weights": START},
-            weighted_residual={"weights": START},
             curvature={"weights": START},
             hessian_product={"weights": START, "direction": START},
         ),

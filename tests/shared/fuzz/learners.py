@@ -168,4 +168,4 @@ CALLS = {
     ]
 }
 
-ABSTRACT = {"learners": {"MomentLearner"}}
+ABSTRACT = {"learners": {"MomentLearner", "RidgeLearner"}}

@@ -44,10 +44,52 @@ def identity(part: Any) -> Any:
     return part
 
 
+def robust(surrogate: Any) -> Any:
+    """Use a surrogate, of a family or not, in a moment."""
+    return moments.cross_moment(MANY, LABELS, SCORE, 2, surrogate=surrogate)
+
+
+def linear(point: Any) -> Any:
+    return point @ [1.0, 2.0]
+
+
+def slopes(point: Any) -> Any:
+    return np.ones_like(point) * [1.0, 2.0]
+
+
 FORMS = (TENSOR, SAMPLED, STREAMED)
 
 CALLS = {
     "moments": [
+        Case(then(moments.Polynomials, robust), {"degree": 2, "basis": np.eye(2)}),
+        Case(
+            then(moments.RandomFeatures, robust),
+            {"count": 5, "width": 2.0, "ridge": 0.01, "basis": np.eye(2), "rng": 0},
+            overflows=True,
+        ),
+        Case(
+            then(moments.RidgeSurrogate, robust),
+            {
+                "weights": V,
+                "biases": [0.1, 0.2],
+                "output": [[1.0, 2.0]],
+                "activation": "tanh",
+                "intercept": [0.5],
+                "widths": [0.3, 0.3],
+                "smoothed": False,
+            },
+            keep=["smoothed"],
+            overflows=True,
+            also={"output": "weights", "biases": "weights", "weights": "output"},
+        ),
+        Case(
+            then(
+                moments.FunctionSurrogate,
+                lambda g: moments.cross_moment(MANY, LABELS, SCORE, 1, surrogate=g),
+            ),
+            {"d": 2, "function": linear, "derivatives": [slopes]},
+            also={"d": "surrogate"},
+        ),
         Case(
             then(moments.ControlVariate, lambda control: moments.control_residuals(X, y, control, 2)),
             {"degree": 1, "basis": np.eye(2), "folds": 2},
@@ -136,7 +178,10 @@ ABSTRACT = {
         "HermiteMoments",
         "Moment",
         "MomentEstimate",
+        "PolynomialSurrogate",
+        "Surrogate",
+        "SurrogateFamily",
+        "SurrogateSum",
         "score_power",  # of numbers that were checked where they came in
-        "rows_of",  # of slices that `fold_slices` returned
     }
 }
