@@ -335,9 +335,10 @@ def refresh(notebooks: list[Path]) -> None:
         document.cells = [
             c for c in document.cells if "injected-parameters" not in c.metadata.get("tags", [])
         ]
-        for count, cell in enumerate((c for c in document.cells if c.cell_type == "code"), start=1):
+        for cell in document.cells:  # times of the run differ each time
             cell.metadata.pop("papermill", None)
             cell.metadata.pop("execution", None)
+        for count, cell in enumerate((c for c in document.cells if c.cell_type == "code"), start=1):
             cell.execution_count = count
         nbformat.write(document, notebook)
         print(f"refreshed {notebook.relative_to(ROOT)}")

@@ -121,6 +121,38 @@ MUTANTS = [
         "sign at one end of the beta density",
     ),
     Mutant("densities/marginals", "if not self.drop_singular:", "if False:", "Laplace drops Diracs silently"),
+    # --- surrogates
+    Mutant(
+        "moments/surrogates",
+        "math.perm(axes.count(v), taken.count(v))",
+        "math.comb(axes.count(v), taken.count(v))",
+        "falling factorials of a derivative",
+    ),
+    Mutant(
+        "moments/surrogates",
+        "self.activation.moment_coefficients(m, scales, means) / scales**m",
+        "self.activation.moment_coefficients(m, scales, means)",
+        "scale of a mean derivative",
+    ),
+    Mutant(
+        "moments/surrogates",
+        "(z * value + width**2 * below) / i",
+        "(z * value + width * below) / i",
+        "recursion of smoothed powers",
+    ),
+    Mutant(
+        "moments/surrogates",
+        "variances = variances + np.asarray(self.widths) ** 2",
+        "variances = variances + np.asarray(self.widths)",
+        "variance of the smoothing",
+    ),
+    Mutant(
+        "moments/surrogates",
+        "self.second.fit(X, y - first.predict(X), sample_weight)",
+        "self.second.fit(X, y, sample_weight)",
+        "second part fitted to all of y",
+    ),
+    Mutant("moments/estimate", "residuals = labels - guess", "residuals = labels", "surrogate not removed"),
     # --- sums over samples
     Mutant(
         "moments/sums",
