@@ -120,7 +120,7 @@ class RidgeLearner(MomentLearner):
         Returns
         -------
         RidgeSurrogate
-            Whose kinks are smoothed on the scale of the units, where that is needed.
+            Whose kinks are smoothed by 0.3 of a row's length, where that is needed.
 
         Raises
         ------

@@ -47,7 +47,8 @@ __all__ = [
 _SAMPLES_A_COEFFICIENT = 4
 # Degrees beyond which a polynomial in several variables has never been chosen.
 _HIGHEST_DEGREE = 7
-# Width of the Gaussian that smooths a kink whose mean is averaged, in units of the unit's own spread:
+# Width of the Gaussian that smooths a kink whose mean is averaged, in lengths of the unit's row, which
+# is the spread of its argument where inputs have unit variance:
 # wide enough for the average of its derivatives, narrow enough for the residual it leaves.
 _SMOOTHING = 0.3
 # So that fourth powers are numbers.

@@ -28,7 +28,7 @@ from nnmoments.densities import (
     iid,
 )
 from nnmoments.linalg import outer_power
-from nnmoments.moments import ControlVariate, CrossMoment, control_residuals, cross_moment
+from nnmoments.moments import ControlVariate, CrossMoment, RidgeSurrogate, control_residuals, cross_moment
 
 D = 3
 _rng = np.random.default_rng(0)
@@ -694,3 +694,13 @@ def test_huge_and_tiny_numbers_are_right_or_refused(scale):
         else:
             with pytest.raises(ValueError, match=r"are so large|score: its values are not finite"):
                 call()
+
+
+def test_a_surrogate_is_removed_and_its_derivative_put_back():
+    """T_1 of y = g exactly: E[grad g] and no noise, whatever the score."""
+    X = np.random.default_rng(0).standard_normal((400, 2))
+    g = RidgeSurrogate([[1.0, 2.0]], [0.5], [[3.0]], "linear", [4.0])
+    found = cross_moment(X, g.predict(X)[:, 0], StandardNormal(2), 1, surrogate=g)
+    np.testing.assert_allclose(found.value, [3.0, 6.0], atol=1e-12)
+    assert found.standard_error.max() < 1e-12
+    assert found.left < 1e-20

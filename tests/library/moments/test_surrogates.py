@@ -195,6 +195,14 @@ def test_standard_errors_cover(family):
     assert abs(np.mean(inside) - 0.95) < 4.5 * math.sqrt(0.95 * 0.05 / 300)
 
 
+def test_the_second_of_a_sum_is_fitted_to_what_the_first_leaves(rng):
+    X = rng.standard_normal((500, 2))
+    y = 1.0 + X @ np.array([[2.0], [-1.0]])
+    both = (Polynomials(1) + Polynomials(2)).fit(X, y)
+    np.testing.assert_allclose(both.predict(X), y, atol=1e-9)
+    assert both.describe() == "a polynomial of degree 1 + a polynomial of degree 2"
+
+
 def test_degree_is_chosen_on_held_out_samples(rng):
     X = rng.standard_normal((3000, 2))
     cubic = (X[:, :1] ** 3 - X[:, 1:]) + 0.1 * rng.standard_normal((3000, 1))
