@@ -631,6 +631,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=["list", "store", "check"])
     parser.add_argument("names", nargs="*", help="sweeps, or chapters by their number (01); all by default")
     parser.add_argument("--seconds", type=float, default=4.0, help="check: seconds to spend on each sweep")
+    parser.add_argument("--jobs", type=int, default=1, help="check: as many sweeps side by side")
     parser.add_argument(
         "--restamp", action="store_true", help="check: accept a stale hash if a sample agrees"
     )
@@ -650,10 +651,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             elif options.action == "store":
                 sweep.store()
                 print(f"stored {os.path.relpath(sweep.path)}")
-            elif sweep.path.is_file():
-                problems += sweep.check(
+        if options.action == "check":
+            checks = (
+                joblib.delayed(sweep.check)(
                     budget=options.seconds, restamp=options.restamp, rng=np.random.default_rng()
                 )
+                for sweep in chosen
+                if sweep.path.is_file()
+            )
+            problems += itertools.chain.from_iterable(joblib.Parallel(n_jobs=options.jobs)(checks))
     except LedgerError as error:
         problems.append(str(error))
     for problem in problems:
