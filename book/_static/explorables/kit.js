@@ -66,6 +66,8 @@ window.nnmoments = window.nnmoments || (() => {
       line: (points, look) => element(inside, "path", { d: outline(points), class: `ex-line ${look}` }),
       shape: (points, look) => element(inside, "path", { d: outline(points) + "Z", class: `ex-shape ${look}` }),
       segment: (a, b, look) => element(inside, "line", { x1: X(a[0]), y1: Y(a[1]), x2: X(b[0]), y2: Y(b[1]), class: `ex-line ${look}` }),
+      /* Many short lines, each [from, to], as one path. */
+      strokes: (pairs, look) => element(inside, "path", { d: pairs.map(([a, b]) => `M${X(a[0]).toFixed(1)},${Y(a[1]).toFixed(1)}L${X(b[0]).toFixed(1)},${Y(b[1]).toFixed(1)}`).join(""), class: `ex-line ${look}` }),
       dot: (point, look, r = 5) => element(inside, "circle", { cx: X(point[0]), cy: Y(point[1]), r, class: `ex-dot ${look}` }),
       bar: (a, b, from, to, look) => element(inside, "rect", { x: X(a), width: Math.max(X(b) - X(a), 0), y: Math.min(Y(from), Y(to)), height: Math.max(Math.abs(Y(to) - Y(from)), 0), class: `ex-bar ${look}` }),
       write: (point, text, look = "", anchor = "start", [dx, dy] = [0, 0]) => element(group, "text", { x: X(point[0]) + dx, y: Y(point[1]) + dy, class: `ex-text ${look}`, "text-anchor": anchor }, text),

@@ -72,7 +72,7 @@ def loss_plane() -> Explorable:
 
 
 def mixed_slices(noise: float) -> Array:
-    r"""Return three slices :math:`\sum_i \lambda_{li} u_i u_i^\top` (3, 2, 2) of oblique units, with noise."""
+    r"""Return three slices :math:`\sum_i \lambda_{li} u_i u_i^\top` (3, 2, 2) of oblique units with noise."""
     units = np.array([[0.96, 0.28], [0.352, 0.936]])
     coefficients = np.array([[1.0, 0.25], [0.5, -0.8], [0.35, 1.1]])
     error = np.random.default_rng(3).normal(size=(3, 2, 2))
