@@ -23,7 +23,8 @@ WEIGHTS = np.array([[2.0, -2.0, 1.0], [1.0, 2.0, 2.0], [2.0, 1.0, -2.0]]) / 3.0
 def landscape(t: float) -> tuple[HermiteLoss, HiddenPolynomial]:
     """Return G with exact moments, and its network: three ReLU units and the products of two."""
     unit = relu_threshold(t)
-    terms = {(i,): 1.0 for i in range(3)} | dict.fromkeys(itertools.combinations(range(3), 2), 1.0)
+    terms: dict[tuple[int, ...], float] = {(i,): 1.0 for i in range(3)}
+    terms |= dict.fromkeys(itertools.combinations(range(3), 2), 1.0)
     f = HiddenPolynomial(WEIGHTS, unit, terms)
     u2, u4 = unit.hermite_coefficient(2), unit.hermite_coefficient(4)
     loss = HermiteLoss(

@@ -49,7 +49,7 @@ def fourth_moments(law: Density) -> Array:
     """
     points = np.stack(np.meshgrid(_EDGE, _EDGE), axis=-1).reshape(-1, 2)
     mass = np.exp(law.log_density(points)) * (_EDGE[1] - _EDGE[0]) ** 2
-    labels = [OneHiddenLayer(_truth(turn), relu, [1.0, 1.0])(points) for turn in TURNS]
+    labels = [OneHiddenLayer(_truth(float(turn)), relu, [1.0, 1.0])(points) for turn in TURNS]
     scores = [score.score(points, 4) for score in (law, StandardNormal(2))]
     return np.stack([np.tensordot(mass * labels, score, 1) for score in scores], axis=1)
 

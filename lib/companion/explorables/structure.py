@@ -29,7 +29,7 @@ _T = 0.5
 
 def needle_network() -> HiddenPolynomial:
     """Return the sum of products of two of four orthonormal sign units at a low threshold."""
-    pairs = dict.fromkeys(itertools.combinations(range(4), 2), 1.0)
+    pairs: dict[tuple[int, ...], float] = dict.fromkeys(itertools.combinations(range(4), 2), 1.0)
     return HiddenPolynomial(np.eye(4), sign_threshold(_T), pairs)
 
 

@@ -1,5 +1,7 @@
 """Explorables of chapter 3."""
 
+from typing import Any
+
 import numpy as np
 
 from companion.explorables.figure import Explorable, packed, rounded
@@ -28,7 +30,7 @@ def square_loss() -> SquareLoss:
     return SquareLoss(X, network.sample_labels(X, noise=0.05, rng=1), relu, network.output)
 
 
-def _rows(first: float, second: float) -> Array:
+def _rows(first: Any, second: Any) -> Array:
     angles = np.radians([first, second])
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
