@@ -413,9 +413,10 @@ def cross_moment(
         See `CrossMoment`: None, one (d, k) array, or one entry a slot.
     control : ControlVariate, optional
         Replace y by its cross-fitted residual on polynomials of degree < m first.
-    surrogate : SurrogateFamily, Surrogate or learner, optional
+    surrogate : "auto", SurrogateFamily, Surrogate or learner, optional
         The doubly robust moment: a family (or a learner with `as_surrogate`) is fitted to all folds but
-        one and removed from that one; a surrogate that was fitted elsewhere is taken as it is.
+        one and removed from that one; a surrogate that was fitted elsewhere is taken as it is. "auto" are
+        polynomials of the degree that held-out samples choose.
     folds : int
         Of the surrogate's fit.
     known_density : bool
@@ -449,6 +450,9 @@ def cross_moment(
     >>> bool(np.all(np.abs(estimate.value - [[0, 1], [1, 0]]) < 5 * estimate.standard_error))
     True
     """
+    if isinstance(surrogate, str):
+        check_choice("surrogate", surrogate, ("auto",))
+        surrogate = Polynomials()
     options = {"bases": bases, "block_size": block_size, "known_density": known_density}
     if control is not None:
         if surrogate is not None:

@@ -13,6 +13,7 @@ import abc
 import functools
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from nnmoments.activations import Activation, get_activation
 from nnmoments.chunks import row_chunks
@@ -50,6 +52,8 @@ _SAMPLES_A_COEFFICIENT = 4
 _SAMPLES_TO_SPARE = 1000
 # Degrees beyond which a polynomial in several variables has never been chosen.
 _HIGHEST_DEGREE = 7
+# Coefficients beyond which fitting costs more than the moment, where nobody asked for the degree.
+_MOST_COEFFICIENTS = 500
 # Width of the Gaussian that smooths a kink whose mean is averaged, in lengths of the unit's row, which
 # is the spread of its argument where inputs have unit variance:
 # wide enough for the average of its derivatives, narrow enough for the residual it leaves.
@@ -179,6 +183,9 @@ class SurrogateFamily(Comparable, abc.ABC):
 def fit_surrogate(family: Any, X: Array, y: Array, sample_weight: Array | None = None) -> Surrogate:
     """Fit a family, or a copy of a learner that can say its network as a surrogate.
 
+    A network need not have converged to be a surrogate, so a learner's warning says nothing here; one that
+    cannot be fitted at all leaves its place to a polynomial.
+
     Parameters
     ----------
     family : SurrogateFamily or learner
@@ -203,7 +210,13 @@ def fit_surrogate(family: Any, X: Array, y: Array, sample_weight: Array | None =
     """
     if isinstance(family, SurrogateFamily):
         return family.fit(X, y.reshape(len(y), -1), sample_weight)
-    fitted = clone(family).fit(X, y) if sample_weight is None else clone(family).fit(X, y, sample_weight)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = clone(family)
+            fitted.fit(X, y) if sample_weight is None else fitted.fit(X, y, sample_weight)
+    except ValueError:
+        return Polynomials().fit(X, y.reshape(len(y), -1), sample_weight)
     if not callable(getattr(fitted, "as_surrogate", None)):
         raise ValueError(
             f"surrogate must be a surrogate or a learner of this library, got {type(family).__name__}"
@@ -302,8 +315,9 @@ class Polynomials(SurrogateFamily):
 
     def enough(self, d: int) -> int:
         width = d if self.basis is None else np.shape(self.basis)[-1]
-        degree = check_integer("degree", _HIGHEST_DEGREE if self.degree is None else self.degree, 0)
-        return _SAMPLES_TO_SPARE * math.comb(width + degree, degree)
+        if self.degree is None:
+            return _SAMPLES_TO_SPARE * _MOST_COEFFICIENTS
+        return _SAMPLES_TO_SPARE * math.comb(width + check_integer("degree", self.degree, 0), self.degree)
 
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> "PolynomialSurrogate":
         degree = self.degree
@@ -341,7 +355,8 @@ class Polynomials(SurrogateFamily):
         halves = (slice(0, None, 2), slice(1, None, 2))
         errors: list[Array] = []
         for degree in range(_HIGHEST_DEGREE + 1):
-            if _SAMPLES_A_COEFFICIENT * math.comb(width + degree, degree) > len(X) // 2:
+            count = math.comb(width + degree, degree)
+            if (degree > 1 and count > _MOST_COEFFICIENTS) or _SAMPLES_A_COEFFICIENT * count > len(X) // 2:
                 break
             left = np.empty_like(y)
             for own, other in (halves, halves[::-1]):
