@@ -129,9 +129,9 @@ MUTANTS = [
         "falling factorials of a derivative",
     ),
     Mutant(
-        "moments/surrogates",
-        "self.activation.moment_coefficients(m, scales, means) / scales**m",
-        "self.activation.moment_coefficients(m, scales, means)",
+        "moments/expectations",
+        "weights @ part.mean + biases) / scales**order",
+        "weights @ part.mean + biases)",
         "scale of a mean derivative",
     ),
     Mutant(
@@ -141,9 +141,9 @@ MUTANTS = [
         "recursion of smoothed powers",
     ),
     Mutant(
-        "moments/surrogates",
-        "variances = variances + np.asarray(self.widths) ** 2",
-        "variances = variances + np.asarray(self.widths)",
+        "moments/expectations",
+        "weights, part.covariance, weights) + widths**2",
+        "weights, part.covariance, weights) + widths",
         "variance of the smoothing",
     ),
     Mutant(
@@ -192,8 +192,8 @@ MUTANTS = [
     ),
     Mutant(
         "moments/estimate",
-        "min(max(len(X) // _BLOCKS, 1), _LONGEST_BLOCK)",
-        "min(len(X) // _BLOCKS + 1, _LONGEST_BLOCK)",
+        "min(max(n // _BLOCKS, 1), _LONGEST_BLOCK)",
+        "min(n // _BLOCKS + 1, _LONGEST_BLOCK)",
         "off by one in blocks",
     ),
     Mutant(
@@ -260,10 +260,22 @@ MUTANTS = [
     ),
     Mutant("moments/gaussian", "* (weight / mass) for", "/ folds for", "folds of equal weight"),
     Mutant(
-        "moments/first",
-        "C * (mass[own].sum() / mass.sum())",
-        "C / 2.0",
-        "halves of equal weight",
+        "moments/expectations",
+        "(values if weight >= 0.0 else values.conj())",
+        "values",
+        "characteristic function at negative frequencies",
+    ),
+    Mutant(
+        "moments/expectations",
+        "math.comb(p - 1, q - 1) * kappa[q] * moments[p - q]",
+        "math.comb(p, q) * kappa[q] * moments[p - q]",
+        "recursion of cumulants",
+    ),
+    Mutant(
+        "moments/crossfit",
+        "np.random.default_rng(_SHUFFLE).permutation(n)",
+        "np.arange(n)",
+        "folds in the order of the file",
     ),
     Mutant(
         "moments/crossfit",
@@ -273,9 +285,9 @@ MUTANTS = [
     ),
     Mutant("moments/estimate", "if not self._varies:", "if False:", "constant labels pass"),
     Mutant(
-        "moments/control",
-        'weighted.T @ check_array("y", labels[part])',
-        'polynomials.T @ check_array("y", labels[part])',
+        "moments/surrogates",
+        "gram += weighted.T @ np.hstack([powers, y[rows]])",
+        "gram += powers.T @ np.hstack([weighted, y[rows]])",
         "labels without weight in the normal equations",
     ),
     Mutant(
@@ -285,7 +297,7 @@ MUTANTS = [
         "fold fitted to itself",
     ),
     Mutant(
-        "moments/control",
+        "moments/crossfit",
         "return order - 1 if self.degree is None",
         "return order if self.degree is None",
         "polynomials that the moment sees",

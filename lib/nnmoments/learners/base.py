@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnmoments.activations import Activation, get_activation
-from nnmoments.moments import RidgeSurrogate
+from nnmoments.densities import ScoreModel
+from nnmoments.moments import MomentEstimate, RidgeSurrogate, cross_moment
 from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_array, check_readable, check_rng, check_sample_weight
 
@@ -113,6 +114,57 @@ class RidgeLearner(MomentLearner):
     >>> isinstance(TensorNetwork(), RidgeLearner)
     True
     """
+
+    def robust_moment(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        score: ScoreModel,
+        order: int,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+        **options: Any,
+    ) -> MomentEstimate:
+        r"""Estimate T_m with the network that this learner, unfitted, finds in the other folds for g.
+
+        The chain is polynomial, decoding, fit, network: whatever was decoded and fitted there, T_m is
+        unbiased; where the network is right its error is at the limit. Decode it again.
+
+        Parameters
+        ----------
+        X, y : (n, d), (n,) array_like
+        score : ScoreModel
+        order : int
+            m.
+        sample_weight : (n,) array_like, optional
+        **options
+            Of `nnmoments.moments.cross_moment`: bases, folds, known_density.
+
+        Returns
+        -------
+        MomentEstimate
+
+        Raises
+        ------
+        ValueError
+            Naming the argument that does not fit.
+
+        Examples
+        --------
+        >>> from nnmoments import StandardNormal, TensorNetwork
+        >>> X = np.random.default_rng(0).standard_normal((4000, 3))
+        >>> y = np.maximum(X[:, 0], 0.0) ** 2
+        >>> net = TensorNetwork(random_state=0)
+        >>> found = net.robust_moment(X, y, StandardNormal(3), 2, known_density=True)
+        >>> found.value.round(6) + 0.0
+        array([[1., 0., 0.],
+               [0., 0., 0.],
+               [0., 0., 0.]])
+        """
+        inner = clone(self)
+        if "surrogate" in inner.get_params(deep=False):
+            inner.set_params(surrogate="polynomial")  # or this would be a chain without an end
+        return cross_moment(X, y, score, order, surrogate=inner, sample_weight=sample_weight, **options)
 
     def as_surrogate(self) -> RidgeSurrogate:
         """Return the fitted network as a surrogate for doubly robust moments.

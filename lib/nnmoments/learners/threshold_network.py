@@ -20,7 +20,7 @@ from nnmoments.moments import (
     active_moments,
     controlled_moments,
     cross_fit,
-    fold_slices,
+    fold_rows,
 )
 from nnmoments.validation import (
     Array,
@@ -364,14 +364,14 @@ def _moments(
     if control == "polynomial" or len(X) // 2 < needed:
         return controlled_moments(X, y, sample_weight=weight)
 
-    def controlled(labels: Array, part: slice) -> HermiteMoments:
+    def controlled(labels: Array, part: Any) -> HermiteMoments:
         return controlled_moments(X[part], labels, sample_weight=None if weight is None else weight[part])
 
-    def network(others: list[slice]) -> tuple[Array, Array]:
+    def network(others: list[Any]) -> tuple[Array, Array]:
         (other,) = others
         return decode_moments(controlled(y[other], other), k, activation, rng=rng)[:2]
 
-    def about(found: tuple[Array, Array], part: slice) -> list[Array]:
+    def about(found: tuple[Array, Array], part: Any) -> list[Array]:
         """T_m(g) + E[(y - g) S_m] for m = 0, 1, 2, 4, g the linear part of the network found."""
         rows, c = found
         rest = controlled(y[part] - activation(X[part] @ rows.T) @ c, part)
@@ -385,7 +385,7 @@ def _moments(
         own = map(np.asarray, (rest.mean, rest.first, rest.second, rest.fourth.tensor))
         return [a + b for a, b in zip(own, known, strict=True)]
 
-    first, second = cross_fit(fold_slices(len(X), 2), network, about)
+    first, second = cross_fit(fold_rows(len(X), 2), network, about)
     T = [0.5 * (a + b) for a, b in zip(first, second, strict=True)]
     removed = "the network of the other half, then polynomials of degree <= 4"
     return HermiteMoments(float(T[0]), T[1], T[2], TensorMoment(T[3]), len(X), len(X), removed)

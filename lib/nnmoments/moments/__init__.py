@@ -5,10 +5,8 @@ decoder of this library starts from one. Moments are sums over samples: accumula
 chunks, merge with ``+``, and never form a d^m tensor where only a contraction is asked for.
 """
 
-from nnmoments.moments.control import ControlVariate, control_residuals
-from nnmoments.moments.crossfit import cross_fit, fold_slices
-from nnmoments.moments.estimate import CrossMoment, MomentEstimate, cross_moment
-from nnmoments.moments.first import first_moment
+from nnmoments.moments.crossfit import ControlVariate, control_residuals, cross_fit, fold_rows
+from nnmoments.moments.estimate import CrossMoment, MomentEstimate, cross_moment, first_moment
 from nnmoments.moments.forms import FourthMoment, Moment, SampledMoment, StreamedMoment, TensorMoment
 from nnmoments.moments.gaussian import HermiteMoments, active_moments, controlled_moments
 from nnmoments.moments.gaussian_scores import score_power
@@ -47,6 +45,6 @@ __all__ = [
     "cross_fit",
     "cross_moment",
     "first_moment",
-    "fold_slices",
+    "fold_rows",
     "score_power",
 ]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnmoments.densities import Density, ScoreModel
+from nnmoments.chunks import row_chunks
+from nnmoments.densities import ScoreModel
 from nnmoments.densities.density import Slot, check_slots, squeeze_slots
 from nnmoments.moments.blocks import Blocks, block_means
-from nnmoments.moments.control import ControlVariate, control_residuals
-from nnmoments.moments.crossfit import cross_fit, fold_slices, rows_of
+from nnmoments.moments.crossfit import ControlVariate, Rows, control_family, cross_fit, fold_rows
 from nnmoments.moments.samples import (
     CONSTANT,
     MAX_MOMENT_ORDER,
@@ -23,18 +23,23 @@ from nnmoments.moments.samples import (
     check_varying,
     check_weight_range,
 )
-from nnmoments.moments.surrogates import Surrogate, fit_surrogate
+from nnmoments.moments.surrogates import Polynomials, Surrogate, SurrogateFamily, fit_surrogate
 from nnmoments.results import Comparable, Result
-from nnmoments.validation import Array, check_instance, check_integer, check_sample_weight, check_samples
+from nnmoments.validation import (
+    Array,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_sample_weight,
+    check_samples,
+)
 
-__all__ = ["CrossMoment", "MomentEstimate", "cross_moment"]
+__all__ = ["CrossMoment", "MomentEstimate", "cross_moment", "first_moment"]
 
 # Blocks of samples whose means give the standard error: enough for it to be accurate to 9 %,
 # long enough (when the sample allows) to keep the products inside each block at BLAS speed.
 _BLOCKS = 64
 _LONGEST_BLOCK = 2048
-# Draws from a known density that stand for an integral, and those held at a time.
-_SIMULATED, _SIMULATED_CHUNK = 1 << 19, 1 << 13
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -186,8 +191,6 @@ class CrossMoment(Comparable):
             self._known = surrogate.mean_derivative(self.score, self._slots)
         if self._known is None:
             self.surrogate = surrogate.smooth()
-            if self.known_density and isinstance(self.score, Density):
-                self._known = _simulated_mean(self.surrogate, self.score, self._slots)
 
     @classmethod
     def from_chunks(
@@ -276,10 +279,11 @@ class CrossMoment(Comparable):
             raise ValueError(f"y must have columns {self._first.shape} in every chunk, got {np.shape(y[0])}")
         labels = y.reshape(len(y), -1)
         check_fits([labels.shape[1], *self._widths()])
-        size = self.block_size or min(max(len(X) // _BLOCKS, 1), _LONGEST_BLOCK)
+        size = self.block_size or _block_size(len(X))
         residuals, added = labels, None
         if self.surrogate is not None:
-            guess = self.surrogate.predict(np.asarray(X, dtype=np.float64))
+            with np.errstate(over="ignore", invalid="ignore"):  # looked for in the blocks
+                guess = self.surrogate.predict(np.asarray(X, dtype=np.float64))
             if guess.shape[1] != labels.shape[1]:
                 raise ValueError(
                     f"surrogate must have as many outputs as y, {labels.shape[1]}, got {guess.shape[1]}"
@@ -409,9 +413,10 @@ def cross_moment(
         See `CrossMoment`: None, one (d, k) array, or one entry a slot.
     control : ControlVariate, optional
         Replace y by its cross-fitted residual on polynomials of degree < m first.
-    surrogate : SurrogateFamily, Surrogate or learner, optional
+    surrogate : "auto", SurrogateFamily, Surrogate or learner, optional
         The doubly robust moment: a family (or a learner with `as_surrogate`) is fitted to all folds but
-        one and removed from that one; a surrogate that was fitted elsewhere is taken as it is.
+        one and removed from that one; a surrogate that was fitted elsewhere is taken as it is. "auto" are
+        polynomials of the degree that held-out samples choose.
     folds : int
         Of the surrogate's fit.
     known_density : bool
@@ -445,22 +450,23 @@ def cross_moment(
     >>> bool(np.all(np.abs(estimate.value - [[0, 1], [1, 0]]) < 5 * estimate.standard_error))
     True
     """
-    if surrogate is not None:
-        if control is not None:
+    if isinstance(surrogate, str):
+        check_choice("surrogate", surrogate, ("auto",))
+        surrogate = Polynomials()
+    options = {"bases": bases, "block_size": block_size, "known_density": known_density}
+    if control is not None:
+        if surrogate is not None:
             raise ValueError("control must be None where a surrogate is given")
-        options = {"bases": bases, "block_size": block_size, "known_density": known_density}
-        return _doubly_robust(X, y, score, order, surrogate, folds, sample_weight, options)
-    accumulator = CrossMoment(score, order, bases=bases, block_size=block_size)
-    if control is None:
-        return accumulator.partial_fit(X, y, sample_weight).estimate()
-    X, y = as_samples(X, y, score.d)
-    w = check_sample_weight(sample_weight, len(X))
-    if w is not None:
-        X, y, w = X[w > 0.0], y[w > 0.0], w[w > 0.0]
-    residuals = control_residuals(X, y, control, order, sample_weight=w)
-    check_varying(y)  # the residual of a constant is rounding noise, which varies
-    accumulator.removed = control.describe(accumulator.order)
-    return accumulator.partial_fit(X, residuals, w).estimate()
+        order = check_integer("order", order, 1, MAX_MOMENT_ORDER)
+        shape = as_samples(X, y, check_instance("score", score, ScoreModel).d)[0].shape
+        family, folds = control_family(control, order, shape), control.folds
+        found = _doubly_robust(X, y, score, order, family, folds, sample_weight, options)
+        return replace(found, removed=control.describe(order))
+    if surrogate is None or isinstance(surrogate, Surrogate):
+        removed = "nothing" if surrogate is None else surrogate.describe()
+        moment = CrossMoment(score, order, surrogate=surrogate, removed=removed, **options)
+        return moment.partial_fit(X, y, sample_weight).estimate()
+    return _doubly_robust(X, y, score, order, surrogate, folds, sample_weight, options)
 
 
 def _doubly_robust(
@@ -468,54 +474,105 @@ def _doubly_robust(
     y: npt.ArrayLike,
     score: ScoreModel,
     order: int,
-    surrogate: Any,
+    family: Any,
     folds: int,
     sample_weight: npt.ArrayLike | None,
     options: dict[str, Any],
 ) -> MomentEstimate:
     """Accumulate each fold with the surrogate of the others, and add up."""
-    if isinstance(surrogate, Surrogate):
-        moment = CrossMoment(score, order, surrogate=surrogate, removed=surrogate.describe(), **options)
-        return moment.partial_fit(X, y, sample_weight).estimate()
-    if not callable(getattr(surrogate, "fit", None)):
-        raise ValueError(
-            f"surrogate must be a Surrogate or have a fit method, got {type(surrogate).__name__}"
-        )
+    if not callable(getattr(family, "fit", None)):
+        raise ValueError(f"surrogate must be a Surrogate or have a fit method, got {type(family).__name__}")
     CrossMoment(score, order, **options)  # refuses before any fit
-    X, y = check_samples(X, y, score.d)
+    X, y = as_samples(X, y, score.d)
     w = check_sample_weight(sample_weight, len(X))
     if w is not None:
         X, y, w = X[w > 0.0], y[w > 0.0], w[w > 0.0]
     check_varying(y)
+    enough = family.enough(X.shape[1]) if isinstance(family, SurrogateFamily) else None
+    size = options["block_size"] or _block_size(len(X))
 
-    def fit(others: list[slice]) -> Surrogate:
-        weights = None if w is None else rows_of(w, others)
-        return fit_surrogate(surrogate, rows_of(X, others), rows_of(y, others), weights)
+    def fit(others: list[Rows]) -> Surrogate:
+        rows = np.concatenate(others)[:enough]
+        inputs, labels = check_samples(X[rows], y[rows], score.d)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return fit_surrogate(family, inputs, labels, None if w is None else w[rows])
+        except np.linalg.LinAlgError as error:
+            raise ValueError(TOO_LARGE) from error
 
-    def accumulate(g: Surrogate, own: slice) -> tuple[CrossMoment, str]:
-        moment = CrossMoment(score, order, surrogate=g, removed=f"({folds}-fold)", **options)
-        return moment.partial_fit(X[own], y[own], None if w is None else w[own]), g.describe()
+    def accumulate(g: Surrogate, own: Rows) -> tuple[CrossMoment, str]:
+        settings = {**options, "block_size": size, "surrogate": g, "removed": f"({folds}-fold)"}
+        moment = CrossMoment(score, order, **settings)
+        for chunk in row_chunks(len(own), score.d, multiple=size):
+            rows = own[chunk]
+            moment.partial_fit(X[rows], y[rows], None if w is None else w[rows])
+        return moment, g.describe()
 
-    found = cross_fit(fold_slices(len(X), folds), fit, accumulate)
+    found = cross_fit(fold_rows(len(X), folds), fit, accumulate)
     total = functools.reduce(operator.add, [moment for moment, _ in found])
     names = ", ".join(dict.fromkeys(name for _, name in found))
     return replace(total.estimate(), removed=f"{names} ({folds}-fold)")
 
 
-def _simulated_mean(surrogate: Surrogate, density: Density, slots: Sequence[Slot]) -> Array:
-    """Return E[grad^m g] from so large a sample of the density that its error does not count."""
-    rng = np.random.default_rng(0)
-    sums = [
-        surrogate.derivative_sums(density.sample(_SIMULATED_CHUNK, rng=rng), slots, _SIMULATED_CHUNK)[0]
-        for _ in range(_SIMULATED // _SIMULATED_CHUNK)
+def first_moment(
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    score: ScoreModel,
+    *,
+    control: str = "linear",
+    sample_weight: npt.ArrayLike | None = None,
+) -> MomentEstimate:
+    r"""Estimate :math:`T_1 = E[y \otimes S_1(x)]` with the linear part of y taken out.
+
+    For any c and C, :math:`E[(c + C x) \otimes S_1(x)] = C` whatever the density: a surrogate of degree 1.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+    y : (n,) or (n, n_y) array_like
+    score : ScoreModel
+    control : {"none", "mean", "linear"}
+        Take out nothing, c, or c + C x, fitted to the other half of the sample.
+    sample_weight : (n,) array_like, optional
+        See `cross_moment`.
+
+    Returns
+    -------
+    MomentEstimate
+
+    Raises
+    ------
+    ValueError
+        Naming the argument that does not fit.
+
+    References
+    ----------
+    .. [1] H. Sedghi, A. Anandkumar, arXiv:1412.2693, Theorem 1.
+
+    Examples
+    --------
+    >>> from nnmoments.densities import StandardNormal
+    >>> X = StandardNormal(2).sample(2000, rng=0)
+    >>> first_moment(X, 7.0 + X, StandardNormal(2)).value.round(8) + 0.0
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    degree = {"none": None, "mean": 0, "linear": 1}[
+        check_choice("control", control, ("none", "mean", "linear"))
     ]
-    return np.sum(sums, axis=0) / _SIMULATED
+    surrogate = None if degree is None else Polynomials(degree)
+    return cross_moment(X, y, score, 1, surrogate=surrogate, sample_weight=sample_weight)
+
+
+def _block_size(n: int) -> int:
+    return min(max(n // _BLOCKS, 1), _LONGEST_BLOCK)
 
 
 def _power_sums(labels: Array, w: Array | None) -> Array:
     """Return the weight and the sums of labels and of their squares, (3, n_y)."""
     weights = np.ones(len(labels)) if w is None else w
-    return np.stack([np.full(labels.shape[1], weights.sum()), weights @ labels, weights @ labels**2])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack([np.full(labels.shape[1], weights.sum()), weights @ labels, weights @ labels**2])
 
 
 def _same_slots(first: Sequence[Slot], second: Sequence[Slot]) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.chunks import row_chunks
-from nnmoments.moments.crossfit import cross_fit, fold_slices
+from nnmoments.moments.crossfit import Rows, cross_fit, fold_rows
 from nnmoments.moments.forms import FourthMoment, SampledMoment, TensorMoment
 from nnmoments.moments.gaussian_scores import from_raw_moments
 from nnmoments.moments.samples import TOO_LARGE, check_weight_range
@@ -177,23 +177,23 @@ def controlled_moments(
     monomials = _Monomials(d)
     labels, mass = (y, float(n)) if w is None else (w * y, float(w.sum()))
 
-    def sums(part: slice) -> tuple[slice, float, Array]:
-        on = y[part] != 0.0
-        weight = float(part.stop - part.start) if w is None else float(w[part].sum())
-        return part, weight, monomials.sums(X[part][on], labels[part][on])
+    def sums(part: Rows) -> tuple[Rows, float, Array]:
+        on = part[y[part] != 0.0]
+        weight = float(len(part)) if w is None else float(w[part].sum())
+        return part, weight, monomials.sums(X[on], labels[on])
 
-    def fit(others: list[tuple[slice, float, Array]]) -> list[Array]:
+    def fit(others: list[tuple[Rows, float, Array]]) -> list[Array]:
         total = functools.reduce(np.add, [own for _, _, own in others])
         return monomials.scores(total / sum(weight for _, weight, _ in others))
 
-    def apply(known: list[Array], own: tuple[slice, float, Array]) -> list[Array]:
+    def apply(known: list[Array], own: tuple[Rows, float, Array]) -> list[Array]:
         part, weight, _ = own
         rest = monomials.residual_sums(X[part], y[part], None if w is None else w[part], known)
         found = zip(known, monomials.scores(rest / weight), strict=True)
         return [(k + r) * (weight / mass) for k, r in found]
 
     with np.errstate(over="ignore", invalid="ignore"):
-        found = cross_fit([sums(part) for part in fold_slices(n, folds)], fit, apply)
+        found = cross_fit([sums(part) for part in fold_rows(n, folds)], fit, apply)
         T = [functools.reduce(np.add, terms) for terms in zip(*found, strict=True)]
     removed = f"polynomials of degree <= 4, with their known moments ({folds}-fold)"
     return _result(T[:3], T[4], n, n, removed)

@@ -13,6 +13,7 @@ import abc
 import functools
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,13 +22,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from nnmoments.activations import Activation, get_activation
 from nnmoments.chunks import row_chunks
-from nnmoments.densities import Gaussian, GaussianMixture, ScoreModel
+from nnmoments.densities import Density, ScoreModel
 from nnmoments.densities.density import Slot
 from nnmoments.hermite import hermite_polynomial, normal_density
 from nnmoments.linalg import khatri_rao, monomials
+from nnmoments.moments.expectations import mean_monomials, mean_slopes
 from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_array, check_callable, check_integer, check_number, check_rng
 
@@ -45,8 +48,12 @@ __all__ = [
 
 # Samples for each coefficient of a polynomial that is fitted to them.
 _SAMPLES_A_COEFFICIENT = 4
+# And so many that others would change the variance of a moment by a thousandth.
+_SAMPLES_TO_SPARE = 1000
 # Degrees beyond which a polynomial in several variables has never been chosen.
 _HIGHEST_DEGREE = 7
+# Coefficients beyond which fitting costs more than the moment, where nobody asked for the degree.
+_MOST_COEFFICIENTS = 500
 # Width of the Gaussian that smooths a kink whose mean is averaged, in lengths of the unit's row, which
 # is the spread of its argument where inputs have unit variance:
 # wide enough for the average of its derivatives, narrow enough for the residual it leaves.
@@ -154,6 +161,20 @@ class SurrogateFamily(Comparable, abc.ABC):
         Surrogate
         """
 
+    def enough(self, d: int) -> int | None:
+        """Return how many samples a fit in d dimensions needs: more would change a moment by far less than
+        its error. None for all.
+
+        Parameters
+        ----------
+        d : int
+
+        Returns
+        -------
+        int or None
+        """
+        return None
+
     def __add__(self, other: "SurrogateFamily") -> "_FamilySum":
         """Fit the second to what the first leaves."""
         return _FamilySum(self, other)
@@ -161,6 +182,9 @@ class SurrogateFamily(Comparable, abc.ABC):
 
 def fit_surrogate(family: Any, X: Array, y: Array, sample_weight: Array | None = None) -> Surrogate:
     """Fit a family, or a copy of a learner that can say its network as a surrogate.
+
+    A network need not have converged to be a surrogate, so a learner's warning says nothing here; one that
+    cannot be fitted at all leaves its place to a polynomial.
 
     Parameters
     ----------
@@ -186,7 +210,13 @@ def fit_surrogate(family: Any, X: Array, y: Array, sample_weight: Array | None =
     """
     if isinstance(family, SurrogateFamily):
         return family.fit(X, y.reshape(len(y), -1), sample_weight)
-    fitted = clone(family).fit(X, y) if sample_weight is None else clone(family).fit(X, y, sample_weight)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = clone(family)
+            fitted.fit(X, y) if sample_weight is None else fitted.fit(X, y, sample_weight)
+    except ValueError:
+        return Polynomials().fit(X, y.reshape(len(y), -1), sample_weight)
     if not callable(getattr(fitted, "as_surrogate", None)):
         raise ValueError(
             f"surrogate must be a surrogate or a learner of this library, got {type(family).__name__}"
@@ -198,6 +228,10 @@ def fit_surrogate(family: Any, X: Array, y: Array, sample_weight: Array | None =
 class _FamilySum(SurrogateFamily):
     first: SurrogateFamily
     second: SurrogateFamily
+
+    def enough(self, d: int) -> int | None:
+        both = self.first.enough(d), self.second.enough(d)
+        return None if None in both else max(both)  # type: ignore[type-var]
 
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Surrogate:
         first = self.first.fit(X, y, sample_weight)
@@ -279,6 +313,12 @@ class Polynomials(SurrogateFamily):
     degree: int | None = None
     basis: Array | None = None
 
+    def enough(self, d: int) -> int:
+        width = d if self.basis is None else np.shape(self.basis)[-1]
+        if self.degree is None:
+            return _SAMPLES_TO_SPARE * _MOST_COEFFICIENTS
+        return _SAMPLES_TO_SPARE * math.comb(width + check_integer("degree", self.degree, 0), self.degree)
+
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> "PolynomialSurrogate":
         degree = self.degree
         if degree is None:
@@ -306,22 +346,28 @@ class Polynomials(SurrogateFamily):
         return PolynomialSurrogate(degree, coefficients, centre, spread, basis, X.shape[1])
 
     def _choose(self, X: Array, y: Array, sample_weight: Array | None) -> int:
-        """Return the degree with the least held-out error, each half held out in turn."""
+        """Return the least degree whose held-out error is the best one's up to a standard error.
+
+        Each half is held out in turn. A degree that is better by chance only is not worth its tails.
+        """
         width = X.shape[1] if self.basis is None else check_array("basis", self.basis, ndim=2).shape[1]
+        w = np.ones(len(X)) if sample_weight is None else sample_weight
         halves = (slice(0, None, 2), slice(1, None, 2))
-        best, chosen = np.inf, 0
+        errors: list[Array] = []
         for degree in range(_HIGHEST_DEGREE + 1):
-            if _SAMPLES_A_COEFFICIENT * math.comb(width + degree, degree) > len(X) // 2:
+            count = math.comb(width + degree, degree)
+            if (degree > 1 and count > _MOST_COEFFICIENTS) or _SAMPLES_A_COEFFICIENT * count > len(X) // 2:
                 break
-            family = Polynomials(degree, self.basis)
-            error = 0.0
+            left = np.empty_like(y)
             for own, other in (halves, halves[::-1]):
-                w = None if sample_weight is None else sample_weight[other]
-                left = (y[own] - family.fit(X[other], y[other], w).predict(X[own])) ** 2
-                error += float(np.sum(left if sample_weight is None else left * sample_weight[own, None]))
-            if error < best:
-                best, chosen = error, degree
-        return chosen
+                found = Polynomials(degree, self.basis).fit(X[other], y[other], w[other])
+                left[own] = y[own] - found.predict(X[own])
+            errors.append(w * np.sum(left**2, axis=1))
+        if not errors:
+            return 0
+        best = min(errors, key=np.sum)
+        excess = [error - best for error in errors]
+        return next(p for p, e in enumerate(excess) if e.sum() <= math.sqrt(len(e)) * e.std())
 
 
 @dataclass(frozen=True, eq=False)
@@ -367,30 +413,39 @@ class PolynomialSurrogate(Surrogate):
     def derivative_sums(
         self, X: Array, slots: Sequence[Slot], size: int, sample_weight: Array | None = None
     ) -> Array:
-        m, k, n_y = len(slots), len(self.centre), self.coefficients.shape[1]
-        blocks = len(X) // size
-        total = np.zeros((blocks, n_y) + (k,) * m)
+        lower = monomials(len(self.centre), max(self.degree - len(slots), 0))
+        powers = _powers(self._scaled(X), lower)
+        if sample_weight is not None:
+            powers = powers * sample_weight[:, None]
+        return self._derivative(powers.reshape(len(X) // size, size, -1).sum(axis=1), slots)
+
+    def _derivative(self, powers: Array, slots: Sequence[Slot]) -> Array:
+        """Return the contracted derivative, (C, n_y, ...), from sums of lower monomials (C, M')."""
+        m, k = len(slots), len(self.centre)
+        total = np.zeros((len(powers), self.coefficients.shape[1]) + (k,) * m)
         if m <= self.degree:
-            lower = monomials(k, self.degree - m)
-            powers = _powers(self._scaled(X), lower)
-            if sample_weight is not None:
-                powers = powers * sample_weight[:, None]
-            sums = powers.reshape(blocks, size, -1).sum(axis=1)
-            for axes, table in _derivative_tables(k, self.degree, m).items():
-                values = sums @ (table @ self.coefficients)
+            for axes, (parents, factors) in _derivative_tables(k, self.degree, m).items():
+                values = (powers * factors) @ self.coefficients[parents]
                 for entry in set(itertools.permutations(axes)):
                     where: Any = (slice(None), slice(None), *entry)
                     total[where] = values
-        frame = (np.eye(self.d) if self.basis is None else self.basis) / self.spread
         for axis, slot in enumerate(slots, start=2):
-            matrix = frame.T if slot is None else frame.T @ slot
+            matrix = self._frame.T if slot is None else self._frame.T @ slot
             total = np.moveaxis(np.tensordot(total, matrix, axes=(axis, 0)), -1, axis)
         return total
 
+    @property
+    def _frame(self) -> Array:
+        return np.asarray((np.eye(self.d) if self.basis is None else self.basis) / self.spread)
+
     def mean_derivative(self, density: ScoreModel, slots: Sequence[Slot]) -> Array | None:
-        if self.degree > len(slots):
+        lower = monomials(len(self.centre), max(self.degree - len(slots), 0))
+        if len(lower) == 1:
+            return self._derivative(np.ones((1, 1)), slots)[0]  # the same everywhere
+        if not isinstance(density, Density):
             return None
-        return self.derivative_sums(np.zeros((1, self.d)), slots, 1)[0]  # the same everywhere
+        means = mean_monomials(density, self._frame, self.centre / self.spread, lower)
+        return None if means is None else self._derivative(means[None], slots)[0]
 
     def smooth(self) -> "PolynomialSurrogate":
         return self
@@ -402,26 +457,27 @@ class PolynomialSurrogate(Surrogate):
 
 def _powers(points: Array, exponents: Sequence[tuple[int, ...]]) -> Array:
     """Return the monomials of points (n, k), (n, M): each is one of lower degree times a variable."""
-    place = {axes: column for column, axes in enumerate(exponents)}
-    found = np.empty((len(points), len(exponents)))
-    for column, axes in enumerate(exponents):
-        found[:, column] = found[:, place[axes[:-1]]] * points[:, axes[-1]] if axes else 1.0
-    return found
+    place = {axes: row for row, axes in enumerate(exponents)}
+    variables = np.ascontiguousarray(points.T)
+    found = np.empty((len(exponents), len(points)))
+    for row, axes in enumerate(exponents):
+        found[row] = found[place[axes[:-1]]] * variables[axes[-1]] if axes else 1.0
+    return found.T
 
 
-@functools.cache
-def _derivative_tables(k: int, degree: int, m: int) -> dict[tuple[int, ...], Array]:
-    """Map each set of m variables to the matrix (M', M) of that derivative on monomials."""
-    columns = monomials(k, degree)
-    place = {axes: row for row, axes in enumerate(monomials(k, degree - m))}
-    tables = {axes: np.zeros((len(place), len(columns))) for axes in columns if len(axes) == m}
-    for column, axes in enumerate(columns):
-        for taken in set(itertools.combinations(axes, m)):
-            rest = list(axes)
-            for variable in taken:
-                rest.remove(variable)
-            factor = math.prod(math.perm(axes.count(v), taken.count(v)) for v in set(taken))
-            tables[taken][place[tuple(rest)], column] = factor
+@functools.lru_cache(maxsize=16)
+def _derivative_tables(
+    k: int, degree: int, m: int
+) -> dict[tuple[int, ...], tuple[npt.NDArray[np.intp], Array]]:
+    """Map m variables to the monomials whose derivatives are the lower ones, in order, times factors."""
+    place = {axes: row for row, axes in enumerate(monomials(k, degree))}
+    tables = {}
+    for taken in (axes for axes in monomials(k, m) if len(axes) == m):
+        parents = [tuple(sorted(taken + rest)) for rest in monomials(k, degree - m)]
+        factors = [
+            math.prod(math.perm(axes.count(v), taken.count(v)) for v in set(taken)) for axes in parents
+        ]
+        tables[taken] = np.array([place[axes] for axes in parents]), np.array(factors, dtype=np.float64)
     return tables
 
 
@@ -433,9 +489,9 @@ class RidgeSurrogate(Surrogate):
     r"""A sum of ridge functions, :math:`g(x) = c + \sum_j a_j\,\phi(\langle w_j, x\rangle + b_j)`.
 
     A network with one hidden layer, or random features. Its derivatives are
-    :math:`\sum_j a_j \phi^{(m)}(\cdot)\,w_j^{\otimes m}`; for Gaussians and their mixtures their means are
-    one-dimensional integrals, kinks included. Elsewhere kinks are smoothed by a Gaussian, which changes g
-    a little and the moment not at all.
+    :math:`\sum_j a_j \phi^{(m)}(\cdot)\,w_j^{\otimes m}`; for Gaussians, their mixtures and independent
+    coordinates their means are one-dimensional integrals, kinks included. Elsewhere kinks are smoothed by
+    a Gaussian, which changes g a little and the moment not at all.
 
     Parameters
     ----------
@@ -526,21 +582,13 @@ class RidgeSurrogate(Surrogate):
         return products.reshape(len(slopes), len(self.output), *(image.shape[1] for image in images))
 
     def mean_derivative(self, density: ScoreModel, slots: Sequence[Slot]) -> Array | None:
-        if isinstance(density, Gaussian):
-            parts = [(1.0, density)]
-        elif isinstance(density, GaussianMixture):
-            parts = list(zip(density.weights.tolist(), density.parts, strict=True))
-        else:
+        if not isinstance(density, Density):
             return None
-        m = len(slots)
-        slopes = np.zeros(len(self.weights))
-        for share, part in parts:
-            variances = np.einsum("jd,de,je->j", self.weights, part.covariance, self.weights)
-            if self.smoothed:  # as if the arguments had that much noise
-                variances = variances + np.asarray(self.widths) ** 2
-            scales = np.sqrt(np.maximum(variances, np.finfo(np.float64).tiny))
-            means = self.weights @ part.mean + self.biases
-            slopes += share * self.activation.moment_coefficients(m, scales, means) / scales**m
+        # Smoothing is as if the arguments had that much noise.
+        noise = np.asarray(self.widths) if self.smoothed else np.zeros(len(self.weights))
+        slopes = mean_slopes(density, self.weights, self.biases, self.activation, len(slots), noise)
+        if slopes is None:
+            return None
         return self._lift(slopes[None], slots)[0]
 
     def smooth(self) -> "RidgeSurrogate":
@@ -603,53 +651,48 @@ class RandomFeatures(SurrogateFamily):
     basis: Array | None = None
     rng: Any = 0
 
+    def enough(self, d: int) -> int:
+        return _SAMPLES_TO_SPARE * check_integer("count", self.count, 1)
+
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> RidgeSurrogate:
-        count = check_integer("count", self.count, 1)
-        rng = check_rng("rng", self.rng)
-        points = X if self.basis is None else X @ check_array("basis", self.basis, shape=(X.shape[1], None))
-        w = np.ones(len(X)) if sample_weight is None else sample_weight
-        covariance = np.atleast_2d(np.cov(points, rowvar=False, aweights=w))
-        values, vectors = np.linalg.eigh(covariance)
-        scales = np.where(values > 1e-12 * values[-1], 1.0 / np.sqrt(np.maximum(values, 1e-300)), 0.0)
-        frequencies = (rng.standard_normal((count, points.shape[1])) * scales) @ vectors.T
-        phases = rng.uniform(0.0, 2.0 * np.pi, count) - frequencies @ np.average(points, axis=0, weights=w)
+        count, rng = check_integer("count", self.count, 1), check_rng("rng", self.rng)
+        basis = np.eye(X.shape[1]) if self.basis is None else self.basis
+        basis = check_array("basis", basis, shape=(X.shape[1], None))
         widths = _WIDTHS if self.width is None else (check_number("width", self.width, above=1e-6),)
         ridges = _RIDGES if self.ridge is None else np.array([check_number("ridge", self.ridge, above=0.0)])
-        centre = phases + frequencies @ np.average(points, axis=0, weights=w)
+        w = np.ones(len(X)) if sample_weight is None else sample_weight
+        points = X @ basis
+        centre = np.average(points, axis=0, weights=w)
+        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(points, rowvar=False, aweights=w)))
+        whiten = vectors * np.where(
+            values > 1e-12 * values[-1], 1.0 / np.sqrt(np.maximum(values, 1e-300)), 0.0
+        )
+        frequencies = rng.standard_normal((count, points.shape[1])) @ whiten.T
+        phases = rng.uniform(0.0, 2.0 * np.pi, count)
 
-        def arguments(width: float) -> tuple[Array, Array]:
-            # The phase of the mean stays the same for all widths.
-            return frequencies / width, centre - frequencies @ np.average(points, axis=0, weights=w) / width
-
-        def sums(rows: slice, width: float) -> Array:
-            """Return the weighted second moments of (1, features, y) over rows."""
-            omega, phase = arguments(width)
-            part, labels, weights = points[rows], y[rows], w[rows]
+        def sums(half: slice, width: float) -> Array:
+            """Return the weighted second moments of (1, features, y)."""
+            own, labels, weights = points[half] - centre, y[half], w[half, None]
             total = np.zeros((1 + count + y.shape[1],) * 2)
-            for chunk in row_chunks(len(part), count):
-                features = np.cos(part[chunk] @ omega.T + phase)
-                table = np.hstack([np.ones((len(features), 1)), features, labels[chunk]])
-                total += (table * weights[chunk, None]).T @ table
+            for rows in row_chunks(len(own), count):
+                features = np.cos(own[rows] @ frequencies.T / width + phases)
+                table = np.hstack([np.ones((len(features), 1)), features, labels[rows]])
+                total += (table * weights[rows]).T @ table
             return total
 
-        halves = (slice(0, None, 2), slice(1, None, 2))
-        best: tuple[float, float, float] = (np.inf, widths[0], float(ridges[0]))
-        whole: Array | None = None
+        best, chosen = np.inf, None
         for width in widths:
-            both = [sums(half, width) for half in halves]
-            for ridge in ridges if len(widths) * len(ridges) > 1 else ():
-                error = sum(_held_out(a, b, count, float(ridge)) for a, b in (both, both[::-1]))
-                if error < best[0]:
-                    best, whole = (error, width, float(ridge)), both[0] + both[1]
-            if whole is None:
-                whole = both[0] + both[1]
-        assert whole is not None
-        _, width, ridge = best
-        coefficients = _ridge_coefficients(whole, count, ridge)
-        omega, phase = arguments(width)
-        if self.basis is not None:
-            omega = omega @ np.asarray(self.basis).T
-        return RidgeSurrogate(omega, phase, coefficients[1:].T, "cosine", coefficients[0])
+            one, two = sums(slice(0, None, 2), width), sums(slice(1, None, 2), width)
+            for ridge in ridges:
+                error = _held_out(one, two, count, ridge) + _held_out(two, one, count, ridge)
+                if chosen is None or error < best:
+                    best, chosen = error, (width, _ridge_coefficients(one + two, count, ridge))
+        assert chosen is not None
+        width, coefficients = chosen
+        biases = phases - frequencies @ centre / width
+        return RidgeSurrogate(
+            frequencies @ basis.T / width, biases, coefficients[1:].T, "cosine", coefficients[0]
+        )
 
 
 def _ridge_coefficients(moments: Array, count: int, ridge: float) -> Array:

@@ -3,29 +3,32 @@
 import numpy as np
 import pytest
 
-from nnmoments.moments import cross_fit, fold_slices
-from nnmoments.moments.crossfit import rows_of
+from nnmoments.moments import cross_fit, fold_rows
 
 
 @pytest.mark.parametrize(("n", "folds"), [(10, 2), (11, 2), (10, 3), (7, 7), (101, 5)])
-def test_folds_are_consecutive_and_even(n, folds):
-    parts = fold_slices(n, folds)
-    assert [i for part in parts for i in range(n)[part]] == list(range(n))
-    sizes = [part.stop - part.start for part in parts]
+def test_folds_are_even_and_hold_each_row_once(n, folds):
+    parts = fold_rows(n, folds)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(n))
+    sizes = [len(part) for part in parts]
     assert len(parts) == folds
     assert max(sizes) - min(sizes) <= 1
-    assert max(sizes) == -(-n // folds)
+    assert all(np.array_equal(a, b) for a, b in zip(parts, fold_rows(n, folds), strict=True))
+
+
+def test_folds_and_their_blocks_do_not_follow_the_order_of_rows():
+    """Means of places over folds and over 20 blocks of each: within 5 standard errors of (n - 1)/2."""
+    n = 10_000
+    for part in fold_rows(n, 2):
+        assert abs(part.mean() - (n - 1) / 2) < 5.0 * n / np.sqrt(12.0 * n / 2)
+        blocks = part.reshape(20, -1).mean(axis=1)
+        assert np.abs(blocks - (n - 1) / 2).max() < 5.0 * n / np.sqrt(12.0 * n / 40)
+        assert abs((part % 2).mean() - 0.5) < 5.0 / np.sqrt(4.0 * n / 2)
 
 
 def test_each_part_is_fitted_to_all_others():
     seen = cross_fit([1, 2, 4], fit=list, apply=lambda model, part: (model, part))
     assert seen == [([2, 4], 1), ([1, 4], 2), ([1, 2], 4)]
-
-
-def test_rows_of_slices():
-    rows = np.arange(10.0).reshape(5, 2)
-    assert np.shares_memory(rows_of(rows, [slice(1, 3)]), rows)
-    np.testing.assert_array_equal(rows_of(rows, [slice(0, 1), slice(3, 5)]), rows[[0, 3, 4]])
 
 
 @pytest.mark.parametrize(
@@ -34,4 +37,4 @@ def test_rows_of_slices():
 )
 def test_refusals(arguments, message):
     with pytest.raises(ValueError, match=message):
-        fold_slices(*arguments)
+        fold_rows(*arguments)

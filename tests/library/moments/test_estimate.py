@@ -28,7 +28,14 @@ from nnmoments.densities import (
     iid,
 )
 from nnmoments.linalg import outer_power
-from nnmoments.moments import ControlVariate, CrossMoment, RidgeSurrogate, control_residuals, cross_moment
+from nnmoments.moments import (
+    ControlVariate,
+    CrossMoment,
+    RidgeSurrogate,
+    control_residuals,
+    cross_moment,
+    fold_rows,
+)
 
 D = 3
 _rng = np.random.default_rng(0)
@@ -393,12 +400,11 @@ def test_residual_is_that_of_the_other_folds():
     rng = np.random.default_rng(4)
     X, Y = rng.standard_normal((301, 2)), rng.standard_normal((301, 2))
     features = np.column_stack([np.ones(301), X, X[:, 0] ** 2, X[:, 0] * X[:, 1], X[:, 1] ** 2])
-    edges = np.linspace(0, 301, 4).astype(int)
     expected = Y.copy()
-    for start, stop in itertools.pairwise(edges):
-        other = np.r_[0:start, stop:301]
+    for own in fold_rows(301, 3):
+        other = np.setdiff1d(np.arange(301), own)
         beta = np.linalg.lstsq(features[other], Y[other], rcond=None)[0]
-        expected[start:stop] -= features[start:stop] @ beta
+        expected[own] -= features[own] @ beta
     np.testing.assert_allclose(control_residuals(X, Y, ControlVariate(folds=3), 3), expected, atol=1e-12)
     np.testing.assert_allclose(
         control_residuals(X, Y[:, 0], ControlVariate(folds=3), 3), expected[:, 0], atol=1e-12

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nnmoments import (
+    Activation,
     Gaussian,
     GaussianMixture,
     Logistic,
@@ -20,6 +21,7 @@ from nnmoments import (
     squared_relu,
     tanh,
 )
+from nnmoments.densities import Laplace, Normal, Product, SmoothedUniform, StudentT
 from nnmoments.moments import (
     ControlVariate,
     CrossMoment,
@@ -104,6 +106,52 @@ def test_mean_derivatives_under_gaussians_are_the_network_s_moments(activation, 
     error = blocks.std(axis=0) / 10.0
     found = smooth.mean_derivative(density, [None] * order)[0]
     assert np.abs(blocks.mean(axis=0) - found).max() < 6.0 * error.max()
+
+
+INDEPENDENT = Product([Normal(loc=0.2, scale=0.7), Normal(), Normal(loc=-1.0, scale=1.5)])
+NORMALS = Gaussian([0.2, 0.0, -1.0], np.diag([0.49, 1.0, 2.25]))
+
+
+@pytest.mark.parametrize("activation", ["relu", "squared_relu", "tanh", "cosine", "softplus", "relu at 2"])
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_fourier_sums_are_the_gaussian_integrals(activation, order):
+    """Independent normals know nothing of their being Gaussian: two ways to one number."""
+    for g in (ridge(activation), ridge(activation).smooth()):
+        exact = g.mean_derivative(NORMALS, [None] * order)
+        np.testing.assert_allclose(g.mean_derivative(INDEPENDENT, [None] * order), exact, atol=1e-8)
+    one = RidgeSurrogate([[1.0]], [0.5], [[1.0]], "relu", [0.0])
+    p = 1.0 / (1.0 + np.exp(-0.5))  # of the logistic law: its mass, density and slope of that at -b
+    for m, value in ((1, p), (2, p * (1.0 - p)), (3, -p * (1.0 - p) * (2.0 * p - 1.0))):
+        found = one.mean_derivative(iid(Logistic(), 1), [None] * m)
+        assert found.flat[0] == pytest.approx(value, abs=1e-9)
+
+
+SKEWED = Product([Logistic(loc=0.4), SmoothedUniform(half_width=1.6, noise=0.4), StudentT(dof=12.0)])
+
+
+@pytest.mark.parametrize("density", [SKEWED, NORMALS, MIXTURE], ids=["product", "gaussian", "mixture"])
+@pytest.mark.parametrize("basis", [None, W.T])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_means_of_polynomials_and_features_are_integrals(density, basis, order):
+    """Against averages over 400,000 draws, within 5.5 standard errors of their 100 block means."""
+    X = density.sample(400_000, rng=1)
+    y = np.tanh(X[:5000, :1]) + X[:5000, 1:2] * X[:5000, 2:]
+    families = [Polynomials(4, basis=basis), RandomFeatures(30, width=2.0, ridge=1e-2, basis=basis)]
+    for family in families:
+        g = family.fit(X[:5000], y)
+        blocks = g.derivative_sums(X, [None] * order, 4000) / 4000
+        error = blocks.std(axis=0, ddof=1) / 10.0
+        gap = np.abs(g.mean_derivative(density, [None] * order) - blocks.mean(axis=0))
+        assert np.all(gap < 5.5 * error + 1e-10)
+
+
+def test_what_is_not_known_is_averaged():
+    """A density with a kink, tails without moments, an activation that outgrows any tail."""
+    assert ridge(relu).mean_derivative(iid(Laplace(), 3), [None] * 2) is None
+    cubic = Polynomials(7).fit(MIXTURE.sample(2000, rng=0), np.ones((2000, 1)))
+    assert cubic.mean_derivative(iid(StudentT(dof=3.0), 3), [None]) is None
+    fast = Activation("exp", np.exp, (np.exp,) * 4)
+    assert ridge(fast).mean_derivative(iid(Logistic(), 3), [None]) is None
 
 
 DENSITIES = {"normal": StandardNormal(3), "logistic": iid(Logistic(), 3), "mixture": MIXTURE}

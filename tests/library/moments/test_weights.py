@@ -14,6 +14,7 @@ from nnmoments.moments import (
     controlled_moments,
     cross_moment,
     first_moment,
+    fold_rows,
 )
 
 N2 = StandardNormal(2)
@@ -84,7 +85,8 @@ def test_controls_are_fitted_with_the_weights():
     w = _rng.uniform(0.1, 5.0, 900)
     features = np.column_stack([np.ones(900), X])
     expected = Y.copy()
-    for own, other in ((slice(0, 450), slice(450, 900)), (slice(450, 900), slice(0, 450))):
+    first, second = fold_rows(900, 2)
+    for own, other in ((first, second), (second, first)):
         root = np.sqrt(w[other])
         beta = np.linalg.lstsq(root[:, None] * features[other], root * Y[other], rcond=None)[0]
         expected[own] -= features[own] @ beta
@@ -94,9 +96,11 @@ def test_controls_are_fitted_with_the_weights():
 
 def test_first_moment_adds_slopes_by_the_weight_of_their_half():
     # Slopes of the halves differ (y is not linear); T_1 = sum_h share_h C_other + E[residual S_1].
-    w = np.where(np.arange(900) < 450, 5.0, 1.0)
+    first, second = fold_rows(900, 2)
+    w = np.ones(900)
+    w[first] = 5.0
     total = np.zeros(2)
-    for own, other in ((slice(0, 450), slice(450, 900)), (slice(450, 900), slice(0, 450))):
+    for own, other in ((first, second), (second, first)):
         centre, mean = X[other].mean(axis=0), Y[other].mean()
         C = np.linalg.lstsq(X[other] - centre, Y[other] - mean, rcond=None)[0]
         left = Y[own] - mean - (X[own] - centre) @ C

@@ -137,7 +137,7 @@ CALLS = {
             {"X": MANY, "y": LABELS, "folds": 2, "sample_weight": np.ones(200)},
             also={"sample_weight": "X", "folds": "X"},
         ),
-        Case(moments.fold_slices, {"n": 5, "folds": 2}, also={"n": "X", "folds": "X"}),
+        Case(moments.fold_rows, {"n": 5, "folds": 2}, also={"n": "X", "folds": "X"}),
         Case(
             moments.cross_fit,
             {"parts": [1.0, 2.0, 3.0], "fit": np.mean, "apply": np.add},
