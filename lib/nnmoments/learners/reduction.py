@@ -164,12 +164,11 @@ def average_derivatives(
 
 
 def _gaussian(mean: Array, covariance: Array) -> Gaussian:
-    try:
-        return Gaussian(mean, covariance)
-    except ValueError:
-        raise ValueError(
-            "X must have a covariance of full rank where no score is given: drop dependent columns"
-        ) from None
+    spread = np.sqrt(np.diag(covariance))
+    values = np.linalg.eigvalsh(covariance / np.outer(spread, spread)) if spread.all() else np.zeros(1)
+    if values[0] <= _RANK_CUT * values[-1]:
+        raise ValueError("X must have a covariance of full rank without a score: drop dependent columns")
+    return Gaussian(mean, covariance)
 
 
 # --- the test for the dimension --------------------------------------------------------------------------
@@ -362,9 +361,10 @@ class SufficientReduction(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Mom
         weight = self._weights_of(sample_weight, len(inputs))
         kept = self._rng().permutation(len(inputs) if weight is None else np.flatnonzero(weight))
         w = np.ones(len(kept)) if weight is None else weight[kept]
-        return self._fit(inputs[kept], labels[kept], w)
+        self._conclude(*self._fit(inputs[kept], labels[kept], w))
+        return self
 
-    def _fit(self, X: Array, y: Array, w: Array) -> "SufficientReduction":
+    def _fit(self, X: Array, y: Array, w: Array) -> tuple[bool, str]:
         chosen = check_choice("order", self.order, (1, 2, "both"))
         orders = (1, 2) if chosen == "both" else (chosen,)
         level = check_number("level", self.level, above=0.0, below=1.0)
@@ -409,8 +409,7 @@ class SufficientReduction(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Mom
             n_iter=n_iter,
             diagnostics=diagnostics,
         )
-        self._conclude(q <= test.dimension, _verdict(test, q))
-        return self
+        return q <= test.dimension, _verdict(test, q)
 
     def _label_functions(self, y: Array, w: Array) -> Array:
         """Return functions of the labels, (n, L), of mean zero and variance one."""
@@ -590,9 +589,10 @@ def _signed(rows: Array) -> Array:
 
 
 def _verdict(test: DimensionTest, q: int) -> str:
-    seen = f"labels depend on at least {test.dimension} directions by a test of level {test.level:g}"
-    if test.dimension == 0:
-        seen = f"no direction is seen by a test of level {test.level:g}"
+    count = {0: "no direction is", 1: "one direction is"}.get(
+        test.dimension, f"{test.dimension} directions are"
+    )
+    found = f"{count} seen by a test of level {test.level:g}, of {q} returned"
     if q <= test.dimension:
-        return f"{seen}; {q} are returned"
-    return f"{seen}, and {q} are returned: pass more samples, other labels or order, or fewer n_components"
+        return found
+    return f"{found}: pass more samples, other labels or order, or fewer n_components"
