@@ -51,8 +51,10 @@ if TYPE_CHECKING:
         GeneralInputNetwork as GeneralInputNetwork,
         HalfspaceUnionClassifier as HalfspaceUnionClassifier,
         SparseNetworkClassifier as SparseNetworkClassifier,
+        SufficientReduction as SufficientReduction,
         TensorNetwork as TensorNetwork,
         ThresholdNetwork as ThresholdNetwork,
+        average_derivatives as average_derivatives,
     )
     from nnmoments.moments import (
         ControlVariate as ControlVariate,
@@ -94,7 +96,8 @@ _HOMES = {
         " SymmetricBeta UserDensity iid"
     ),
     "learners": (
-        "GeneralInputNetwork HalfspaceUnionClassifier SparseNetworkClassifier TensorNetwork ThresholdNetwork"
+        "GeneralInputNetwork HalfspaceUnionClassifier SparseNetworkClassifier SufficientReduction"
+        " TensorNetwork ThresholdNetwork average_derivatives"
     ),
     "moments": "ControlVariate CrossMoment MomentEstimate cross_moment",
     "networks": "FeedForward HiddenPolynomial OneHiddenLayer conditioned_weights sparse_weights",

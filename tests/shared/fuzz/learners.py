@@ -13,7 +13,7 @@ from nnmoments.activations import relu_threshold
 from nnmoments.densities import StandardNormal
 from nnmoments.learners.sparse_network import train_network
 from nnmoments.learners.threshold_network import decode_moments
-from nnmoments.moments import controlled_moments
+from nnmoments.moments import Polynomials, controlled_moments
 from nnmoments.networks import UnionOfHalfspaces
 
 X = np.random.default_rng(0).standard_normal((1200, 2))
@@ -144,6 +144,36 @@ CALLS = {
             "transform",
             y=CLASSES,
         ),
+        *cases(
+            learners.SufficientReduction,
+            {
+                "n_components": 1,
+                "order": "both",
+                "labels": "slices",
+                "n_slices": 3,
+                "score_model": StandardNormal(2),
+                "surrogate": Polynomials(1),
+                "max_iter": 1,
+                "level": 0.05,
+                "random_state": 0,
+            },
+            60,
+            "transform",
+            y=X[:, 0] * np.abs(X[:, 0]),
+        ),
+        Case(
+            learners.average_derivatives,
+            {
+                "X": X[:60],
+                "y": X[:60, 0],
+                "order": 1,
+                "score": StandardNormal(2),
+                "surrogate": Polynomials(1),
+                "level": 0.9,
+                "sample_weight": np.ones(60),
+            },
+            also={"X": "y score", "y": "X", "sample_weight": "X y", "score": "surrogate"},
+        ),
         Case(
             train_network,
             {
@@ -168,4 +198,4 @@ CALLS = {
     ]
 }
 
-ABSTRACT = {"learners": {"MomentLearner", "RidgeLearner"}}
+ABSTRACT = {"learners": {"AverageDerivatives", "DimensionTest", "MomentLearner", "RidgeLearner"}}
