@@ -450,10 +450,16 @@ MUTANTS = [
     Mutant("sparse", "np.linalg.solve(lower, Q)", "np.linalg.svd(M / scale)[2][:k]", "basis by the SVD"),
     Mutant(
         "sparse",
-        "np.sqrt(squares.sum(axis=1).max()) + np.sqrt(squares.sum(axis=0).max())",
+        "np.sqrt(2.0 * squares.sum(axis=1).max()) + np.sqrt(squares.sum(axis=0).max())",
         "np.sqrt(squares.sum(axis=0).max())",
         "half of the noise's norm",
     ),
+    Mutant("sparse", "np.sqrt(2.0 * squares", "np.sqrt(squares", "labels of two classes as independent"),
+    Mutant("sparse", "if not tied(rows, mask):", "if True:", "a proof for almost all values, of a grid"),
+    Mutant("sparse", "count = int((held == 1).sum())", "count = int((held > 0).sum())", "nothing can vanish"),
+    Mutant("sparse", "- (k - 1)\n", "\n", "zeros of a generic vertex as evidence"),
+    Mutant("sparse", "(mask.sum(axis=1) + len(M) - 1)", "1.0", "a row's parameters for nothing"),
+    Mutant("sparse", "if level.k > basis.k:", "if False:", "short rows lost in long ones"),
     Mutant(
         "sparse",
         "- (1.0 - (G**2).mean(axis=1))[:, None] * U",
@@ -506,9 +512,9 @@ MUTANTS = [
     ),
     Mutant("sparse", "if len(shuffled) > 1 else shuffled", "", "a column without a partner"),
     Mutant(
-        "sparse", "len(found) == k and not found.n_uncertified", "True", "incomplete recovery as converged"
+        "sparse", "len(found) == k and not found.n_uncertified and", "", "incomplete recovery as converged"
     ),
-    Mutant("sparse", "proves(mask, search.basis.k)", "True", "a proof that supports do not give"),
+    Mutant("sparse", "if expansion_margin(mask) >= 0 else None", "", "a proof that supports do not give"),
     Mutant("sparse", 'S.sparsities(Q, "l0")', "-np.arange(len(S))", "Algorithm 1 without its order"),
     Mutant("sparse", "M / scale, error / scale, rows", "M, error, rows", "scale of a moment to refine"),
     Mutant(

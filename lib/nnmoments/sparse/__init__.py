@@ -5,7 +5,7 @@ faster and the noise-proof versions.
 """
 
 from nnmoments.sparse.algorithm1 import l1_method
-from nnmoments.sparse.fast import expansion_margin
+from nnmoments.sparse.evidence import expansion_margin
 from nnmoments.sparse.noisy import refine_rows
 from nnmoments.sparse.programme import L1Solution, RowBasis, l1_programmes, row_basis
 from nnmoments.sparse.recovery import recover_rows

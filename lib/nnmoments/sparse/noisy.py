@@ -15,7 +15,15 @@ from nnmoments.sparse.programme import RowBasis, check_standard_error
 from nnmoments.sparse.rows import support, unit
 from nnmoments.validation import Array, check_array, check_integer
 
-__all__ = ["check_comparable", "exchange_rows", "fits", "noisy_rows", "refine_rows"]
+__all__ = [
+    "check_comparable",
+    "exchange_rows",
+    "fits",
+    "idle_rows",
+    "noisy_rows",
+    "refine_rows",
+    "refined_rows",
+]
 
 _MAX_ITER = 30
 # Change of a unit row below which another round is pointless next to the noise.
@@ -43,7 +51,7 @@ def noisy_rows(
     """Return l1 rows of unit length, their support, and whether they were refined on it."""
     rows = unit(W @ basis.Q)
     if refine and len(rows) == basis.k:
-        return (*_refine(M, error, rows), True)
+        return (*refined_rows(M, error, rows), True)
     weights = basis.coefficients(unit(W))
     mask = support(rows, np.sqrt(weights**2 @ error**2))
     return unit(rows), mask, False
@@ -100,12 +108,13 @@ def refine_rows(
     if np.linalg.matrix_rank(M @ np.linalg.pinv(rows)) < len(rows):
         raise ValueError("rows must be in the row space of M, which has less dimensions of them")
     scale = np.abs(M).max()
-    return _refine(M / scale, error / scale, rows, max_iter=check_integer("max_iter", max_iter, 1))
+    return refined_rows(M / scale, error / scale, rows, max_iter=check_integer("max_iter", max_iter, 1))
 
 
-def _refine(
+def refined_rows(
     M: Array, standard_error: Array, rows: Array, *, max_iter: int = _MAX_ITER
 ) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return what `refine_rows` does, of arguments known to fit."""
     level = np.sqrt((standard_error**2).mean(axis=1))
     level = np.maximum(level, 1e-3 * level.max())
     D = 1.0 / level
@@ -150,7 +159,7 @@ def _masked_least_squares(B: Array, target: Array, mask: npt.NDArray[np.bool_]) 
 
 def _misfit(M: Array, error: Array, rows: Array) -> float:
     """Chi-square of the best B for these rows."""
-    B = np.linalg.lstsq(rows.T, M.T, rcond=None)[0].T
+    B = np.linalg.lstsq(rows.T, M.T, rcond=None)[0].T if len(rows) else np.zeros((len(M), 0))
     scale = np.maximum(error, 1e-3 * error.max())
     return float(np.sum(((M - B @ rows) / scale) ** 2))
 
@@ -158,6 +167,16 @@ def _misfit(M: Array, error: Array, rows: Array) -> float:
 def fits(M: Array, error: Array, rows: Array) -> bool:
     """Say whether the residual of M = B A is within four standard deviations of its expectation."""
     return _misfit(M, error, rows) <= M.size + 4.0 * np.sqrt(2.0 * M.size)
+
+
+def idle_rows(M: Array, error: Array, rows: Array, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    r"""Return the rows without which M fits as well: by less than :math:`\ln(n_y n)` a parameter (BIC).
+
+    A row with m weights and its column of B have :math:`m + n_y - 1` parameters.
+    """
+    whole = _misfit(M, error, rows)
+    gains = np.array([_misfit(M, error, np.delete(rows, i, axis=0)) for i in range(len(rows))]) - whole
+    return np.flatnonzero(gains < np.log(M.size) * (mask.sum(axis=1) + len(M) - 1))
 
 
 def exchange_rows(M: Array, error: Array, starts: Sequence[Array], candidates: Array) -> Array:
@@ -181,7 +200,7 @@ def exchange_rows(M: Array, error: Array, starts: Sequence[Array], candidates: A
     """
 
     def judged(set_of_rows: Array) -> float:
-        fitted, mask = _refine(M, error, set_of_rows, max_iter=_ROUNDS_TO_COMPARE)
+        fitted, mask = refined_rows(M, error, set_of_rows, max_iter=_ROUNDS_TO_COMPARE)
         return _misfit(M, error, fitted) + float(np.log(M.size) * mask.sum())
 
     # The sets differ in one row and its column of B: by four standard deviations of a chi-square with
@@ -205,4 +224,4 @@ def exchange_rows(M: Array, error: Array, starts: Sequence[Array], candidates: A
                 rows, best = changed, value
                 break
     # Where no set fits (weights below the noise), there is no ground to prefer another.
-    return rows if fits(M, error, _refine(M, error, rows)[0]) else starts[0]
+    return rows if fits(M, error, refined_rows(M, error, rows)[0]) else starts[0]

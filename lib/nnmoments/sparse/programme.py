@@ -133,8 +133,12 @@ def row_basis(
     r"""Return an orthonormal basis of the rows of M, of dimension k.
 
     Without k: an exact M has its numerical rank. An estimated one has the number of singular values
-    above the noise, bounded by :math:`\|E\| \le \max_a (\sum_j s_{aj}^2)^{1/2} + \max_j (\sum_a
-    s_{aj}^2)^{1/2}` up to lower order terms [1]_, for independent errors of standard error s.
+    above the noise, bounded by :math:`\|E\| \le \sqrt2 \max_a (\sum_j s_{aj}^2)^{1/2} + \max_j (\sum_a
+    s_{aj}^2)^{1/2}` up to lower order terms, for errors s that are independent from input to input. The
+    second term and the first without :math:`\sqrt 2` are for independent labels [1]_. Indicators of
+    one class of several have the covariance :math:`\operatorname{diag} p - pp^\top`, whose rows have
+    the absolute sums :math:`2p_a(1 - p_a)`: by Gershgorin the factor is :math:`\sqrt 2`, which two
+    classes attain.
 
     Parameters
     ----------
@@ -181,7 +185,7 @@ def row_basis(
         error = check_standard_error(standard_error, M)
         top = max(float(error.max()), np.finfo(np.float64).tiny)
         squares = (error / top) ** 2
-        noise = top * (np.sqrt(squares.sum(axis=1).max()) + np.sqrt(squares.sum(axis=0).max()))
+        noise = top * (np.sqrt(2.0 * squares.sum(axis=1).max()) + np.sqrt(squares.sum(axis=0).max()))
         k = int(np.sum(values[:rank] > noise))
         if k == 0:
             raise ValueError(
@@ -200,7 +204,13 @@ def row_basis(
     # Orthonormal up to rounding times the condition number; the second factor makes up for it.
     lower = np.linalg.cholesky(Q @ Q.T)
     return RowBasis(
-        np.linalg.solve(lower, Q), left[:, :k], np.linalg.solve(lower, F) / scale, values, k, how, gap
+        np.linalg.solve(lower, Q),
+        left[:, :k],
+        np.linalg.solve(lower, F) / scale,
+        values,
+        k,
+        how,
+        gap,
     )
 
 
@@ -219,7 +229,9 @@ class L1Solution(Result):
     Attributes
     ----------
     coefficients : (C, n_y) array
-        w, one row a programme; `coefficients @ M` are the rows s = w^T M.
+        w, one row a programme; `coefficients @ M` are the rows s = w^T M. For directions of the user's
+        they are at a vertex, where s has k - 1 zeros; for columns they are the solver's, whose gap of
+        `tol` leaves an error up to its root, and `vertices` rounds them.
     objective, bound : (C,) arrays
         The value reached, and a lower bound on the optimum that holds whatever the solver did. Both
         are of the row space as `basis.Q` holds it, which is that of M up to rounding times the
@@ -386,15 +398,25 @@ def l1_programmes(
             keep_dual=keep_dual,
             rng=rng,
         )
-    return _along(
-        M,
-        check_array("directions", directions, shape=(None, len(M))),
-        basis,
-        method=method,
-        tol=tol,
-        keep_dual=keep_dual,
-        rng=rng,
-    )
+    directions = check_array("directions", directions, shape=(None, len(M)))
+    options: dict[str, Any] = {"method": method, "tol": tol, "keep_dual": keep_dual, "rng": rng}
+    if k is None and basis.k < min(M.shape):
+        # Short rows may be lost in the rounding of long ones; w^T M = (D w)^T (M / D), r.w = (r / D).(D w).
+        power = np.frexp(np.abs(M).max(axis=1))[1]
+        level = row_basis(np.ldexp(M, -power[:, None]))
+        if level.k > basis.k:
+            with np.errstate(over="ignore"):
+                turned = np.ldexp(directions, -power)
+            if not np.isfinite(turned).all():
+                raise ValueError("directions are too large for the rows of M, which differ in size: scale M")
+            found = _along(np.ldexp(M, -power[:, None]), turned, level, **options)
+            span = np.linalg.qr(np.ldexp(level.span, power[:, None] - power.max()))[0]
+            return replace(
+                found,
+                coefficients=np.ldexp(found.coefficients, -power),
+                basis=replace(level, map=np.ldexp(level.map, -power), span=span),
+            )
+    return _along(M, directions, basis, **options)
 
 
 def check_method(method: str) -> None:
@@ -467,7 +489,9 @@ def _along(M: Array, directions: Array, basis: RowBasis, **options: Any) -> L1So
     R, more = _near_one(basis.directions(r[~outside]))
     power[~outside] += more
     skipped = np.setdiff1d(np.arange(len(directions)), used)
-    inside = solve(basis, R, columns=used[~outside], skipped=skipped, **options) if len(R) else None
+    inside = None
+    if len(R):
+        inside = _at_vertices(solve(basis, R, columns=used[~outside], skipped=skipped, **options), M)
     # w along the part of r that leaves the column space: r.w = 1, and w^T M = 0 but for rounding.
     along = away[outside]
     along /= np.einsum("cy,cy->c", along, r[outside])[:, None]
@@ -516,6 +540,35 @@ def _along(M: Array, directions: Array, basis: RowBasis, **options: Any) -> L1So
         options["tol"],
         (inside is None or inside.converged) and not cost.any(),
         status,
+    )
+
+
+def _at_vertices(found: L1Solution, M: Array) -> L1Solution:
+    """Round solutions to vertices, and judge them on M itself: its row space is known to rounding only."""
+    Q, R = found.basis.Q, found.directions
+    W, objective = _vertices(Q, R, found.in_basis, found.objective)
+    inside = np.sum(np.abs(W @ Q) <= 1e-11 * np.abs(W @ Q).max(axis=1, keepdims=True), axis=1) < len(Q) - 1
+    if inside.any():  # of an optimal face: the simplex method goes to a corner
+        corner = solve_exactly(Q, R[inside])
+        W[inside], objective[inside] = _vertices(Q, R[inside], corner.W, corner.objective)
+    coefficients = found.basis.coefficients(W)
+    reached = _lengths(coefficients, M)
+    off = reached > objective * (1.0 + found.tol)
+    objective[off] = reached[off]
+    status = found.status
+    if off.any():
+        values = found.basis.singular_values
+        status += (
+            f"; {off.sum()} of them are worse on M than in its row space, which is known to rounding times "
+            f"its condition number, {values[0] / values[found.basis.k - 1]:.1e}: scale its rows alike"
+        )
+    return replace(
+        found,
+        coefficients=coefficients,
+        in_basis=W,
+        objective=objective,
+        status=status,
+        converged=found.converged and not off.any(),
     )
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnmoments.sparse.algorithm1 import exact_rows, l1_method
-from nnmoments.sparse.fast import Search, proves
-from nnmoments.sparse.noisy import check_comparable, exchange_rows, fits, noisy_rows, refine_rows
+from nnmoments.sparse.evidence import expansion_margin, proof_of, tied, without_sparser_pairs
+from nnmoments.sparse.fast import Search
+from nnmoments.sparse.noisy import check_comparable, exchange_rows, fits, idle_rows, noisy_rows, refined_rows
 from nnmoments.sparse.programme import check_method, check_standard_error, feasible, row_basis
 from nnmoments.sparse.rows import FALSE_ENTRY, Candidates, MissedRowCheck, SparseRecovery, sparsity, unit
 from nnmoments.validation import Array, check_array, check_choice, check_number, check_rng
@@ -116,6 +117,8 @@ def recover_rows(
         basis,
         check,
         ordering=ordering,
+        exact=error is None,
+        **({"idle": idle_rows(M, error, rows, mask)} if refined and error is not None else {}),
         refined=refined,
         skipped=np.flatnonzero(~used),
         tol=tol,
@@ -135,14 +138,25 @@ def _finished(search: Search, found: Candidates, M: Array, error: Array | None, 
 
 
 def _fast(search: Search) -> tuple[Candidates, _Rows, MissedRowCheck]:
-    """A few programmes; the supports prove that they are enough, or random columns make it likely."""
+    """A few programmes; the rows prove that they are enough, or further columns make it likely.
+
+    Equal entries show values for which fewer zeros than usual are evidence: then all columns are solved,
+    and rows give way to sparser combinations of two.
+    """
+    basis = search.basis
     found, _, spent = search.few_programmes()
-    rows, mask = exact_rows(found.W @ search.basis.Q)
-    if proves(mask, search.basis.k):
-        return found, (rows, mask, False), MissedRowCheck("expansion", spent, 0.0, 0.0)
-    check, missed = search.look_for_missed(found, spent)
+    rows, mask = exact_rows(found.W @ basis.Q)
+    if proof := proof_of(rows, mask, basis.k):
+        return found, (rows, mask, False), MissedRowCheck(proof, spent, 0.0, 0.0)
+    ties = tied(rows, mask)
+    check, missed = search.look_for_missed(found, spent, everywhere=ties)
     found = search.choose(found + missed)
-    return found, (*exact_rows(found.W @ search.basis.Q), False), check
+    if ties:
+        found = replace(found, W=without_sparser_pairs(found.W, basis.Q))
+    rows, mask = exact_rows(found.W @ basis.Q)
+    if ties and (proof := proof_of(rows, mask, basis.k)):
+        check = MissedRowCheck(proof, check.n_columns, 0.0, 0.0)
+    return found, (rows, mask, False), check
 
 
 def _fast_noisy(
@@ -152,7 +166,7 @@ def _fast_noisy(
     k = search.basis.k
     found, seen, spent = search.few_programmes()
     finished = noisy_rows(M, error, search.basis, found.W, refine=refine)
-    if proves(finished[1], k) and (not refine or fits(M, error, finished[0])):
+    if len(found) == k and expansion_margin(finished[1]) >= 0 and (not refine or fits(M, error, finished[0])):
         return found, finished, MissedRowCheck("expansion", spent, 0.0, FALSE_ENTRY)
     check, missed = search.look_for_missed(found, spent)
     rival = search.choose(found + missed)
@@ -167,5 +181,5 @@ def _fast_noisy(
         pool = pool[np.argsort(sparsity(pool, "ratio"), kind="stable")]
         better = exchange_rows(M, error, starts, pool)
         if better is not finished[0]:
-            finished = (*refine_rows(M, error, better), True)
+            finished = (*refined_rows(M, error, better), True)
     return found, finished, check

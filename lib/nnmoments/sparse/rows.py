@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from nnmoments.chunks import row_chunks
 from nnmoments.results import Result
+from nnmoments.sparse.evidence import proof_of, sparser_pairs, tied
 from nnmoments.sparse.programme import L1Solution, RowBasis
 from nnmoments.validation import Array
 
@@ -17,6 +18,7 @@ _ZERO = 1e-7
 #: Probability that a threshold takes any noise entry for a weight.
 FALSE_ENTRY = 0.01
 _SCORED_TOGETHER = 256
+_NONE = np.empty(0, dtype=np.intp)
 
 
 def support(rows: Array, standard_error: Array | None = None) -> npt.NDArray[np.bool_]:
@@ -111,12 +113,12 @@ class MissedRowCheck(Result):
 
     Attributes
     ----------
-    how : {"all columns", "expansion", "random columns"}
-        Algorithm 1 itself; a proof from the supports found (`expansion_margin`); or a sample of
-        m columns: a row of Algorithm 1's answer that a share q or more of the columns return is
-        missed by m columns drawn without replacement with probability at most :math:`(1-q)^m`,
-        and at most k rows can be missing, so the failure probability is at most
-        :math:`k (1 - q)^m`.
+    how : {"all columns", "expansion", "counting", "random columns"}
+        Algorithm 1 itself; a proof from the supports found (`expansion_margin`), or, where entries are
+        equal, from a count of what can vanish at most; or a sample of m columns: a row of Algorithm
+        1's answer that a share q or more of the columns return is missed by m columns drawn without
+        replacement with probability at most :math:`(1-q)^m`, and at most k rows can be missing, so the
+        failure probability is at most :math:`k (1 - q)^m`.
     n_columns : int
         m.
     share : float
@@ -154,6 +156,9 @@ class SparseRecovery(Result):
     support : (k, n) bool array
     coefficients : (k, n_y) array
         w with w^T M = the l1 row (before any refinement).
+    evidence : (k,) int array
+        Zeros of each row beyond the k - 1 that any vertex of a k-dimensional span has. Where there are
+        none, nothing says that the row is one of A: so it is if A is dense, or k too large.
     gap : (k,) array
         Certified relative duality gaps of the programmes behind the rows.
     sources : tuple
@@ -169,7 +174,9 @@ class SparseRecovery(Result):
     skipped : int array
         Columns of M that vanish.
     converged : bool
-        Whether k rows were found and every programme is certified.
+        Whether k rows were found, every programme is certified, and nothing speaks against the rows:
+        no more zeros than a generic vertex has, a pair with a sparser combination, equal entries
+        without a proof, rows that explain no more of an estimated M than noise does.
     status : str
 
     Examples
@@ -187,6 +194,7 @@ class SparseRecovery(Result):
     rows: Array
     support: npt.NDArray[np.bool_] = field(repr=False)
     coefficients: Array = field(repr=False)
+    evidence: npt.NDArray[np.intp]
     gap: Array
     sources: tuple[object, ...]
     n_programmes: int
@@ -209,12 +217,15 @@ class SparseRecovery(Result):
         check: MissedRowCheck,
         *,
         ordering: str,
+        exact: bool = True,
+        idle: npt.NDArray[np.intp] = _NONE,
         refined: bool = False,
         skipped: npt.NDArray[np.intp],
         tol: float,
     ) -> "SparseRecovery":
         """Return the result with a status that says what is missing, and what to do about it."""
         k = basis.k
+        evidence = np.sum(~mask, axis=1) - len(skipped) - (k - 1)
         if len(found) < k:
             status = (
                 f"only {len(found)} of {k} independent rows were found; A is too dense or M too noisy for "
@@ -226,12 +237,15 @@ class SparseRecovery(Result):
                 status += f", {found.n_uncertified} of them not certified to {tol:g}: raise tol or rescale M"
             if check.how == "random columns":
                 status += (
-                    f"; a missed row is possible with probability at most {check.failure_probability:.1e}"
+                    "; a missed row of Algorithm 1's answer is possible with probability at most "
+                    f"{check.failure_probability:.1e}"
                 )
+        doubts = _doubts(rows, mask, evidence, basis, check, exact=exact, idle=idle)
         return cls(
             rows,
             mask,
             basis.coefficients(found.W),
+            evidence,
             found.gap,
             found.sources,
             found.n_programmes,
@@ -241,6 +255,43 @@ class SparseRecovery(Result):
             refined,
             check,
             skipped,
-            len(found) == k and not found.n_uncertified,
-            status,
+            len(found) == k and not found.n_uncertified and not doubts,
+            "; ".join([status, *doubts]),
         )
+
+
+def _doubts(
+    rows: Array,
+    mask: npt.NDArray[np.bool_],
+    evidence: npt.NDArray[np.intp],
+    basis: RowBasis,
+    check: MissedRowCheck,
+    *,
+    exact: bool,
+    idle: npt.NDArray[np.intp],
+) -> list[str]:
+    """Return what speaks against the rows found."""
+    k, doubts = basis.k, []
+    if len(idle):
+        doubts.append(
+            f"rows {', '.join(map(str, idle))} explain no more of M than rows fitted to its noise do: there "
+            "is no evidence for them; pass a smaller k, or more samples"
+        )
+    generic = int(np.sum(evidence <= 0)) if k > 1 else 0
+    if generic:
+        doubts.append(
+            f"{generic} of the rows have no more zeros than any vertex of a span of dimension {k}: no "
+            "evidence that they are rows of A, which is too dense, or k too large"
+        )
+    if exact and check.how not in ("expansion", "counting"):
+        if pairs := sparser_pairs(rows, mask):
+            doubts.append(
+                f"rows {pairs[0][0]} and {pairs[0][1]} have a combination sparser than they are, so they "
+                "are not the sparsest of the span: try columns='fast'"
+            )
+        elif k > 1 and tied(rows, mask) and proof_of(rows, mask, k) is None:
+            doubts.append(
+                "entries of equal size were found: then zeros do not tell rows from their combinations, and "
+                "nothing proves that these are the sparsest of the span"
+            )
+    return doubts

@@ -287,27 +287,68 @@ def test_directions_outside_the_column_space_have_optimum_zero():
     assert len(alone.vertices().columns) == 0
 
 
-def test_a_cut_rank_claims_no_bound():
+def test_rows_lost_in_the_rounding_of_others_are_found():
     """A median of numbers near 1e7, min sum |y_i + w|: 1 and y are one row to working precision.
 
-    The value reached is real, its bound is not known, and after scaling the rows it is solved.
+    And a regression to the median, with a line beside it: the rank is cut there too.
     """
-    y = 1e7 + np.random.default_rng(0).standard_normal(101)
-    M = np.vstack([y, np.ones(101)])
-    solution = l1_programmes(M, [[1.0, 0.0]])
-    assert not solution.converged
-    assert solution.gap[0] == 1.0
-    best = np.abs(y - np.median(y)).sum()
-    assert best <= np.abs(solution.coefficients[0] @ M).sum() * (1 + 1e-6)
-    assert_allclose(solution.objective, np.abs(solution.coefficients @ M).sum(axis=1), rtol=1e-6)
-    assert "scale the rows of M alike" in solution.status
-    scaled = l1_programmes(M / [[1e7], [1.0]], [[1.0, 0.0]])
-    assert scaled.converged
-    assert_allclose(1e7 * scaled.objective, best, rtol=1e-6)
-    # The same with a rank cut by k.
+    rng = np.random.default_rng(0)
+    for offset in (1e7, 1e8, 1e9):
+        y = offset + rng.standard_normal(101)
+        solution = l1_programmes(np.vstack([y, np.ones(101)]), [[1.0, 0.0]])
+        best = np.abs(y - np.median(y)).sum()
+        assert solution.objective[0] <= best * (1 + 1e-7)
+        assert_allclose(np.abs(solution.coefficients @ np.vstack([y, np.ones(101)])).sum(), best, rtol=1e-7)
+    y = 1e7 + rng.standard_normal(50)
+    M = np.vstack([y, np.ones(50), rng.standard_normal(50)])
+    solution = l1_programmes(M, [[1.0, 0, 0], [2.0, 0, 0]])
+    shifted = np.vstack([y - 1e7, M[1:]])
+    reference = l1_programmes(shifted, [[1.0, 0, 0]], method="batched")
+    assert reference.certified.all()
+    assert_allclose(solution.objective, reference.objective * [1.0, 0.5], rtol=1e-6)
+    assert_allclose(np.abs(solution.coefficients @ M).sum(axis=1), solution.objective, rtol=1e-6)
+    # What is certified is certified of M itself, not of a row space that rounding has moved.
+    assert np.all(solution.certified <= (solution.objective <= reference.objective * [1.0, 0.5] * (1 + 2e-9)))
+
+
+def test_a_rank_cut_by_k_claims_no_bound():
     cut = l1_programmes(CASES["random"], np.eye(8), k=3)
     assert not cut.certified.any()
+    assert not cut.converged
     assert np.all(cut.bound == 0.0)
+    assert "scale the rows of M alike, or raise k" in cut.status
+
+
+def test_the_answer_for_a_direction_is_a_vertex():
+    """Median regression: k - 1 residuals vanish, and the coefficients are those of the lines through them."""
+    rng = np.random.default_rng(0)
+    for k, n in ((2, 30), (5, 100), (21, 300)):
+        X = np.column_stack([np.ones(n), rng.standard_normal((n, k - 2))]) if k > 2 else np.ones((n, 1))
+        y = X @ rng.standard_normal(k - 1) + rng.standard_t(3, n)
+        M = np.vstack([y, X.T])
+        for tol in (1e-9, 1e-6):
+            solution = l1_programmes(M, [np.eye(k)[0]], tol=tol)
+            assert solution.certified.all()
+            residual = np.abs(solution.coefficients[0] @ M)
+            zero = residual < 1e-12 * residual.max()
+            assert zero.sum() == k - 1
+            exact = np.linalg.solve(X[zero], y[zero])
+            assert_allclose(-solution.coefficients[0, 1:], exact, rtol=1e-9, atol=1e-9)
+
+
+def test_the_noise_bound_holds_for_two_classes():
+    """Labels y and 1 - y have errors of opposite signs: their norm is the root of two times one's."""
+    refused = beaten = 0
+    for seed in range(50):
+        e = np.random.default_rng(seed).standard_normal(400)
+        norm = float(np.sqrt(2.0) * np.linalg.norm(e))
+        beaten += norm > np.sqrt(400) + np.sqrt(2.0)
+        try:
+            row_basis(np.vstack([e, -e]), standard_error=np.ones((2, 400)))
+        except ValueError as error:
+            refused += "does not stand out of its noise" in str(error)
+    assert beaten == 50  # the bound for independent labels
+    assert refused >= 40  # 93 in 100, by the tail of chi-square with 400 degrees of freedom
 
 
 def test_rank_by_gap(planted):
