@@ -1,4 +1,6 @@
-"""Joint diagonalisation beside pyriemann's uwedge and tensorly's CP: errors, failures, times.
+"""Joint diagonalisation beside pyriemann, qndiag and tensorly's CP: errors, failures, times.
+
+Two designs: signed weights with white noise, and qndiag's tutorial, covariances of 1000 samples each.
 
 python benchmarks/peers/peer_tensor.py [problems]; peers that are not installed are left out (the extra
 `peers` has them). Noise is the standard deviation of an entry; 0.043 is where uwedge has the errors of
@@ -29,6 +31,15 @@ def problem(k, noise, rng):
     return factors, matrices + noise * error
 
 
+def covariances(k, samples, rng):
+    """Covariances of mixed independent sources, as in qndiag's tutorial: the mixing's rows, the matrices."""
+    mixing, powers = rng.standard_normal((k, k)), rng.uniform(size=(COUNT, k))
+    sources = rng.standard_normal((COUNT, samples, k)) * np.sqrt(powers)[:, None, :]
+    signals = sources @ mixing
+    factors = mixing / np.linalg.norm(mixing, axis=1, keepdims=True)
+    return factors, signals.transpose(0, 2, 1) @ signals / samples
+
+
 def ours(matrices):
     return joint_diagonalize(matrices, rng=0).factors
 
@@ -41,6 +52,11 @@ def decoders():
         found["uwedge"] = (lambda matrices: np.linalg.inv(uwedge(matrices)[0]).T, 1)
     except ImportError:
         print("pyriemann is not installed: uwedge is left out")
+    try:
+        qndiag = importlib.import_module("qndiag").qndiag
+        found["qndiag"] = (lambda matrices: np.linalg.inv(qndiag(matrices)[0]).T, 1)
+    except ImportError:
+        print("qndiag is not installed: it is left out")
     try:
         decomposition = importlib.import_module("tensorly.decomposition")
 
@@ -61,10 +77,10 @@ def decoders():
     return found
 
 
-def measure(decoder, k, noise, problems):
+def measure(decoder, design, k, size, problems):
     errors, seconds = [], []
     for seed in range(problems):
-        factors, matrices = problem(k, noise, np.random.default_rng(seed))
+        factors, matrices = design(k, size, np.random.default_rng(seed))
         begin = time.perf_counter()
         found = decoder(matrices)
         seconds.append(time.perf_counter() - begin)
@@ -76,15 +92,19 @@ def measure(decoder, k, noise, problems):
 def main(problems):
     available = decoders()
     warnings.simplefilter("ignore", RuntimeWarning)  # a peer that does not converge says so
-    print("   k  noise  decoder  problems   median    worst  failures (> .2)      ms")
+    print("     design    k  noise or n  decoder  problems   median    worst  failures (> .2)      ms")
+    designs = [(problem, noise) for noise in (0.0, 1e-2, 4.3e-2)] + [(covariances, 1000)]
     for k in (5, 10, 20):
-        for noise in (0.0, 1e-2, 4.3e-2):
+        for design, size in designs:
             for name, (decoder, share) in available.items():
+                if name == "qndiag" and design is problem:
+                    continue  # it needs positive definite matrices
                 count = max(1, problems // share)
-                errors, milliseconds = measure(decoder, k, noise, count)
+                errors, milliseconds = measure(decoder, design, k, size, count)
                 print(
-                    f"{k:4d}  {noise:5.3f}  {name:>7s} {count:9d} {np.median(errors):8.1e}"
-                    f" {errors.max():8.1e} {np.sum(errors > 0.2):15d} {milliseconds:7.1f}",
+                    f"{design.__name__:>11s} {k:4d}  {size:10g}  {name:>7s} {count:9d}"
+                    f" {np.median(errors):8.1e} {errors.max():8.1e} {np.sum(errors > 0.2):15d}"
+                    f" {milliseconds:7.1f}",
                     flush=True,
                 )
 

@@ -165,7 +165,9 @@ def _estimate(
     span = _span(first, choice.subspace, rng)  # ZS lines 3 and 4
     # Projected samples are standard Gaussian in k dimensions.
     Z = second.sample.X @ span.basis
-    found = decompose_symmetric(_moment(second, Z, span.basis, choice.tensor), rng=rng)  # lines 5 and 6
+    # One start: noise here is that of samples, and a poor start shows in the labels.
+    R3 = _moment(second, Z, span.basis, choice.tensor)  # line 5
+    found = decompose_symmetric(R3, n_starts=1, max_iter=60, rng=rng)  # line 6
     sample = third.sample
     if third is not second:
         Z = sample.X @ span.basis

@@ -21,6 +21,13 @@ __all__ = ["SymmetricDecomposition", "decompose_symmetric", "kcl"]
 
 # Growth of the factors' condition number that marks a degenerate least-squares solution.
 _DEGENERATE = 3.0
+# A residual that is rounding's.
+_EXACT = 1e-9
+# Of a restart, per entry of a unit factor.
+_PERTURBED = 0.1
+# Size of the terms, relative to the tensor, from which on they are said to cancel; the square of it
+# where they fit to rounding.
+_CANCELLING = 100.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,14 +103,14 @@ def kcl(tensor: npt.ArrayLike, *, projections: int = 100, rng: Any = None) -> Sy
     if len(T) == 1:
         return _single(T, unit)
     theta = _unit_rows(rng.standard_normal((count, len(T))))
-    first = _diagonalized(np.tensordot(theta, T, 1), rng=rng, refine=False)
+    first = _diagonalized(np.tensordot(theta, T, 1), rng=rng, criterion="sweeps")
     dual = _unit_rows(np.asarray(np.linalg.pinv(first.factors), dtype=np.float64).T)
-    second = _diagonalized(np.tensordot(dual, T, 1), rng=rng, refine=False)
+    second = _diagonalized(np.tensordot(dual, T, 1), rng=rng, criterion="sweeps")
     return _fitted(T, unit, second.factors, first.n_iter + second.n_iter, second.converged, second.status)
 
 
 def decompose_symmetric(
-    tensor: npt.ArrayLike, *, max_iter: int = 60, rng: Any = None
+    tensor: npt.ArrayLike, *, n_starts: int = 10, max_iter: int = 300, rng: Any = None
 ) -> SymmetricDecomposition:
     r"""Decompose a symmetric tensor of order 3 or 4 and dimension k into k rank-one terms.
 
@@ -111,20 +118,27 @@ def decompose_symmetric(
 
     The slices of T span what all projections :math:`T(I, I, \theta)` span, so they are
     diagonalised in place of random ones; the result starts a damped Gauss-Newton descent on the
-    objective above.
+    objective above. Ill-conditioned factors leave this objective several minima: further descents start
+    from the sweeps of the diagonalisation alone, and from perturbations of the best factors so far.
 
     Parameters
     ----------
     tensor : (k, ..., k) array_like
         Symmetric, of order 3 or 4.
+    n_starts : int
+        Descents, of which the one of least residual is returned. With one, a descent that drifts to
+        nearly parallel factors is dropped for its start, the safer estimate where noise is large.
     max_iter : int
-        Most Gauss-Newton steps.
+        Most Gauss-Newton steps of each.
     rng : optional
-        For restarts of the diagonalisation.
+        For restarts of the diagonalisation, and the perturbations.
 
     Returns
     -------
     SymmetricDecomposition
+        Of a tensor that spans r < k directions the last k - r coefficients are zero, and it has not
+        converged: factors without a coefficient are arbitrary. Neither has it where terms cancel
+        each other: the tensor is near one of border rank k, and no best approximation exists.
 
     Raises
     ------
@@ -138,17 +152,61 @@ def decompose_symmetric(
     >>> np.sort(result.coefficients).round(6)
     array([-1.,  2.])
     """
-    T, unit = _check_tensor(tensor, orders=(3, 4))
-    max_iter = check_integer("max_iter", max_iter, 1)
+    given, (T, unit) = tensor, _check_tensor(tensor, orders=(3, 4))
+    n_starts, max_iter = check_integer("n_starts", n_starts, 1), check_integer("max_iter", max_iter, 1)
     rng = check_rng("rng", rng)
     k = len(T)
+    axes, values, _ = np.linalg.svd(T.reshape(k, -1), full_matrices=False)
+    rank = int(np.sum(values > 10.0 * k * symmetry_tolerance(given, least=0.0) ** 2 * values[0]))
+    if rank < k:
+        return _of_low_rank(T, unit, axes.T, rank, n_starts=n_starts, max_iter=max_iter, rng=rng)
     if k == 1:
         return _single(T, unit)
-    found = _diagonalized(T.reshape(-1, k, k), rng=rng)
+    slices = T.reshape(-1, k, k)
+    found = _diagonalized(slices, rng=rng)
     start = _fitted(T, unit, found.factors, found.n_iter, found.converged, found.status)
     if not found.unique:
         return start
-    return _least_squares(T, unit, start, max_iter)
+    best = _least_squares(T, unit, start, max_iter)
+    if n_starts == 1:
+        return best if np.linalg.cond(best.factors) <= _DEGENERATE * np.linalg.cond(start.factors) else start
+    n_iter = best.n_iter
+    for attempt in range(1, n_starts):
+        if best.residual < _EXACT:
+            break
+        if attempt == 1:
+            factors = _diagonalized(slices, rng=rng, criterion="sweeps").factors
+        else:
+            factors = _unit_rows(best.factors + _PERTURBED * rng.standard_normal((k, k)))
+        tried = _least_squares(T, unit, _fitted(T, unit, factors, 0, False, ""), max_iter)
+        n_iter += tried.n_iter
+        if tried.residual < best.residual:
+            best = tried
+    size = float(np.linalg.norm(best.coefficients / unit) / np.linalg.norm(T))
+    if size > (_CANCELLING if best.residual > _EXACT else _CANCELLING**2):
+        status = (
+            f"border rank: terms {size:.0f} times as large as the tensor cancel, residual "
+            f"{best.residual:.2e}; no best approximation by {k} terms need exist: reduce the noise"
+        )
+        return replace(best, converged=False, status=status, n_iter=n_iter)
+    return replace(best, n_iter=n_iter)
+
+
+def _of_low_rank(
+    tensor: Array, unit: float, axes: Array, rank: int, **options: Any
+) -> SymmetricDecomposition:
+    """Decompose in the span of the tensor, and fill up with terms of coefficient zero."""
+    core = tensor
+    for _ in range(tensor.ndim):  # each turn contracts the first axis and puts it last
+        core = np.tensordot(core, axes[:rank], axes=(0, 1))
+    inner = decompose_symmetric(symmetrize(core), **options)
+    factors = np.vstack([inner.factors @ axes[:rank], axes[rank:]])
+    coefficients = unit * np.append(inner.coefficients, np.zeros(len(axes) - rank))
+    status = (
+        f"not unique: the tensor spans {rank} of {len(axes)} directions, the other terms are zero and their "
+        f"factors arbitrary; within its span: {inner.status}"
+    )
+    return replace(inner, factors=factors, coefficients=coefficients, converged=False, status=status)
 
 
 def _check_tensor(tensor: npt.ArrayLike, *, orders: tuple[int, ...]) -> tuple[Array, float]:
@@ -164,9 +222,11 @@ def _check_tensor(tensor: npt.ArrayLike, *, orders: tuple[int, ...]) -> tuple[Ar
     return even, unit
 
 
-def _diagonalized(slices: Array, *, rng: np.random.Generator, refine: bool = True) -> JointDiagonalization:
+def _diagonalized(
+    slices: Array, *, rng: np.random.Generator, criterion: str = "least_squares"
+) -> JointDiagonalization:
     try:
-        return joint_diagonalize(slices, refine=refine, rng=rng)
+        return joint_diagonalize(slices, criterion=criterion, rng=rng)
     except ValueError as error:
         raise ValueError("tensor determines no k independent factors; pass a smaller one") from error
 
@@ -247,9 +307,6 @@ def _least_squares(
     if lengths.min() == 0.0:
         return start
     refined = found.weights / lengths[:, None]
-    # Nearly parallel factors with opposite coefficients are noise, see joint_diagonalize.
-    if np.linalg.cond(refined) > _DEGENERATE * np.linalg.cond(start.factors):
-        return start
     n_iter = start.n_iter + found.n_iter
     fitted = _fitted(tensor, unit, refined, n_iter, found.converged, "")
     if found.converged:

@@ -146,7 +146,16 @@ CALLS = {
         ),
         Case(
             tensors.joint_diagonalize,
-            {"matrices": DIAGONALS, "refine": True, "n_starts": 2, "tol": 1e-8, "rng": 0},
+            {
+                "matrices": DIAGONALS,
+                "criterion": "auto",
+                "sample_weight": np.ones(len(DIAGONALS)),
+                "start": np.eye(DIAGONALS.shape[-1]),
+                "n_starts": 2,
+                "tol": 1e-8,
+                "rng": 0,
+            },
+            also={"matrices": "sample_weight start criterion"},
         ),
         Case(
             tensors.leading_subspace,
