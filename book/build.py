@@ -33,6 +33,7 @@ from companion import ledger
 from companion.figures.stein_moments import one_identity
 
 ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = str(ROOT / "lib")
 BUILD = ROOT / "_build"
 STAGE = BUILD / "stage"
 EXECUTED = BUILD / "executed"
@@ -111,6 +112,7 @@ def execute(notebook: Path, target: Path, preset: str, seed: int) -> str | None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial.ipynb")
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    environment["PYTHONPATH"] = LIBRARY  # another checkout's library must not come first
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(notebook.parent)]
     command += ["-k", "python3", "-p", "preset", preset, "-p", "seed", str(seed)]
@@ -178,21 +180,17 @@ def judge(executed: list[Path]) -> dict[str, dict[str, Any]]:
     return outcomes
 
 
+KINDS = {"claim": "claims of the papers", "control": "controls", "ours": "hypotheses and findings of ours"}
+COLUMNS = {"Row": 30, "In the paper": 12, "Measured": 20, "Foil": 14, "Evidence": 10, "Verdict": 14}
+
+
 def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
     """Write the totals and the tables that the index and the ledger page include."""
     rows = ledger.load(ROOT).values()
     claims = {claim.id: claim for claim in rows if claim.id in outcomes}
     pending = [*(claim for claim in rows if claim.id not in outcomes), *ledger.pending(ROOT)]
-    counts = {v: sum(c.verdict == v for c in claims.values()) for v in ledger.VERDICTS}
-    counts["not yet run"] = len(pending)
-    badges = [
-        f'<span class="verdict verdict-{name.replace(" ", "-")}">{count} {name.replace("-", " ")}</span>'
-        for name, count in counts.items()
-        if count
-    ]
     folder.mkdir(parents=True, exist_ok=True)
-    totals = f'<p class="totals">{len(claims) + len(pending)} claims: {" ".join(badges)}</p>\n'
-    (folder / "totals.md").write_text(totals, encoding="utf-8")
+    (folder / "totals.md").write_text(totals(list(claims.values()), len(pending)), encoding="utf-8")
     lines: list[str] = []
     for paper, title in PAPERS.items():
         rows = [c for c in claims.values() if c.paper == paper]
@@ -201,8 +199,9 @@ def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
             continue
         lines += [f"## {paper}. {title}", ""]
         if rows:
-            lines += [":::{list-table}", ":header-rows: 1", ":widths: 32 16 26 26", ":class: ledger", ""]
-            lines += ["* - Claim", "  - Paper", "  - Measured", "  - Verdict"]
+            widths = " ".join(map(str, COLUMNS.values()))
+            lines += [":::{list-table}", ":header-rows: 1", f":widths: {widths}", ":class: ledger", ""]
+            lines += [f"{'  ' if i else '* '}- {name}" for i, name in enumerate(COLUMNS)]
             for claim in rows:
                 lines += row_lines(claim, outcomes[claim.id])
             lines += [":::", ""]
@@ -213,26 +212,72 @@ def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
     (folder / "ledger.md").write_text("\n".join(lines), encoding="utf-8")
 
 
+def totals(claims: list[ledger.Claim], waiting: int) -> str:
+    """Count the rows by kind, and each kind by verdict."""
+    parts: list[str] = []
+    for kind, words in KINDS.items():
+        rows = [claim for claim in claims if claim.kind == kind]
+        counts = {v: sum(c.verdict == v for c in rows) for v in ledger.VERDICTS[kind]}
+        badges = [badge(verdict, f"{count} {verdict}") for verdict, count in counts.items() if count]
+        if rows:
+            parts.append(f"{len(rows)} {words}: {' '.join(badges)}")
+    if waiting:
+        parts.append(badge("not-yet-run", f"{waiting} not yet run"))
+    return "".join(f'<p class="totals">{part}</p>\n' for part in parts)
+
+
+def badge(verdict: str, text: str) -> str:
+    """Return a text in the colour of its verdict."""
+    return f'<span class="verdict verdict-{verdict}">{text}</span>'
+
+
 def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     """Return one claim's row of the table."""
-    value = f"{outcome['value']:.3g}"
-    if outcome["low"] != outcome["high"]:
-        value += f" [{outcome['low']:.3g}, {outcome['high']:.3g}]"
     module, _, name = claim.function.rpartition(".")
     test_file, _, test_name = claim.test.partition("::")
     # The reference has no entry for what only the companion has: the repository shows it.
     entry = api.link(claim.function)
     function = f"<a href='api/{entry}'>{name}</a>" if entry else f"[{name}]({SOURCE}{module_path(module)})"
     links = f"{{ref}}`chapter <{claim.anchor}>` · {function} · [test]({SOURCE}{test_file} '{test_name}')"
-    verdict = f'<span class="verdict verdict-{claim.verdict}">{claim.verdict.replace("-", " ")}</span>'
-    reason = f" {claim.reason}" if claim.reason else ""
     name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
+    reason = f" <br> {claim.reason}" if claim.reason else ""
     return [
         f"* - {name} ({claim.locus}): {claim.statement} <br> {links}",
         f"  - {escape(str(claim.paper_value))}",
-        f"  - {claim.measure}: **{value}**; rule: {claim.rule}",
-        f"  - {verdict}{reason}",
+        f"  - {claim.measure}: **{measured(outcome, claim.floor)}**; rule: {claim.rule}",
+        f"  - {foil(claim, outcome)}",
+        f"  - {evidence(claim, outcome)}",
+        f"  - {claim.kind} <br> {badge(claim.verdict, claim.verdict)}{reason}",
     ]
+
+
+def measured(outcome: dict[str, Any], floor: float) -> str:
+    """Write the value and its interval."""
+    value, low, high = (escape(ledger.digits(outcome[name], floor)) for name in ("value", "low", "high"))
+    return value if outcome["level"] is None else f"{value} [{low}, {high}]"
+
+
+def foil(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
+    """Write what was measured for the foil, and what the foil is."""
+    if outcome["foil"] is None:
+        return "none yet"
+    value, low, high = map(ledger.digits, outcome["foil"])
+    return f"**{value if low == high else f'{value} [{low}, {high}]'}**: {claim.foil}"
+
+
+def evidence(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
+    """Write what the value rests on, and how small an effect it could have told."""
+    parts = ["live and stored" if claim.evidence == "both" else claim.evidence]
+    for name in ("trials", "seeds"):
+        if count := outcome[name]:
+            parts.append(f"{count} {name if count > 1 else name[:-1]}")
+    if outcome["resolution"] is not None:
+        parts.append(f"tells ±{ledger.digits(outcome['resolution'])}")
+    if outcome["level"] not in (None, ledger.LEVEL):
+        parts.append(f"level {outcome['level']:g}")
+    if claim.rule_set:
+        parts.append(f"rule set {claim.rule_set} the results")
+    return " <br> ".join(parts)
 
 
 def module_path(module: str) -> str:
@@ -356,6 +401,8 @@ def main() -> int:
         signal.signal(number, stop)
     notebooks = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     try:
+        if not str(ledger.__file__).startswith(LIBRARY):
+            raise BuildError(f"the library is that of another checkout, {ledger.__file__}: run `make book`")
         if options.refresh:
             with alone():
                 refresh(notebooks)

@@ -1,5 +1,6 @@
 """The two commands: environments that are noticed to be stale, builds that wait and that end."""
 
+import dataclasses
 import errno
 import fcntl
 import importlib.util
@@ -14,6 +15,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -141,6 +143,59 @@ def test_a_read_only_checkout_is_named(monkeypatch, capsys, options, number):
     monkeypatch.setattr(sys, "argv", ["build.py", *options])
     assert build.main() == 1
     assert "cannot be written: build in a writable copy of the checkout\n" in capsys.readouterr().err
+
+
+def test_another_checkouts_library_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(build.signal, "signal", lambda *args: None)
+    monkeypatch.setattr(build, "LIBRARY", "/elsewhere/lib")
+    monkeypatch.setattr(sys, "argv", ["build.py", "--chapter", "01"])
+    assert build.main() == 1
+    assert "the library is that of another checkout" in capsys.readouterr().err
+
+
+# --- the ledger page --------------------------------------------------------------------------------
+
+POINT = {"level": None, "resolution": None, "foil": None, "trials": None, "seeds": None}
+
+
+def row(name, **changes):
+    return dataclasses.replace(build.ledger.load(ROOT)[name], **changes)
+
+
+def test_kinds_are_counted_apart():
+    rows = [row("SA-P1"), row("SA-T1"), row("GP-L1"), row("SA-CTL-SCORE"), row("NEW-RATE"), row("NEW-REAL")]
+    text = BeautifulSoup(build.totals(rows, 2), "html.parser").get_text("|", strip=True)
+    assert text.split("|") == [
+        "3 claims of the papers:",
+        "2 reproduced",
+        "1 refuted",
+        "1 controls:",
+        "1 holds",
+        "2 hypotheses and findings of ours:",
+        "1 holds",
+        "1 fails",
+        "2 not yet run",
+    ]
+
+
+def test_a_row_of_the_ledger_shows_all_that_it_rests_on():
+    claim = row("SA-P1", foil="a Gaussian's score", rule_set="before")
+    outcome = {"value": 3.37, "low": 3.0, "high": 3.74, "level": 0.99, "resolution": 0.37}
+    outcome |= {"foil": [49.2, 40.0, 50.0], "trials": 20, "seeds": 1}
+    *_, value, foil, evidence, verdict = build.row_lines(claim, outcome)
+    assert f"{claim.measure}: **3.37 [3, 3.74]**; rule: at most 7" in value
+    assert foil == "  - **49.2 [40, 50]**: a Gaussian's score"
+    shown = ["live", "20 trials", "1 seed", "tells ±0.37", "level 0.99", "rule set before the results"]
+    assert evidence == "  - " + " <br> ".join(shown)
+    assert verdict == '  - claim <br> <span class="verdict verdict-reproduced">reproduced</span>'
+
+
+def test_a_row_without_interval_or_foil_shows_none():
+    claim = row("ZS-MOM-ZERO", floor=1e-12, evidence="both")
+    *_, value, foil, evidence, _ = build.row_lines(claim, POINT | {"value": 0.0, "low": 0.0, "high": 0.0})
+    assert "**&lt;1e-12**; rule" in value
+    assert foil == "  - none yet"
+    assert evidence == "  - live and stored"
 
 
 KERNEL = """

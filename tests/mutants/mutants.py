@@ -634,9 +634,21 @@ MUTANTS = [
     ),
     Mutant(
         "companion/ledger",
-        "if not (holds if claim.expects else fails):",
-        "if holds != claim.expects:",
+        'return "fails" if self.fails(value, low, high) else "is left undecided"',
+        'return "fails"',
         "ignorance counts as refutation",
+    ),
+    Mutant(
+        "companion/ledger",
+        "if claim.rule.outcome(*against) == claim.needed:",
+        "if False:",
+        "a foil with the same outcome passes",
+    ),
+    Mutant(
+        "companion/ledger",
+        'if (foil is None) is not (claim.foil == ""):',
+        "if False:",
+        "a foil that is named is not measured",
     ),
     Mutant("companion/ledger", "if claim.id in claims:", "if False:", "claims stand twice"),
     # --- validation
