@@ -19,8 +19,9 @@ from nnmoments.validation import Array, check_integer, check_number, finite_resu
 
 __all__ = ["HalfspaceUnionClassifier"]
 
-# Refined to much less than this; two halfspaces at a smaller angle are one.
-_SAME = 1e-2
+# Refined to much less than this; two halfspaces at a smaller angle are one. On a sample with many active
+# labels a border that others cross may be off by some degrees.
+_SAME, _SAME_SEEN = 1e-2, 0.2
 # Share of a halfspace's samples that must be active: all are, but for those beside a border that is off.
 _PURE = 0.9
 # A symmetric matrix of noise has norm 2 sqrt(d) times the entries' deviation, which diagonals exceed.
@@ -186,7 +187,7 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
                 nonlocal weights, coarse, t
                 place = unit.threshold if threshold is None else threshold
                 within = X @ unit.direction > place
-                near = np.abs(weights @ unit.direction) > np.cos(_SAME)
+                near = np.abs(weights @ unit.direction) > np.cos(_SAME if oracle else _SAME_SEEN)
                 if not unit.converged or near.any() or len(weights) == k:
                     return False
                 if oracle is None and not w[within & active].sum() > _PURE * w[within].sum():
@@ -233,7 +234,7 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         status += f"; {remaining:.1%} of the active samples lie in none"
         converged = remaining <= _LEFT and (len(weights) == k or self.n_hidden is None)
         if not converged:
-            status += ": pass more samples, or n_hidden"
+            status += ": pass more samples or raise the threshold"
         if advice:
             status += f"; {advice}"
         self._conclude(converged and not frame.doubtful, status)

@@ -45,7 +45,6 @@ _PENALTY = 10.0
 _SMALL, _LARGE = 2.0**-3, 2.0**10
 _FREQUENT = 0.001  # share of the samples: ten units at zero leave so many at rest
 _SAME = 0.9999  # cosine of refined rows that have come to one weight
-_ROUNDS = 4  # searches among what the units found leave
 _TOGETHER = 50  # samples in which units of a product are active together
 _ADVICE = (
     "T_2 = E[y S_2(x)] is not positive along so many units: lower n_hidden if there are fewer, or pass more "
@@ -153,6 +152,8 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         sigmoid units say which exceed one half.
     fit_intercept : bool
         Whether there is a :math:`c_0`: the most frequent label, where one is.
+    max_iter : int
+        Searches of step 4; with 0 the method is GP's, a landscape and a refinement.
     max_unexplained : float
         Share of the labels' variance that the network may leave, beyond twice what wrong labels explain.
     tol : float
@@ -212,6 +213,7 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         degree: int = 2,
         active: Callable[[Array], npt.ArrayLike] | None = None,
         fit_intercept: bool = True,
+        max_iter: int = 4,
         max_unexplained: float = 0.1,
         tol: float = 1e-6,
         random_state: Any = None,
@@ -224,6 +226,7 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         self.degree = degree
         self.active = active
         self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
         self.max_unexplained = max_unexplained
         self.tol = tol
         self.random_state = random_state
@@ -271,6 +274,7 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         activation, tol, rng = self._activation(), check_number("tol", self.tol, above=0.0), self._rng()
         limit = check_number("max_unexplained", self.max_unexplained, above=0.0)
         degree = check_integer("degree", self.degree, 1, 3)
+        rounds = check_integer("max_iter", self.max_iter, 0)
         _coefficients(activation)
         for name in ("refine", "fit_intercept"):
             check_choice(name, getattr(self, name), (True, False))
@@ -298,8 +302,8 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         weights = np.array([r.direction if r else row for r, row in zip(refinements, rows, strict=True)])
         kept = _distinct(weights.reshape(len(rows), d))
         doubtful = len(kept) < k or not all(refinements[i] and refinements[i].converged for i in kept)  # type: ignore[union-attr]
-        if self.refine and not nowhere and doubtful and y.any():
-            units, searches = _search(X, labels, mask, weight, k, [refinements[i] for i in kept], rng)
+        if rounds and self.refine and not nowhere and doubtful and y.any():
+            units, searches = _search(X, labels, mask, weight, k, [refinements[i] for i in kept], rounds, rng)
             if ask is not None:
                 units = [_refined(u.direction, X, mask, ask, is_active, weight, tol, rng) or u for u in units]
             if len(units) >= len(kept):
@@ -309,7 +313,9 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         refinements = [refinements[i] for i in kept]
         biases = _own_biases(activation, refinements)
         beyond = X @ weights.T + biases
-        wrong, hidden = _beyond_no_border(X, beyond, mask, weight, activation) if len(kept) else (0.0, False)
+        wrong, hidden = 0.0, False
+        if len(kept) and all(refinements):
+            wrong, hidden = _beyond_no_border(X, beyond, mask, weight, activation)
         shifted = biases != 0.0
         for _ in range(1 + int(shifted.any())):  # a step of Gauss and Newton in the thresholds, then the fit
             fitted = _polynomial(
@@ -411,7 +417,8 @@ def _found(
     second = active_moments(X, y, form="sample", sample_weight=weight).second
     values, vectors = np.linalg.eigh(second)
     if k < d:
-        basis = vectors[:, np.argsort(-np.abs(values))[:k]]
+        order = np.argsort(-np.abs(values))[:k]
+        basis, values = vectors[:, order], values[order]
     u2 = activation.hermite_coefficient(2)
     if significant_rank(
         np.diag(np.minimum(math.copysign(1.0, u2) * values, 0.0)), float(np.mean(y**2)), len(y)
@@ -506,6 +513,7 @@ def _search(
     weight: Array | None,
     k: int,
     seen: list[Refinement | None],
+    max_iter: int,
     rng: np.random.Generator,
 ) -> tuple[list[Refinement], int]:
     """Units from the factors of what the borders found leave, round after round; and how many rounds."""
@@ -514,7 +522,7 @@ def _search(
     rows = np.array([r.direction for r in seen if r is not None]).reshape(-1, X.shape[1])
     outside = np.ones(len(y), dtype=bool)
     n_iter = 0
-    while n_iter < _ROUNDS:
+    while n_iter < max_iter:
         n_iter += 1
         rows = np.vstack([rows, factor_rows(X, w * y * outside, k, rng=rng)])
         before, units = len(units), borders_beside(X, mask, w, rows, units)
@@ -593,14 +601,16 @@ def _polynomial(
             if min(together[i, j] for i, j in itertools.combinations(S, 2)) >= _TOGETHER
             and (m == 2 or on[:, S].all(axis=1).sum() >= _TOGETHER)
         ]
-    own = [i for i in np.flatnonzero(shifted) if np.any(activation.derivative(1, heights[on[:, i], i]) != 0.0)]
+    own = [
+        i for i in np.flatnonzero(shifted) if np.any(activation.derivative(1, heights[on[:, i], i]) != 0.0)
+    ]
     p = len(sets) + int(fit_intercept) + len(own)
     # Where no unit is active there is the constant alone.
     some = np.flatnonzero(on.any(axis=1))
     none = np.flatnonzero(~on.any(axis=1))
     resting = float(w[none].sum()), float(w[none] @ target[none])
 
-    def design(rows: Array) -> Array:
+    def design(rows: npt.NDArray[np.intp]) -> Array:
         part = np.asfortranarray(units[rows])
         D = np.empty((len(rows), p), order="F")
         for column, S in enumerate(sets):
@@ -609,8 +619,8 @@ def _polynomial(
                 D[:, column] *= part[:, i]
         if fit_intercept:
             D[:, len(sets)] = 1.0
-        for column, i in enumerate(own, start=len(sets) + int(fit_intercept)):
-            D[:, column] = activation.derivative(1, heights[rows, i])
+        for column, unit in enumerate(own, start=len(sets) + int(fit_intercept)):
+            D[:, column] = activation.derivative(1, heights[rows, unit])
         return D
 
     kept, residual = np.ones(len(some)), np.zeros(len(some))
