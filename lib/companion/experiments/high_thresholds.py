@@ -35,6 +35,7 @@ from nnmoments.hermite import (
 )
 from nnmoments.landscapes import HermiteLoss, SimultaneousLoss, SphereLoss, find_minima, weights_from_minima
 from nnmoments.learners import ThresholdNetwork
+from nnmoments.learners.beside import factor_rows
 from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.linalg import outer_power
 from nnmoments.moments import HermiteMoments, TensorMoment, active_moments, controlled_moments
@@ -46,20 +47,27 @@ __all__ = [
     "acceptance",
     "activations",
     "bias",
+    "bound_growth",
     "closed_forms",
     "coefficients",
     "control",
     "cotangent",
+    "dimension",
     "exact_moments",
+    "fading",
+    "gap_without_coefficients",
     "hermite_facts",
     "landscape",
     "linear_minima",
     "orthonormal",
+    "other_units",
+    "permuted",
     "recovery_samples",
     "recovery_thresholds",
     "refinement",
     "remainder",
     "simultaneous",
+    "simultaneous_coefficients",
     "slopes",
     "tangent",
 ]
@@ -280,6 +288,47 @@ def product_exponent(cosine: float) -> float:
     return float(slope) * (1.0 + cosine) / 2.0
 
 
+def _slope_at_high_thresholds(cosine: float, power: float) -> float:
+    """Slope of log E[X_1 X_2]/E[X_1] of two sign units, times a power of t, against -t^2/2."""
+    t = np.array([8.0, 9.0, 10.0])
+    ratio = []
+    for s in t:
+        u = UNITS["sign"](float(s))
+        kinks = u.breakpoints
+        both = paired_hermite_projections(u, u, 0, correlation=cosine, breakpoints=(kinks, kinks))[0, 0]
+        ratio.append(float(both) / float(gaussian_expectation(u, breakpoints=kinks)))
+    return float(np.polyfit(-(t**2) / 2.0, np.log(ratio) + power * np.log(t), 1)[0])
+
+
+def fading(cosine: float) -> float:
+    r"""Return the rate at which E[X_1 X_2]/E[X_1] of two sign units falls: 2/(1 + cosine) - 1.
+
+    Lemma 2's use: a product fades beside a linear term.
+    """
+    return _slope_at_high_thresholds(cosine, 1.0)
+
+
+def bound_growth(cosine: float) -> float:
+    """Return E|Delta| over Lemma 2's d^3 rho(t, 1) rho(t, |W|) at t = 8, in units of its value at t = 4."""
+    condition = math.sqrt((1.0 + abs(cosine)) / (1.0 - abs(cosine)))
+    high, low = (bound_ratio("sign", t, cosine) * condition for t in (8.0, 4.0))
+    return high / low
+
+
+def other_units(t: float) -> float:
+    """Return the share of points of the border of one unit at which another of ten is active (Lemma 5)."""
+    u = UNITS["sign"](t)
+    return (
+        9.0
+        * float(
+            paired_hermite_projections(
+                u, u, 0, correlation=_COSINE, breakpoints=(u.breakpoints, u.breakpoints)
+            )[0, 0]
+        )
+        / float(gaussian_expectation(u, breakpoints=u.breakpoints))
+    )
+
+
 def slopes(frame: Any) -> dict[str, float]:
     """Return the ratio of each fitted slope of log E|Delta|, beyond its power of t, to the theory's.
 
@@ -325,6 +374,7 @@ def _landscape(*, d: int, points: int, rng: np.random.Generator) -> dict[str, An
         "longitude": longitude,
         "latitude": latitude,
         "G": _profile(moments, Z.reshape(-1, d), u2, lam).reshape(lon.shape),
+        "unturned": _worst(minima.points / np.linalg.norm(minima.points, axis=1, keepdims=True), W),
         "minima": minima.points / np.linalg.norm(minima.points, axis=1, keepdims=True),
         "weights": W,
         "found": len(minima.points),
@@ -372,6 +422,22 @@ def _linear_minima(*, d: int, starts: int, trial: int, rng: np.random.Generator)
     }
 
 
+def gap_without_coefficients(*, seed: int, d: int = 4) -> float:
+    """Return the largest relative distance of a minimum from the columns of W^-1, without diag(sqrt c)."""
+    rng = np.random.default_rng(seed)
+    W, c, u = _weights(d, rng), rng.uniform(0.5, 1.5, d), relu_threshold(2.0)
+    moments = _linear_moments(W, c, u)
+    u2, u4 = u.hermite_coefficient(2), u.hermite_coefficient(4)
+    lam = 10.0 * u4 / u2**2
+    loss = HermiteLoss(moments.second, moments.fourth, u2, u4, lam)
+    found = find_minima(loss, moments.second, d, radius=math.sqrt(math.sqrt(2.0) * u2), rng=rng).points
+    columns = np.linalg.inv(W).T * math.sqrt(lam * u2**2 / (lam * u2**2 - u4))
+    gaps = np.minimum(
+        np.linalg.norm(found[:, None] - columns, axis=2), np.linalg.norm(found[:, None] + columns, axis=2)
+    )
+    return float((gaps.min(axis=1) / np.linalg.norm(columns, axis=1).mean()).max())
+
+
 linear_minima = Sweep(
     "04-linear-minima",
     _linear_minima,
@@ -400,11 +466,14 @@ def _recover(
         except ValueError:  # a second moment that is not positive
             found[name] = 90.0
     refine = activation != "sigmoid"  # its labels are nowhere zero
-    model = ThresholdNetwork(activation=u, refine=refine, fit_intercept=False, random_state=rng)
+    # The paper's two steps alone: no search in what they leave.
+    model = ThresholdNetwork(
+        d, u, control="network", refine=refine, fit_intercept=False, max_iter=0, random_state=rng
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at low thresholds some are missing
         model.fit(X, y)
-    if not len(model.weights_):
+    if not len(model.weights_) or model.diagnostics_["minima"] is None:
         return {**found, "network": 90.0, "refined": 90.0, "found": 0, "spurious": 0}
     # In the coordinates W z a true minimum is an axis.
     axes = np.abs(model.diagnostics_["minima"].points @ W.T)
@@ -460,6 +529,24 @@ activations = Sweep(
     ],
     rtol=1e-2,
 )
+
+
+def permuted(*, seed: int, l: int = 0) -> float:
+    """Return the worst angle from permuted labels: the landscape (l = 0), or the sphere with h_l."""
+    rng = np.random.default_rng(seed)
+    d, n = 4, 50_000
+    u = relu_threshold(2.0 if l == 0 else 3.0)
+    W = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    f = _network(W, u)
+    X = rng.standard_normal((n, d))
+    y = rng.permutation(_labels(f, X))
+    if l:
+        found = find_minima(SphereLoss(X, y, l), np.eye(d), d, rng=rng).points
+        return _worst(found / np.linalg.norm(found, axis=1, keepdims=True), W)
+    try:
+        return _worst(decode_moments(active_moments(X, y), d, u, rng=rng)[0], W)
+    except ValueError:
+        return 90.0
 
 
 def _bias(*, t: float, d: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -542,6 +629,38 @@ simultaneous = Sweep(
     _simultaneous,
     quick=grid(d=[4], psi=["printed", "corrected"], starts=[4], trial=range(3)),
     paper=grid(d=[10], psi=["printed", "corrected"], starts=[5], trial=range(4)),
+    rtol=1e-2,
+)
+
+
+def _simultaneous_coefficients(
+    *, d: int, starts: int, trial: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    r"""The same with coefficients from 1/2 to 3: the share of starts, and the entries of D.  GP Theorem 11"""
+    W, c, u = _weights(d, rng), np.linspace(0.5, 3.0, d), relu_threshold(2.0)
+    moments = _linear_moments(W, c, u)
+    u2, u4 = u.hermite_coefficient(2), u.hermite_coefficient(4)
+    loss = SimultaneousLoss(moments.second, moments.fourth, u2, u4, 100.0 * u4 / u2**2)
+    white = np.linalg.inv(np.linalg.cholesky(moments.second)).T
+    good, unit, root = 0, [], []
+    for _ in range(starts):
+        V = rng.standard_normal((d, d))
+        V /= np.linalg.norm(V, axis=1, keepdims=True)
+        end = quasi_newton(loss, math.sqrt(math.sqrt(2.0) * u2) * V @ white.T, max_iter=5000).weights
+        D = np.abs(np.linalg.inv(end).T @ np.linalg.inv(W))
+        found = D.argmax(axis=0)
+        if len(set(found)) == d and _worst(weights_from_minima(end), W) < 1.0:
+            good += 1
+            unit.append(np.abs(D.max(axis=0) - 1.0).max())
+            root.append(np.abs(D.max(axis=0) / np.sqrt(c) - 1.0).max())
+    return {"share": good / starts, "unit": max(unit, default=9.0), "root": max(root, default=9.0)}
+
+
+simultaneous_coefficients = Sweep(
+    "04-simultaneous-coefficients",
+    _simultaneous_coefficients,
+    quick=grid(d=[4], starts=[8], trial=range(2)),
+    paper=grid(d=[4, 8], starts=[20], trial=range(3)),
     rtol=1e-2,
 )
 
@@ -678,4 +797,39 @@ cotangent = Sweep(
     _cotangent,
     quick=grid(degrees=[10.0, 20.0, 40.0, 60.0, 120.0, 140.0, 160.0], points=[200_000]),
     paper=grid(degrees=[5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0, 140.0, 160.0], points=[2_000_000]),
+)
+
+
+def _dimension(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """One network of every size: bias of exact moments, angle from samples, and what refinement costs."""
+    u = relu_threshold(2.5)
+    f = _network(_weights(d, rng), u)
+    X = rng.standard_normal((n, d))
+    y = _labels(f, X)
+    try:
+        plain = _worst(decode_moments(active_moments(X, y, form="tensor"), d, u, rng=rng)[0], f.weights)
+    except ValueError:
+        plain = 90.0
+    factors = _worst(factor_rows(X, y, d, rng=rng), f.weights)
+    z = _near(f.weights[0], 0.06, rng)
+    search = refine_estimate(lambda X: _labels(f, X), z, tol=0.01, rng=rng)
+    lines = fit_crossings(lambda X: _labels(f, X), z, tol=1e-6, rng=rng)
+    return {
+        "bias": _worst(decode_moments(exact_moments(f), d, u, rng=rng)[0], f.weights),
+        "plain": plain,
+        "factors": factors,
+        "rounds": search.n_iter,
+        "search_labels": search.n_labels,
+        "crossing_labels": lines.n_labels,
+        "crossing": max(float(_angles(lines.direction[None], f.weights[:1])[0]), 1e-12),
+    }
+
+
+dimension = Sweep(
+    "04-dimension",
+    _dimension,
+    quick=grid(d=[3, 4, 5], n=[40_000], trial=[0]),
+    paper=grid(d=[5, 10, 20], n=[200_000], trial=range(3)),
+    rtol=0.05,
+    volatile=("rounds", "search_labels", "crossing"),
 )

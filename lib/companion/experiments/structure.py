@@ -50,7 +50,9 @@ from nnmoments.validation import Array
 
 __all__ = [
     "biased",
+    "corner_gap",
     "cut",
+    "dimension",
     "disjoint",
     "edge_derivative",
     "even",
@@ -58,6 +60,9 @@ __all__ = [
     "even_identity",
     "graph",
     "heights",
+    "lemma_19",
+    "linear_top",
+    "no_jump",
     "peaks",
     "powers",
     "printed_ascents",
@@ -162,6 +167,45 @@ def heights(unit: str, *, seed: int, points: int = 200_000) -> tuple[float, floa
     return value, value - half, value + half
 
 
+def no_jump(*, seed: int) -> float:
+    """Return the delta' correlation at a weight over the height, for labels permuted among the points."""
+    rng = np.random.default_rng(seed)
+    activation, order = _EDGES["sign"]
+    f, mean = _low_threshold(activation, rng)
+    X = rng.standard_normal((100_000, f.d))
+    y = rng.permutation(f(X))
+    c = sampled_delta_correlation(X, y, f.weights[0], _LOW, order=order, epsilon=0.05, width=0.1)
+    return c.value / (float(normal_density(_LOW)) * mean)
+
+
+def lemma_19(*, seed: int, points: int = 200_000) -> tuple[tuple[float, float, float], float]:
+    r"""Return C_3 of four oblique ReLU units over its leading term, with its interval; the printed total too.
+
+    Printed: :math:`\varphi(t)\,E[\partial P/\partial X_j] + \varphi(t) \sum_{i \ne j} \cos\alpha_i\,(\dots)
+    + \varphi'(t)\,E[P]`.
+    """
+    rng = np.random.default_rng(seed)
+    t = 0.3
+    W = np.array([[1.0, 0, 0, 0], [0.5, 0.8, 0.2, 0], [0.4, -0.3, 0.7, 0.3], [0.3, 0.2, -0.2, 0.9]])
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    terms: _Terms = {(0,): 1.0, (1,): 0.7, (2,): 1.2, (3,): 0.5, (0, 1): 0.6, (0, 2): 0.4, (2, 3): 0.3}
+    f = HiddenPolynomial(W, relu_threshold(t), terms)
+    c = delta_correlation(f, W[0], t, order=2, epsilon=1e-3, n_samples=points, rng=rng)
+    inside = rng.standard_normal((points, 4))
+    X = inside - np.outer(inside @ W[0], W[0]) + t * W[0]
+    units = np.maximum(X @ W.T - t, 0.0)
+    slope = np.zeros_like(units)
+    for term, coefficient in terms.items():
+        for i in term:
+            slope[:, i] += coefficient * np.prod(units[:, [j for j in term if j != i]], axis=1)
+    phi = float(normal_density(t))
+    leading = phi * slope[:, 0].mean()
+    more = phi * np.mean((units[:, 1:] > 0) * slope[:, 1:] @ (W[1:] @ W[0])) - t * phi * f(X).mean()
+    half = 4.9 * math.hypot(c.standard_error, phi * slope[:, 0].std() / math.sqrt(points))
+    value = c.value / leading
+    return (value, value - half / leading, value + half / leading), float(1.0 + more / leading)
+
+
 def edge_derivative(angle: float, t: float = _LOW, s: float = _LOW) -> tuple[float, float, float]:
     r"""Return dC_1/ds of one sign unit: as it is, by GP's Claim 4 as printed, and corrected.
 
@@ -179,6 +223,34 @@ def edge_derivative(angle: float, t: float = _LOW, s: float = _LOW) -> tuple[flo
     rest = -s * C1(s)  # phi'(s) E[P | z.x = s]
     printed = abs(c / n) * both / n + rest  # |cot| times the density of the pair
     return known, printed, c / n * both + rest
+
+
+def _dimension(*, d: int, points: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The peak of d sign units and their products, and what is left sixty degrees off (Theorem 6)."""
+    activation = sign_threshold(_LOW)
+    f = HiddenPolynomial(_orthonormal(d, d, rng), activation, _pairs(d))
+    mu = activation.hermite_coefficient(0)
+    height = float(normal_density(_LOW)) * shifted_coefficient(f.terms, [0], mu, reduced=True)
+    off = 0.5 * f.weights[0] + math.sqrt(0.75) * f.weights[1]
+    at, far = (
+        delta_correlation(f, z, _LOW, order=1, epsilon=0.02, n_samples=points, rng=rng)
+        for z in (f.weights[0], off)
+    )
+    return {
+        "peak": at.value / height,
+        "far": abs(far.value) / height,
+        # labels for which the standard error is a tenth of the height
+        "labels": at.n_labels * (10.0 * at.standard_error / height) ** 2,
+    }
+
+
+dimension = Sweep(
+    "05-dimension",
+    _dimension,
+    quick=grid(d=[5, 10, 20], points=[20_000], trial=[0]),
+    paper=grid(d=[5, 8, 12, 20], points=[100_000], trial=range(3)),
+    rtol=1e-6,
+)
 
 
 # --- the correlation graph (Theorem 7) ------------------------------------------------------------------
@@ -223,6 +295,7 @@ def _graph(*, terms: str, n: int, trial: int, rng: np.random.Generator) -> dict[
         "theory": [float(formula["corrected"][m].mean()) for m in (same, ~same)],
         "ratio": float(value[same].mean() / formula["corrected"][same].mean()),
         "ratio_proof": float(value[same].mean() / formula["proof"][same].mean()),
+        "ratio_statement": float(value[same].mean() / formula["statement"][same].mean()),
         "matrix": weights.value[np.ix_(order, order)].round(4) if trial == 0 else [],
         "threshold": found.threshold if math.isfinite(found.threshold) else 0.0,
     }
@@ -400,6 +473,14 @@ def even_circle(c: float) -> dict[str, Any]:
         "form": even_form(f)(Z),
         "printed": even_form(f, printed=True)(Z),
     }
+
+
+def corner_gap(c: tuple[float, float], product: float) -> float:
+    """Return how much lower E[f h_4(z.x)] is one degree off the first of two weights: below 0, no maximum."""
+    f = HiddenPolynomial(np.eye(2), cosine, {(0,): c[0], (1,): c[1], (0, 1): product})
+    angle = math.radians(1.0)
+    at, off = f.hermite_moment(4, np.array([[1.0, 0.0], [math.cos(angle), math.sin(angle)]]))
+    return float((at - off) / abs(at))
 
 
 def even_identity(*, seed: int) -> tuple[float, float]:
@@ -606,3 +687,15 @@ cut = Sweep(
     ],
     rtol=1e-3,
 )
+
+
+def linear_top(*, seed: int, n: int = 100_000) -> float:
+    """Return the share of the variance that a linear top leaves on the *true* lower part, threshold 6."""
+    rng = np.random.default_rng(seed)
+    frames = _orthonormal(6, 6, rng).reshape(3, 2, 6)
+    net = CutNetwork(frames, np.full(3, 6.0), {**_linear(3), **_pairs(3)})
+    X = rng.standard_normal((n, 6))
+    y = net(X)
+    units = (np.sum((X @ frames.reshape(6, 6).T).reshape(n, 3, 2) ** 2, axis=2) > 6.0) * 1.0
+    design = np.column_stack([units, np.ones(n)])
+    return float(np.var(y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) / y.var())

@@ -9,16 +9,19 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 
 from nnmoments.borders import Refinement, fit_border, fit_crossings
+from nnmoments.densities import Gaussian
 from nnmoments.landscapes import ellipsoid_rows
 from nnmoments.learners.base import MomentLearner
-from nnmoments.learners.labelling import labels_for, refuse_far
+from nnmoments.learners.beside import borders_beside, factor_rows
+from nnmoments.learners.labelling import labels_for, standardized
 from nnmoments.moments import TensorMoment, active_moments
 from nnmoments.validation import Array, check_integer, check_number, finite_result
 
 __all__ = ["HalfspaceUnionClassifier"]
 
-# Refined to much less than this; two halfspaces at a smaller angle are one.
-_SAME = 1e-2
+# Refined to much less than this; two halfspaces at a smaller angle are one. On a sample with many active
+# labels a border that others cross may be off by some degrees.
+_SAME, _SAME_SEEN = 1e-2, 0.2
 # Share of a halfspace's samples that must be active: all are, but for those beside a border that is off.
 _PURE = 0.9
 # A symmetric matrix of noise has norm 2 sqrt(d) times the entries' deviation, which diagonals exceed.
@@ -28,12 +31,13 @@ _LEFT = 0.05
 
 
 class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[misc]
-    r"""Learn :math:`y = 1\{\exists i: w_i \cdot x > t_i\}` with unit :math:`w_i` under N(0, I).
+    r"""Learn :math:`y = 1\{\exists i: w_i \cdot x > t_i\}` with unit :math:`w_i` from Gaussian inputs.
 
     Each round decodes the landscape of the samples that are active and lie in none of the halfspaces
     found so far, and refines what it gives: with the oracle if `fit` is given one, else by a fit of the
     border on the sample. A halfspace that noise hides in the landscape of all of them stands out in
-    that of the few which are left.
+    that of the few which are left. Below :math:`t = \sqrt3`, where :math:`u_4 < 0` and the landscape has
+    no minima at the weights, the rows are factors of :math:`T_2` and :math:`T_3` (`factor_rows`).
 
     Parameters
     ----------
@@ -41,6 +45,9 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         Halfspaces, at most d; by default as many as it takes to hold all active samples.
     threshold : float, optional
         t, if it is known and the same for all.
+    inputs : Gaussian, optional
+        Law of the inputs, if it is known. By default N(0, I) if the sample agrees with that, else the normal
+        law of its mean and covariance.
     max_iter : int
         Rounds.
     tol : float
@@ -90,18 +97,20 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         n_hidden: int | None = None,
         *,
         threshold: float | None = None,
+        inputs: Gaussian | None = None,
         max_iter: int = 5,
         tol: float = 1e-6,
         random_state: Any = None,
     ) -> None:
         self.n_hidden = n_hidden
         self.threshold = threshold
+        self.inputs = inputs
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
-        """Inputs are standard normal, with two classes."""
+        """Inputs are Gaussian, with two classes."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         tags.classifier_tags.poor_score = True
@@ -115,7 +124,7 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         oracle: Callable[[Array], npt.ArrayLike] | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> "HalfspaceUnionClassifier":
-        """Learn from standard normal inputs.
+        """Learn from Gaussian inputs.
 
         Parameters
         ----------
@@ -143,7 +152,6 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         threshold = None if self.threshold is None else check_number("threshold", self.threshold, above=0.0)
         limit, tol = check_integer("max_iter", self.max_iter, 1), check_number("tol", self.tol, above=0.0)
         rng = self._rng()
-        refuse_far(X)
         w = np.ones(len(X)) if given is None else given
         X, y, w = X[w > 0.0], y[w > 0.0], w[w > 0.0] / w[w > 0.0].mean()
         self.classes_ = np.unique(y)
@@ -155,12 +163,14 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
             )
         inside = self.classes_[1]
         active = y == inside
+        X, frame, advice = standardized(X, w, self.inputs)
+        ask = oracle if oracle is None else (lambda Z: oracle(frame.back(Z)))
 
         def refined(row: Array) -> Refinement:
-            if oracle is None:
+            if ask is None:
                 return fit_border(X, active, row, sample_weight=w)
             # Two rounds do; a row that needs more is near no halfspace.
-            return fit_crossings(oracle, row, tol=tol, active=lambda y: y == inside, max_iter=3, rng=rng)
+            return fit_crossings(ask, row, tol=tol, active=lambda y: y == inside, max_iter=3, rng=rng)
 
         weights, coarse, t = np.zeros((0, d)), np.zeros((0, d)), np.zeros(0)
         refinements: list[Refinement] = []
@@ -170,27 +180,47 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
             n_iter, before = n_iter + 1, len(weights)
             second = _second(left, share, len(X))
             rank = k if self.n_hidden is not None else min(k, _rank(second, share.sum(), len(X)))
-            for row in _landscape(left, share, second, max(rank - len(weights), 1), rng):
+            wanted = max(rank - before, 1)
+
+            def found(unit: Refinement, row: Array) -> bool:
+                """Take a halfspace that is new and whose samples are active."""
+                nonlocal weights, coarse, t
+                place = unit.threshold if threshold is None else threshold
+                within = X @ unit.direction > place
+                near = np.abs(weights @ unit.direction) > np.cos(_SAME if oracle else _SAME_SEEN)
+                if not unit.converged or near.any() or len(weights) == k:
+                    return False
+                if oracle is None and not w[within & active].sum() > _PURE * w[within].sum():
+                    return False
+                weights, coarse = np.vstack([weights, unit.direction]), np.vstack([coarse, row])
+                t = np.append(t, place)
+                refinements.append(unit)
+                return True
+
+            for row in _landscape(left, share, second, wanted, rng):
                 try:
-                    found = refined(row)
+                    unit = refined(row)
                 except ValueError:  # not near a halfspace
                     continue
-                n_labels += found.n_labels
-                place = found.threshold if threshold is None else threshold
-                within = X @ found.direction > place
-                near = np.abs(weights @ found.direction) > np.cos(_SAME)
-                if not found.converged or near.any() or len(weights) == k:
-                    continue
-                if oracle is None and not w[within & active].sum() > _PURE * w[within].sum():
-                    continue
-                weights, coarse = np.vstack([weights, found.direction]), np.vstack([coarse, row])
-                t, refinements = np.append(t, place), [*refinements, found]
+                n_labels += unit.n_labels
+                found(unit, row)
+            if len(weights) == before:  # u_4 may be negative
+                for row in borders_beside(
+                    X, active, w, factor_rows(left, share, wanted, rng=rng), refinements
+                ):
+                    try:
+                        unit = row if ask is None else refined(row.direction)
+                    except ValueError:
+                        continue
+                    n_labels += unit.n_labels if ask is not None else 0
+                    found(unit, row.direction)
             if len(weights) == before:
                 break
             outside = np.max(left @ weights.T - t, axis=1, initial=-np.inf) <= 0.0
             left, share = left[outside], share[outside]
         remaining = float(share.sum() / w[active].sum())
-        self._store(weights=weights, biases=-t)
+        rows, biases = frame.rows(weights, -t)
+        self._store(weights=rows, biases=biases)
         self.n_iter_ = n_iter
         self._prior = 1.0 if 2.0 * w[active].sum() > w.sum() else -1.0
         self.diagnostics_: dict[str, Any] = {
@@ -204,8 +234,10 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         status += f"; {remaining:.1%} of the active samples lie in none"
         converged = remaining <= _LEFT and (len(weights) == k or self.n_hidden is None)
         if not converged:
-            status += ": pass more samples or raise the threshold; X must be standard normal"
-        self._conclude(converged, status)
+            status += ": pass more samples or raise the threshold"
+        if advice:
+            status += f"; {advice}"
+        self._conclude(converged and not frame.doubtful, status)
         return self
 
     @finite_result("X")

@@ -1,8 +1,9 @@
 r"""GP end to end: the weights below a polynomial of thresholded units, from samples or an oracle."""
 
+import itertools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,12 @@ from sklearn.base import RegressorMixin
 
 from nnmoments.activations import Activation, get_activation
 from nnmoments.borders import Refinement, fit_border, fit_crossings
+from nnmoments.chunks import row_chunks
+from nnmoments.densities import Gaussian
 from nnmoments.landscapes import HermiteLoss, Minima, find_minima, weights_from_minima
 from nnmoments.learners.base import RidgeLearner
-from nnmoments.learners.labelling import labels_for, refuse_far
+from nnmoments.learners.beside import borders_beside, factor_rows, significant_rank
+from nnmoments.learners.labelling import labels_for, standardized
 from nnmoments.linalg import outer_power
 from nnmoments.moments import (
     HermiteMoments,
@@ -41,6 +45,12 @@ _PENALTY = 10.0
 _SMALL, _LARGE = 2.0**-3, 2.0**10
 _FREQUENT = 0.001  # share of the samples: ten units at zero leave so many at rest
 _SAME = 0.9999  # cosine of refined rows that have come to one weight
+_TOGETHER = 50  # samples in which units of a product are active together
+_ADVICE = (
+    "T_2 = E[y S_2(x)] is not positive along so many units: lower n_hidden if there are fewer, or pass more "
+    "samples"
+)
+_LEFT = 0.02  # share of the samples beyond no border whose labels may differ, before units are missing
 
 
 def decode_moments(
@@ -108,32 +118,44 @@ def _coefficients(activation: Activation) -> tuple[float, float, float]:
 
 
 class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
-    r"""Learn W of :math:`f = c_0 + \sum_S c_S \prod_{i \in S} u(w_i \cdot x)` under N(0, I), unit rows.
+    r"""Learn W and P of :math:`f = P(u(w_1 \cdot x - s_1), \dots, u(w_k \cdot x - s_k))` under a normal law.
 
     1. :math:`T_2 = E[f S_2]` and :math:`T_4 = E[f S_4]`, with control variates (GP Section 2).
     2. All minima of the landscape G(z) that they make, and from these coarse rows (GP Claim 2).
     3. Each row is refined at the border of its unit: by a label oracle if `fit` is given one, else
        from the sample (GP Section 2.1).
-    4. The linear part :math:`c_0 + \sum_i c_i u(w_i \cdot x)` by least squares.
+    4. If units are missing or doubtful: factors of :math:`T_2` and :math:`T_3` of the labels beyond no border
+       found, of any sign, size and threshold (`factor_rows`), and each border where no other unit is active
+       (`borders_beside`); again, until nothing is left.
+    5. The polynomial :math:`P = c_0 + \sum_i c_i X_i + \sum_{i<j} c_{ij} X_i X_j` by least squares.
 
     Parameters
     ----------
     n_hidden : int, optional
-        Units, at most d (the default). With fewer, the problem is first projected on the leading
-        eigenvectors of :math:`T_2`.
+        Units, at most d; by default as many as :math:`T_2` shows above its noise. With fewer than d, the
+        problem is first projected on the leading eigenvectors of :math:`T_2`.
     activation : str or Activation
-        u with its threshold, as ``relu_threshold(2.0)``.
+        u with its threshold, as ``relu_threshold(2.0)``; units may have others, up to where borders are seen.
+    inputs : Gaussian, optional
+        Law of the inputs, if it is known. By default N(0, I) if the sample's mean and covariance agree with
+        that, else the normal law with these.
     control : {"network", "polynomial", "none"}
         Control variates of the moments. "none" looks at active samples only. "network" takes, beyond
         the polynomials, the network found on one half of the sample as a control variate for the
         other: the moments of its linear part are known, so what remains is noise of the residual.
         Samples too few for one of them get the next.
     refine : bool
+    degree : {1, 2, 3}
+        Of P, in different units.
     active : callable, optional
         Which labels (n,) are active, by default those that differ from the most frequent one; for
         sigmoid units say which exceed one half.
     fit_intercept : bool
         Whether there is a :math:`c_0`: the most frequent label, where one is.
+    max_iter : int
+        Searches of step 4; with 0 the method is GP's, a landscape and a refinement.
+    max_unexplained : float
+        Share of the labels' variance that the network may leave, beyond twice what wrong labels explain.
     tol : float
         Angle in radians that an oracle refines to.
     random_state : int, RandomState, Generator or None
@@ -141,24 +163,28 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     Attributes
     ----------
     weights_ : (m, d) array
-        Unit rows; m < n_hidden if some were not found.
+        Rows, unit ones for standard inputs; m < n_hidden if some were not found.
     biases_ : (m,) array
-        Zero: the threshold is the activation's.
+        The threshold of the activation less the unit's own; zero where the border does not tell them apart.
     output_ : (m,) array
         :math:`c_i`.
     intercept_ : float
         :math:`c_0`.
+    products_ : dict
+        :math:`c_S` of the products of units S that are active together often enough.
     n_iter_ : int
-        Descents.
+        Descents and searches.
     converged_ : bool
-        Whether there are n_hidden different rows, each refined if it was to be.
+        Whether there are n_hidden different rows, each refined if it was to be, nothing but single wrong
+        labels is left beyond their borders, and P explains the labels.
     status_ : str
     n_features_in_ : int
     diagnostics_ : dict
         "moments" (HermiteMoments) and "minima" (Minima) of the labels over "scale" (a power of 2),
         "coarse" rows before refinement and their "coefficients" from :math:`T_1`, which products of units
         bias, estimated "angles" of all rows (nan where there is none), their "refinements" (Refinement or
-        None), and the share of the labels' variance that is "explained".
+        None), the shares of the labels' variance that is "explained" and that wrong labels make ("noise"),
+        the share of labels that are "wrong", and "intervals" (m, 2) of :math:`c_i` at 95 %, given the rows.
 
     References
     ----------
@@ -181,24 +207,32 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         n_hidden: int | None = None,
         activation: str | Activation = "relu",
         *,
+        inputs: Gaussian | None = None,
         control: str = "network",
         refine: bool = True,
+        degree: int = 2,
         active: Callable[[Array], npt.ArrayLike] | None = None,
         fit_intercept: bool = True,
+        max_iter: int = 4,
+        max_unexplained: float = 0.1,
         tol: float = 1e-6,
         random_state: Any = None,
     ) -> None:
         self.n_hidden = n_hidden
         self.activation = activation
+        self.inputs = inputs
         self.control = control
         self.refine = refine
+        self.degree = degree
         self.active = active
         self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.max_unexplained = max_unexplained
         self.tol = tol
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
-        """Inputs are standard normal, the labels those of such a network."""
+        """Inputs are Gaussian, the labels those of such a network."""
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True
         return tags
@@ -211,13 +245,13 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         oracle: Callable[[Array], npt.ArrayLike] | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> "ThresholdNetwork":
-        """Learn from standard normal inputs.
+        """Learn from Gaussian inputs.
 
         Parameters
         ----------
         X : (n, d) array_like
         y : (n,) array_like, optional
-            Labels without noise; by default those of the oracle.
+            Labels, of which some may be wrong; by default those of the oracle.
         oracle : callable, optional
             Labels (n,) of points (n, d).
         sample_weight : (n,) array_like, optional
@@ -235,36 +269,66 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         X, y = self._validated(X, labels_for(X, y, oracle))
         weight = self._weights_of(sample_weight, len(X))
         d = X.shape[1]
-        k = d if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
+        k = None if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
         control = check_choice("control", self.control, ("network", "polynomial", "none"))
         activation, tol, rng = self._activation(), check_number("tol", self.tol, above=0.0), self._rng()
+        limit = check_number("max_unexplained", self.max_unexplained, above=0.0)
+        degree = check_integer("degree", self.degree, 1, 3)
+        rounds = check_integer("max_iter", self.max_iter, 0)
         _coefficients(activation)
         for name in ("refine", "fit_intercept"):
             check_choice(name, getattr(self, name), (True, False))
         if self.active is not None:
             check_callable("active", self.active)
-        refuse_far(X)
         if weight is not None:
             X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
             weight /= weight.mean()
+        X, frame, advice = standardized(X, weight, self.inputs)
+        ask = oracle if oracle is None else (lambda Z: oracle(frame.back(Z)))
         rest = _most_frequent(y) if self.fit_intercept else 0.0
         scale = _scale(y - rest)
         is_active = self.active or (lambda labels: labels != rest)
         mask = check_array("active", is_active(y), shape=(len(y),)) != 0.0
-
-        moments, rows, coefficients, minima, trouble = _found(
-            X, (y - rest) / scale, weight, control, activation, k, rng
-        )
         nowhere = self.active is None and bool(np.mean(mask) > 0.9)  # at rest: there is no border to see
+        labels = (y - rest) / scale
+        if k is None:
+            k = _rank(X, labels, weight)
+
+        moments, rows, coefficients, minima, trouble = _found(X, labels, weight, control, activation, k, rng)
         refinements: list[Refinement | None] = [None] * len(rows)
+        searches = 0
         if self.refine and not nowhere:
-            refinements = [_refined(row, X, mask, oracle, is_active, weight, tol, rng) for row in rows]
+            refinements = [_refined(row, X, mask, ask, is_active, weight, tol, rng) for row in rows]
         weights = np.array([r.direction if r else row for r, row in zip(refinements, rows, strict=True)])
         kept = _distinct(weights.reshape(len(rows), d))
-        weights = weights.reshape(len(rows), d)[kept]
-        output, intercept, explained = _linear_part(activation(X @ weights.T), y, weight, self.fit_intercept)
-        self._store(weights=weights, biases=np.zeros(len(kept)), output=output, intercept=intercept)
-        self.n_iter_ = minima.n_starts if minima else 0
+        doubtful = len(kept) < k or not all(refinements[i] and refinements[i].converged for i in kept)  # type: ignore[union-attr]
+        if rounds and self.refine and not nowhere and doubtful and y.any():
+            units, searches = _search(X, labels, mask, weight, k, [refinements[i] for i in kept], rounds, rng)
+            if ask is not None:
+                units = [_refined(u.direction, X, mask, ask, is_active, weight, tol, rng) or u for u in units]
+            if len(units) >= len(kept):
+                refinements, weights = list(units), np.array([u.direction for u in units])
+                kept = _distinct(weights.reshape(len(units), d))
+        weights = weights.reshape(len(weights), d)[kept]
+        refinements = [refinements[i] for i in kept]
+        biases = _own_biases(activation, refinements)
+        beyond = X @ weights.T + biases
+        wrong, hidden = 0.0, False
+        if len(kept) and all(refinements):
+            wrong, hidden = _beyond_no_border(X, beyond, mask, weight, activation)
+        shifted = biases != 0.0
+        for _ in range(1 + int(shifted.any())):  # a step of Gauss and Newton in the thresholds, then the fit
+            fitted = _polynomial(
+                X @ weights.T + biases, activation, shifted, y, weight, self.fit_intercept, degree, wrong
+            )
+            biases = biases + np.clip(fitted.moved, -0.05, 0.05)
+        rows_back, biases = frame.rows(weights, biases)
+        self._store(weights=rows_back, biases=biases, output=fitted.linear, intercept=fitted.intercept)
+        self.products_ = fitted.products
+        self.n_iter_ = (minima.n_starts if minima else 0) + searches
+        square = float(np.average((y - rest) ** 2, weights=weight))
+        variance = float(np.cov(y, aweights=weight, ddof=0))
+        noise = min(1.0, 2.0 * wrong * square / variance) if variance > 0.0 else 0.0
         self.diagnostics_: dict[str, Any] = {
             "moments": moments,
             "minima": minima,
@@ -273,28 +337,39 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             "coefficients": coefficients * scale,
             "angles": np.array([r.angle if r else np.nan for r in refinements]),
             "refinements": tuple(refinements),
-            "explained": explained,
+            "explained": fitted.explained,
+            "noise": noise,
+            "wrong": wrong,
+            "intervals": fitted.intervals,
         }
-        status = [
-            f"{len(kept)} of {k} units, whose linear part explains {explained:.1%} of the labels' variance"
-        ]
-        if len(rows) < k:
-            status.append(trouble or "pass more samples or move the threshold: the landscape lacks minima")
-        if len(kept) < len(rows):
-            status.append(f"{len(rows) - len(kept)} rows came to a unit that was there: lower n_hidden")
+        status = [f"{len(kept)} of {k} units, which explain {fitted.explained:.1%} of the labels' variance"]
+        left = 1.0 - fitted.explained > limit + 2.0 * noise
         lost = sum(r is None or not r.converged for r in refinements) if self.refine else 0
+        if len(kept) < k:
+            status.append(
+                trouble or "pass more samples or move the threshold; lower n_hidden if there are fewer units"
+            )
         if self.refine and nowhere:
             status.append("not refined, as nearly all labels differ: give active, or refine=False")
-        elif self.refine and len(rows):
+        elif self.refine and len(kept):
             status.append(f"refined with {'the sample' if oracle is None else 'the oracle'}")
             if lost:
-                status.append(f"but for {lost} rows, which are not near a unit: pass more samples")
-        self._conclude(len(kept) == k and not lost, "; ".join(status))
+                status.append(f"except {lost} rows, which are not near a unit: pass more samples")
+        if wrong > 0.0:
+            status.append(f"{wrong:.1%} of the labels are wrong")
+        if hidden:
+            status.append("active samples beyond no border are not spread like wrong labels: raise n_hidden")
+        if left:
+            status.append("more is left than that explains: raise degree, n_hidden or max_unexplained")
+        if advice:
+            status.append(advice)
+        trusted = len(kept) == k and not (lost or hidden or left or frame.doubtful)
+        self._conclude(trusted, "; ".join(status))
         return self
 
     @finite_result("X")
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        r"""Return the linear part :math:`c_0 + \sum_i c_i u(w_i \cdot x)` at the rows of X, (n,).
+        r"""Return :math:`c_0 + \sum_i c_i X_i + \sum_S c_S \prod_{i \in S} X_i` at the rows of X, (n,).
 
         Parameters
         ----------
@@ -305,8 +380,11 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         (n,) array
         """
         inputs, dtype = self._inputs(X)
-        units = self._activation()(inputs @ self.weights_.T.astype(np.float64))
-        return np.asarray(units @ self.output_ + self.intercept_, dtype=dtype)
+        units = self._activation()(inputs @ self.weights_.T.astype(np.float64) + self.biases_)
+        values = units @ self.output_ + self.intercept_
+        for S, c in self.products_.items():
+            values = values + c * np.prod(units[:, S], axis=1)
+        return np.asarray(values, dtype=dtype)
 
 
 def _most_frequent(y: Array) -> float:
@@ -336,22 +414,23 @@ def _found(
     if not y.any():
         return None, *nothing, "y is the same everywhere: no unit is active; lower the threshold"
     basis = np.eye(d)
+    second = active_moments(X, y, form="sample", sample_weight=weight).second
+    values, vectors = np.linalg.eigh(second)
     if k < d:
-        second = active_moments(X, y, form="sample", sample_weight=weight).second
-        order = np.argsort(-np.abs(np.linalg.eigvalsh(second)))[:k]
-        basis = np.linalg.eigh(second)[1][:, order]
+        order = np.argsort(-np.abs(values))[:k]
+        basis, values = vectors[:, order], values[order]
+    u2 = activation.hermite_coefficient(2)
+    if significant_rank(
+        np.diag(np.minimum(math.copysign(1.0, u2) * values, 0.0)), float(np.mean(y**2)), len(y)
+    ):
+        return None, *nothing, _ADVICE  # coefficients of both signs have no landscape
     inner = X @ basis if k < d else X
     moments = None
     try:
         moments = _moments(inner, y, weight, control, activation, k, rng)
         rows, coefficients, minima = decode_moments(moments, k, activation, rng=rng)
     except ValueError:  # of T_2, or of minima that are dependent
-        advice = (
-            "T_2 = E[y S_2(x)] is not positive along so many units: whiten X if it is not standard normal, "
-            "lower n_hidden if there are fewer, pass more samples; units of negative coefficients of y are "
-            "not learned"
-        )
-        return moments, *nothing, advice
+        return moments, *nothing, _ADVICE
     return moments, rows @ basis.T, coefficients, minima, ""
 
 
@@ -418,17 +497,166 @@ def _distinct(rows: Array) -> list[int]:
     return kept
 
 
-def _linear_part(
-    units: Array, y: Array, weight: Array | None, fit_intercept: bool
-) -> tuple[Array, float, float]:
-    """Fit y = c_0 + units c by least squares; also the share of the variance that this explains."""
+def _rank(X: Array, y: Array, weight: Array | None) -> int:
+    """How many directions of T_2 are more than noise, at least one."""
+    if not y.any():
+        return X.shape[1]
+    w = np.ones(len(y)) if weight is None else weight
+    second = active_moments(X, y, form="sample", sample_weight=weight).second
+    return max(1, significant_rank(second, float(np.mean(w * w * y * y)), len(y)))
+
+
+def _search(
+    X: Array,
+    y: Array,
+    mask: npt.NDArray[np.bool_],
+    weight: Array | None,
+    k: int,
+    seen: list[Refinement | None],
+    max_iter: int,
+    rng: np.random.Generator,
+) -> tuple[list[Refinement], int]:
+    """Units from the factors of what the borders found leave, round after round; and how many rounds."""
+    w = np.ones(len(y)) if weight is None else weight
+    units: list[Refinement] = []
+    rows = np.array([r.direction for r in seen if r is not None]).reshape(-1, X.shape[1])
+    outside = np.ones(len(y), dtype=bool)
+    n_iter = 0
+    while n_iter < max_iter:
+        n_iter += 1
+        rows = np.vstack([rows, factor_rows(X, w * y * outside, k, rng=rng)])
+        before, units = len(units), borders_beside(X, mask, w, rows, units)
+        if len(units) >= k or len(units) == before:
+            break
+        outside = np.all([X @ u.direction <= u.threshold for u in units], axis=0)
+        rows = rows[:0]
+    return units[:k], n_iter
+
+
+def _own_biases(activation: Activation, refinements: list[Refinement | None]) -> Array:
+    """The activation's threshold less that of each border, where the border tells them apart."""
+    if len(activation.breakpoints) != 1:
+        return np.zeros(len(refinements))
+    (t,) = activation.breakpoints
+    shift = [(t - r.threshold, r.angle) if r else (0.0, 0.0) for r in refinements]
+    return np.array([b if abs(b) > 3.0 * angle else 0.0 for b, angle in shift])
+
+
+def _beyond_no_border(
+    X: Array, beyond: Array, mask: npt.NDArray[np.bool_], weight: Array | None, activation: Activation
+) -> tuple[float, bool]:
+    """The share of active samples beyond no border, and whether they are a unit's rather than wrong."""
+    if len(activation.breakpoints) != 1:
+        return 0.0, False
+    outside = np.max(beyond, axis=1) <= activation.breakpoints[0] - 0.05
+    w = np.ones(len(X)) if weight is None else weight
+    total = float(w[outside].sum())
+    if total == 0.0:
+        return 0.0, False
+    there = X[outside & mask]
+    wrong = float(w[outside & mask].sum()) / total
+    if len(there) < 2:
+        return wrong, False
+    # Wrong labels are spread like all samples out there; a unit that is missing is not.
+    scaled = there * np.sqrt(w[outside & mask])[:, None]
+    every = X[outside] * np.sqrt(w[outside])[:, None]
+    excess = (scaled.T @ scaled - wrong * every.T @ every) / len(X)
+    return wrong, wrong > _LEFT or significant_rank(excess, wrong * total / len(X), len(X)) > 0
+
+
+class _Polynomial(NamedTuple):
+    linear: Array
+    products: dict[tuple[int, ...], float]
+    intercept: float
+    intervals: Array
+    moved: Array
+    explained: float
+
+
+def _polynomial(
+    heights: Array,
+    activation: Activation,
+    shifted: npt.NDArray[np.bool_],
+    y: Array,
+    weight: Array | None,
+    fit_intercept: bool,
+    degree: int,
+    wrong: float,
+) -> _Polynomial:
+    """Fit P, and the thresholds that are a unit's own, by least squares; of the labels some may be wrong.
+
+    Wrong labels are those farthest off, twice their share of the samples beyond some border.
+    """
+    n, k = heights.shape
     size = _power_of_two(y)
-    root = np.ones(len(y)) if weight is None else np.sqrt(weight)
-    design = root[:, None] * np.hstack([units, np.ones((len(y), int(fit_intercept)))])
-    target = root * (y / size)
-    c = np.linalg.lstsq(design, target, rcond=None)[0]
-    center = float(root @ target / (root @ root)) if fit_intercept else 0.0
-    total = float(np.sum((target - center * root) ** 2))
-    explained = 1.0 - float(np.sum((target - design @ c) ** 2)) / total if total > 0.0 else 1.0
-    k = units.shape[1]
-    return size * c[:k], size * float(c[k]) if fit_intercept else 0.0, explained
+    target, w = y / size, np.ones(n) if weight is None else weight
+    units = activation(heights)
+    on = units != 0.0
+    together = on.T.astype(np.float32) @ on.astype(np.float32)
+    sets: list[tuple[int, ...]] = [(i,) for i in range(k)]
+    for m in range(2, degree + 1):
+        sets += [
+            S
+            for S in itertools.combinations(range(k), m)
+            if min(together[i, j] for i, j in itertools.combinations(S, 2)) >= _TOGETHER
+            and (m == 2 or on[:, S].all(axis=1).sum() >= _TOGETHER)
+        ]
+    own = [
+        i for i in np.flatnonzero(shifted) if np.any(activation.derivative(1, heights[on[:, i], i]) != 0.0)
+    ]
+    p = len(sets) + int(fit_intercept) + len(own)
+    # Where no unit is active there is the constant alone.
+    some = np.flatnonzero(on.any(axis=1))
+    none = np.flatnonzero(~on.any(axis=1))
+    resting = float(w[none].sum()), float(w[none] @ target[none])
+
+    def design(rows: npt.NDArray[np.intp]) -> Array:
+        part = np.asfortranarray(units[rows])
+        D = np.empty((len(rows), p), order="F")
+        for column, S in enumerate(sets):
+            D[:, column] = part[:, S[0]]
+            for i in S[1:]:
+                D[:, column] *= part[:, i]
+        if fit_intercept:
+            D[:, len(sets)] = 1.0
+        for column, unit in enumerate(own, start=len(sets) + int(fit_intercept)):
+            D[:, column] = activation.derivative(1, heights[rows, unit])
+        return D
+
+    kept, residual = np.ones(len(some)), np.zeros(len(some))
+    for _ in range(1 if wrong == 0.0 else 3):
+        normal, right = np.zeros((p, p)), np.zeros(p)
+        if fit_intercept:
+            normal[len(sets), len(sets)], right[len(sets)] = resting
+        for part in row_chunks(len(some), p):
+            rows = some[part]
+            root = np.sqrt(w[rows] * kept[part])
+            D = root[:, None] * design(rows)
+            normal, right = normal + D.T @ D, right + D.T @ (root * target[rows])
+        spread = np.sqrt(np.maximum(np.diag(normal), np.finfo(np.float64).tiny))
+        inverse = np.linalg.pinv(normal / np.outer(spread, spread), rcond=1e-12, hermitian=True)
+        c = inverse @ (right / spread) / spread
+        for part in row_chunks(len(some), p):
+            residual[part] = target[some[part]] - design(some[part]) @ c
+        if wrong and len(some):
+            kept = (np.abs(residual) <= np.quantile(np.abs(residual), max(0.0, 1.0 - 2.0 * wrong))) * 1.0
+    meat = np.zeros((p, p))
+    for part in row_chunks(len(some), p):
+        D = (w[some[part]] * kept[part] * residual[part])[:, None] * design(some[part]) / spread
+        meat += D.T @ D
+    error = np.sqrt(np.maximum(np.diag(inverse @ meat @ inverse), 0.0)) / spread * size
+    intercept = float(c[len(sets)]) if fit_intercept else 0.0
+    moved = np.zeros(k)
+    if own:
+        moved[own] = c[len(sets) + int(fit_intercept) :] / np.where(c[own] == 0.0, np.inf, c[own])
+    center = float(np.average(target, weights=w)) if fit_intercept else 0.0
+    total = float(np.sum(w * (target - center) ** 2))
+    unexplained = float(np.sum(w[some] * residual**2) + np.sum(w[none] * (target[none] - intercept) ** 2))
+    return _Polynomial(
+        size * c[:k],
+        {S: float(size * a) for S, a in zip(sets[k:], c[k:], strict=False)},
+        size * intercept,
+        size * c[:k, None] + 1.96 * error[:k, None] * np.array([-1.0, 1.0]),
+        moved,
+        1.0 - unexplained / total if total > 0.0 else 1.0,
+    )

@@ -10,11 +10,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion.experiments import high_thresholds as experiment
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
+from nnmoments.densities import Gaussian, StandardNormal
 from nnmoments.learners import ThresholdNetwork
 from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.linalg import match_rows
 from nnmoments.moments import controlled_moments
-from nnmoments.networks import HiddenPolynomial
+from nnmoments.networks import HiddenPolynomial, conditioned_weights
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -132,10 +133,16 @@ def test_score_is_honest(sample):
     f, X, _ = sample
     terms = {(i,): 1.0 for i in range(4)} | dict.fromkeys(itertools.combinations(range(4), 2), 3.0)
     y = HiddenPolynomial(f.weights, f.activation, terms)(X)
-    model = ThresholdNetwork(activation=f.activation, refine=False, random_state=0).fit(X, y)
+    model = ThresholdNetwork(activation=f.activation, degree=1, control="none", random_state=0)
+    with pytest.warns(ConvergenceWarning, match="raise degree"):
+        model.fit(X, y)
     assert model.diagnostics_["explained"] == pytest.approx(model.score(X, y), abs=1e-9)
     assert 0.5 < model.score(X, y) < 0.95
     assert f"{model.score(X, y):.1%}" in model.status_
+    pairs = ThresholdNetwork(activation=f.activation, control="none", random_state=0).fit(X, y)
+    assert pairs.converged_
+    assert pairs.score(X, y) > 0.999
+    assert max(abs(c - 3.0) for c in pairs.products_.values()) < 0.2
 
 
 def test_missing_rows_are_reported(sample):
@@ -147,10 +154,6 @@ def test_missing_rows_are_reported(sample):
     assert not model.converged_
     cosine = np.abs(model.weights_ @ model.weights_.T) - np.eye(len(model.weights_))
     assert cosine.max(initial=0.0) <= 0.9999
-    with pytest.warns(ConvergenceWarning, match="whiten X"):
-        negative = ThresholdNetwork(4, f.activation, random_state=0).fit(X, -f(X))
-    assert negative.weights_.shape == (0, 4)
-    assert negative.predict(X[:3]) == pytest.approx(np.full(3, -f(X).mean()))
     with pytest.warns(ConvergenceWarning, match="y is the same everywhere"):
         ThresholdNetwork(4, f.activation).fit(X, np.full(len(X), 7.0))
 
@@ -226,9 +229,74 @@ def test_bad_input_is_named(sample):
     ):
         with pytest.raises(ValueError, match=message):
             ThresholdNetwork(**{"activation": f.activation, **parameters}).fit(X, y)
-    with pytest.raises(ValueError, match="X must hold standard normal inputs"):
+    with pytest.raises(ValueError, match="X must be at most"):
         ThresholdNetwork(activation=f.activation).fit(1e150 * X, y)
     with pytest.raises(ValueError, match="oracle must be callable"):
         ThresholdNetwork(activation=f.activation).fit(X, y, oracle=3)
     with pytest.raises(ValueError, match="sample_weight must"):
         ThresholdNetwork(activation=f.activation).fit(X, y, sample_weight=-np.ones(len(X)))
+    with pytest.raises(ValueError, match="X must have no constant input"):
+        ThresholdNetwork(activation=f.activation).fit(X * [1, 1, 1, 0], y)
+    for parameters, message in (
+        ({"inputs": 3}, "inputs must be"),
+        ({"inputs": StandardNormal(3)}, "inputs must have the dimension of X"),
+        ({"degree": 4}, "degree must be an integer from 1 to 3"),
+        ({"max_unexplained": 0.0}, "max_unexplained must be a number above"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ThresholdNetwork(**{"activation": f.activation, **parameters}).fit(X, y)
+
+
+def bent(seed, *, n=250_000, d=6, flips=0.01):
+    """Thresholds 1.5 to 2.5, coefficients .1 to 1 of both signs, condition five, wrong labels."""
+    rng = np.random.default_rng(seed)
+    W = conditioned_weights(d, d, condition=5.0, rng=rng)
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    t, c = rng.uniform(1.5, 2.5, d), rng.uniform(0.1, 1.0, d) * np.where(np.arange(d) % 2, 1.0, -1.0)
+
+    def f(X):
+        units = np.maximum(X @ W.T - t, 0.0)
+        return units @ c + 0.3 * units[:, 0] * units[:, 1]
+
+    X = rng.standard_normal((n, d))
+    y = f(X)
+    bad = np.flatnonzero(rng.random(n) < flips)
+    y[bad] = np.where(y[bad] != 0.0, 0.0, rng.choice(y[y != 0.0], len(bad)))
+    return W, t, c, f, X, y
+
+
+def test_beyond_the_textbook():
+    """No landscape has minima at units of both signs; borders do not ask for the signs."""
+    W, t, c, f, X, y = bent(1)
+    model = ThresholdNetwork(activation=relu_threshold(2.0), control="none", random_state=0).fit(X, y)
+    assert worst(model.weights_, W) < 0.5
+    match = match_rows(model.weights_, W, signed=True)
+    np.testing.assert_allclose(2.0 - model.biases_[match.permutation], t, atol=0.01)
+    np.testing.assert_allclose(model.output_[match.permutation], c, atol=0.01)
+    assert model.diagnostics_["wrong"] == pytest.approx(0.01, abs=0.002)
+    fresh = np.random.default_rng(9).standard_normal((50_000, 6))
+    assert model.score(fresh, f(fresh)) > 0.995
+    # One unit too few: what is left is not spread like wrong labels.
+    with pytest.warns(ConvergenceWarning, match="raise n_hidden"):
+        few = ThresholdNetwork(5, relu_threshold(2.0), control="none", random_state=0).fit(X, y)
+    assert not few.converged_
+
+
+def test_inputs_as_they_come(sample):
+    """Mean and covariance, estimated or known; the network is one of the user's inputs."""
+    f, Z, y = sample
+    rng = np.random.default_rng(3)
+    root, mean = np.tril(rng.standard_normal((4, 4))) + 2.0 * np.eye(4), np.array([3.0, -1.0, 0.0, 50.0])
+    X = Z @ root.T + mean
+    for law in (None, Gaussian(mean, root @ root.T)):
+        model = ThresholdNetwork(activation=f.activation, control="none", inputs=law, random_state=0).fit(
+            X, y
+        )
+        heights = X[:9] @ model.weights_.T + model.biases_
+        match = match_rows(model.weights_ @ root, f.weights, signed=True)
+        assert match.worst < 0.02
+        np.testing.assert_allclose(heights[:, match.permutation], Z[:9] @ f.weights.T, atol=0.1)
+        assert model.score(X, y) > 0.999
+    exponential = rng.exponential(size=(20_000, 4)) - 1.0
+    with pytest.warns(ConvergenceWarning, match="X is not Gaussian"):
+        ThresholdNetwork(activation=f.activation, control="none").fit(exponential, f(exponential))
