@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from companion.ledger import LEVEL
 from companion.sweep import Sweep, grid
 from nnmoments.activations import get_activation
 from nnmoments.densities import Density, Gaussian, GaussianMixture, Logistic, StandardNormal, iid
@@ -28,7 +29,22 @@ from nnmoments.moments import (
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
 from nnmoments.validation import Array
 
-__all__ = ["bias", "bias_slopes", "coverage", "efficiency", "in_sample_coverage", "noise_free", "over_limit"]
+__all__ = [
+    "FITTED",
+    "bias",
+    "bias_falls",
+    "bias_slopes",
+    "chi_square",
+    "coverage",
+    "efficiency",
+    "errors_of",
+    "factors",
+    "in_sample_coverage",
+    "noise_free",
+    "over_limit",
+    "ratios",
+    "shares",
+]
 
 
 def truth(teacher: OneHiddenLayer, density: Density, order: int, basis: Array | None = None) -> Array:
@@ -160,6 +176,37 @@ def over_limit(frame: pd.DataFrame) -> pd.DataFrame:
     return table.join(rows.groupby(keys)[["error", "left"]].mean())
 
 
+def _errors(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return squared errors, a column for each surrogate, a row for each trial and order."""
+    rows = frame.explode(["order", "surrogate", "error", "limit", "left"])
+    keys = ["setting", "activation", "n", "noise", "order", "trial"]
+    return rows.set_index([*keys, "surrogate"])["error"].astype(float).unstack()
+
+
+def factors(frame: pd.DataFrame, first: str, second: str) -> Array:
+    """Return the ratios of squared errors with label noise, trial by trial: factors of samples."""
+    table = _errors(frame)
+    table = table[table.index.get_level_values("noise") > 0.0]
+    return (table[first] / table[second]).to_numpy()
+
+
+def ratios(frame: pd.DataFrame, order: int, surrogate: str) -> Array:
+    """Return squared errors over the limit, trial by trial."""
+    rows = frame.explode(["order", "surrogate", "error", "limit", "left"])
+    rows = rows[(rows["order"] == order) & (rows["surrogate"] == surrogate)]
+    return (rows["error"] / rows["limit"]).to_numpy(dtype=float)
+
+
+def chi_square(values: Array, degrees: int) -> tuple[float, tuple[float, float]]:
+    """Return the mean of values that are chi-square over their degrees, and its interval.
+
+    So are the errors of T_2 at the limit: its d(d + 1)/2 entries are independent normal.
+    """
+    total = degrees * len(values)
+    low, high = stats.chi2.ppf([(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], total) / total
+    return float(values.mean()), (float(values.mean() / high), float(values.mean() / low))
+
+
 # --- noise-free labels: the rate of the surrogate ---------------------------------------------------
 
 _SIZES = {"quick": [500, 2000, 8000], "paper": [500, 2000, 8000, 32_000]}
@@ -193,23 +240,31 @@ noise_free = Sweep(
 )
 
 
+def errors_of(frame: pd.DataFrame, surrogate: str) -> tuple[Array, Array]:
+    """Return sizes (s,) and errors (s, trials) of one surrogate."""
+    rows = frame[frame["surrogate"] == surrogate]
+    return np.array(rows["n"].iloc[0], dtype=float), np.array(rows["error"].tolist()).T
+
+
 # --- the bias: a product of two errors ----------------------------------------------------------------
 
 
-def bias_slopes(n: int, rng: np.random.Generator) -> tuple[float, float]:
+def bias_slopes(n: int, rng: np.random.Generator, *, plain: bool = False) -> tuple[float, float]:
     """Return the slopes of log bias of T_2 against the logarithms of score error and surrogate error.
 
     The model of N(0, I) is N(0, (1 + a) I), the surrogate is the network with one output (1 - b) times
-    the right one. On one sample, so that the difference to the right score is bias alone.
+    the right one. On one sample, so that the difference to the right score is bias alone. With `plain`
+    nothing is taken out.
     """
     density, weights = StandardNormal(3), np.array([[1.0, 0.5, 0.0], [0.0, -0.7, 1.2]])
     X = density.sample(n, rng=rng)
     y = OneHiddenLayer(weights, get_activation("softplus"), [1.0, -2.0])(X)
     rows = []
     for b in (0.1, 0.3, 1.0):
-        g = RidgeSurrogate(weights, np.zeros(2), np.array([[1.0 - b, -2.0]]), "softplus", np.zeros(1))
+        net = RidgeSurrogate(weights, np.zeros(2), np.array([[1.0 - b, -2.0]]), "softplus", np.zeros(1))
+        g = None if plain else net
         right = cross_moment(X, y, density, 2, surrogate=g).value
-        for a in (0.01, 0.03, 0.1):
+        for a in (0.003, 0.01, 0.03):
             wrong = cross_moment(X, y, Gaussian(np.zeros(3), (1.0 + a) * np.eye(3)), 2, surrogate=g).value
             rows.append((math.log(a), math.log(b), 1.0, math.log(float(np.linalg.norm(wrong - right)))))
     table = np.array(rows)
@@ -258,6 +313,18 @@ bias = Sweep(
 )
 
 
+def bias_falls(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return by how much the norm of the mean error falls against the plain moment's."""
+    rows = {}
+    for key, group in frame.groupby(["density", "order"]):
+        size = {
+            name: np.linalg.norm(np.mean(group[name].tolist(), axis=0))
+            for name in ("plain", "degree m", "features", "network")
+        }
+        rows[key] = {name: float(size["plain"] / value) for name, value in size.items() if name != "plain"}
+    return pd.DataFrame(rows).T.rename_axis(["density", "order"])
+
+
 # --- intervals ----------------------------------------------------------------------------------------
 
 
@@ -301,6 +368,15 @@ coverage = Sweep(
     quick=grid(n=[2000], trial=range(1)),
     paper=grid(n=[2000], trial=range(12)),
 )
+
+
+FITTED = ["degree m", "chosen degree", "features", "network"]
+
+
+def shares(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean coverage by order and surrogate."""
+    rows = frame.explode(["order", "surrogate", "inside"]).astype({"order": int, "inside": float})
+    return rows.groupby(["order", "surrogate"])["inside"].mean().unstack()
 
 
 def in_sample_coverage(repetitions: int, rng: np.random.Generator, *, crossed: bool) -> Array:
