@@ -60,6 +60,8 @@ _MOST_COEFFICIENTS = 500
 _SMOOTHING = 0.3
 # So that fourth powers are numbers.
 _LARGEST = 1e50
+# Monomials that a core keeps close.
+_CACHE = 1 << 17
 _RIDGES = 10.0 ** np.arange(-8, 1)
 _WIDTHS = (1.0, 2.0, 4.0, 8.0)
 
@@ -408,7 +410,7 @@ class PolynomialSurrogate(Surrogate):
     def predict(self, X: Array) -> Array:
         exponents = monomials(len(self.centre), self.degree)
         found = np.empty((len(X), self.coefficients.shape[1]))
-        for rows in row_chunks(len(X), len(exponents)):
+        for rows in row_chunks(len(X), len(exponents), doubles=_CACHE):
             found[rows] = _powers(self._scaled(X[rows]), exponents) @ self.coefficients
         return found
 
