@@ -416,7 +416,7 @@ def cross_moment(
     surrogate : "auto", SurrogateFamily, Surrogate or learner, optional
         The doubly robust moment: a family (or a learner with `as_surrogate`) is fitted to all folds but
         one and removed from that one; a surrogate that was fitted elsewhere is taken as it is. "auto" are
-        polynomials of the degree that held-out samples choose.
+        polynomials of the degree that held-out samples choose; in V^T x, where `bases` is a V.
     folds : int
         Of the surrogate's fit.
     known_density : bool
@@ -452,7 +452,7 @@ def cross_moment(
     """
     if isinstance(surrogate, str):
         check_choice("surrogate", surrogate, ("auto",))
-        surrogate = Polynomials()
+        surrogate = Polynomials(basis=bases if np.ndim(bases) == 2 else None)
     options = {"bases": bases, "block_size": block_size, "known_density": known_density}
     if control is not None:
         if surrogate is not None:

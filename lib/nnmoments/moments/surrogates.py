@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 # Samples for each coefficient of a polynomial that is fitted to them.
-_SAMPLES_A_COEFFICIENT = 4
+_SAMPLES_A_COEFFICIENT = 2
 # And so many that others would change the variance of a moment by a thousandth.
 _SAMPLES_TO_SPARE = 1000
 # Degrees beyond which a polynomial in several variables has never been chosen.
@@ -60,6 +60,8 @@ _MOST_COEFFICIENTS = 500
 _SMOOTHING = 0.3
 # So that fourth powers are numbers.
 _LARGEST = 1e50
+# Monomials that a core keeps close.
+_CACHE = 1 << 17
 _RIDGES = 10.0 ** np.arange(-8, 1)
 _WIDTHS = (1.0, 2.0, 4.0, 8.0)
 
@@ -295,7 +297,7 @@ class Polynomials(SurrogateFamily):
     Parameters
     ----------
     degree : int, optional
-        Chosen on held-out halves of the sample if it is not given.
+        Chosen on held-out quarters of the sample if it is not given.
     basis : (d, k) array, optional
         V, with orthonormal columns or not.
 
@@ -348,19 +350,21 @@ class Polynomials(SurrogateFamily):
     def _choose(self, X: Array, y: Array, sample_weight: Array | None) -> int:
         """Return the least degree whose held-out error is the best one's up to a standard error.
 
-        Each half is held out in turn. A degree that is better by chance only is not worth its tails.
+        Each quarter is held out in turn. A degree that is better by chance only is not worth its tails.
         """
         width = X.shape[1] if self.basis is None else check_array("basis", self.basis, ndim=2).shape[1]
         w = np.ones(len(X)) if sample_weight is None else sample_weight
-        halves = (slice(0, None, 2), slice(1, None, 2))
+        quarters = np.arange(len(X)) % 4
         errors: list[Array] = []
         for degree in range(_HIGHEST_DEGREE + 1):
             count = math.comb(width + degree, degree)
-            if (degree > 1 and count > _MOST_COEFFICIENTS) or _SAMPLES_A_COEFFICIENT * count > len(X) // 2:
+            if (degree > 1 and count > _MOST_COEFFICIENTS) or _SAMPLES_A_COEFFICIENT * count > 3 * len(
+                X
+            ) // 4:
                 break
             left = np.empty_like(y)
-            for own, other in (halves, halves[::-1]):
-                found = Polynomials(degree, self.basis).fit(X[other], y[other], w[other])
+            for own in (quarters == i for i in range(4)):
+                found = Polynomials(degree, self.basis).fit(X[~own], y[~own], w[~own])
                 left[own] = y[own] - found.predict(X[own])
             errors.append(w * np.sum(left**2, axis=1))
         if not errors:
@@ -406,7 +410,7 @@ class PolynomialSurrogate(Surrogate):
     def predict(self, X: Array) -> Array:
         exponents = monomials(len(self.centre), self.degree)
         found = np.empty((len(X), self.coefficients.shape[1]))
-        for rows in row_chunks(len(X), len(exponents)):
+        for rows in row_chunks(len(X), len(exponents), doubles=_CACHE):
             found[rows] = _powers(self._scaled(X[rows]), exponents) @ self.coefficients
         return found
 

@@ -314,3 +314,27 @@ def test_bad_surrogates_are_named(options, match, rng):
     X = rng.standard_normal((100, 3))
     with pytest.raises(ValueError, match=match):
         cross_moment(X, X[:, 0], StandardNormal(3), 1, **options)
+
+
+def test_automatic_is_a_polynomial_of_chosen_degree_in_the_basis(rng):
+    X = rng.standard_normal((3000, 4))
+    y = np.tanh(X[:, 0] + 0.3) + 0.1 * rng.standard_normal(3000)
+    V = np.eye(4)[:, :1]
+    for bases, same in ((None, Polynomials()), (V, Polynomials(basis=V))):
+        found = cross_moment(X, y, StandardNormal(4), 2, bases=bases, surrogate="auto")
+        other = cross_moment(X, y, StandardNormal(4), 2, bases=bases, surrogate=same)
+        np.testing.assert_array_equal(found.value, other.value)
+        assert found.removed == other.removed
+    with pytest.raises(ValueError, match="surrogate must be"):
+        cross_moment(X, y, StandardNormal(4), 2, surrogate="network")
+
+
+def test_more_samples_than_enough_are_left_to_the_moment(rng, monkeypatch):
+    seen = []
+    fit = Polynomials.fit
+    monkeypatch.setattr(Polynomials, "fit", lambda self, X, *rest: seen.append(len(X)) or fit(self, X, *rest))
+    X = rng.standard_normal((9000, 1))
+    cross_moment(X, X[:, 0], StandardNormal(1), 1, surrogate=Polynomials(1))
+    assert seen == [2000, 2000]  # a thousand for each of two coefficients
+    assert (Polynomials(1) + RandomFeatures(7)).enough(1) == 7000
+    assert Polynomials(2, basis=np.ones((5, 1))).enough(5) == 3000
