@@ -20,7 +20,6 @@ from nnmoments.moments import (
     SurrogateFamily,
     cross_fit,
     cross_moment,
-    fold_slices,
 )
 from nnmoments.results import Result
 from nnmoments.validation import (
@@ -36,6 +35,8 @@ from nnmoments.validation import (
 )
 
 __all__ = ["AverageDerivatives", "DimensionTest", "SufficientReduction", "average_derivatives"]
+
+Rows = npt.NDArray[np.intp]
 
 # Blocks of samples whose means show the covariance of a moment; half of them are a fold's.
 _BLOCKS = 64
@@ -483,21 +484,21 @@ class _Search:
         self.inputs, self.labels, self.weight, self.score = inputs, labels, weight, score
         self.orders, self.project, self.root = orders, project, root
         self.slot = np.linalg.pinv(project).T @ np.linalg.inv(root)
-        self.folds = fold_slices(len(inputs), _FOLDS)
+        self.folds = np.split(np.arange(len(inputs)), [len(inputs) // 2])  # of rows in a drawn order
         weights = [weight[fold] for fold in self.folds]
         self.mass = np.concatenate([np.bincount(_block(len(own)), own) for own in weights])
 
     def moments(self, family: SurrogateFamily) -> tuple[Array, float]:
         """Return the moments (B, p, r), stacked in units of their noise, and the share of variance left."""
 
-        def joined(array: Array, parts: Sequence[slice]) -> Array:
+        def joined(array: Array, parts: Sequence[Rows]) -> Array:
             return np.concatenate([array[part] for part in parts])
 
-        def fit(others: Sequence[slice]) -> Surrogate:
+        def fit(others: Sequence[Rows]) -> Surrogate:
             sample = (joined(array, others) for array in (self.inputs, self.labels, self.weight))
             return family.fit(*sample).smooth()
 
-        def apply(g: Surrogate, own: slice) -> tuple[list[Array], float]:
+        def apply(g: Surrogate, own: Rows) -> tuple[list[Array], float]:
             X, w = self.inputs[own], self.weight[own]
             residuals = self.labels[own] - g.predict(X)
             tensors = [self._of_blocks(X, residuals, w, g, order) for order in self.orders]
@@ -540,7 +541,7 @@ class _Search:
         return np.linalg.qr((right[:count] @ self.root).T)[0].T, values
 
 
-def _block(n: int) -> npt.NDArray[np.intp]:
+def _block(n: int) -> Rows:
     """Return the block of each of the n rows of a fold."""
     size = max(n // (_BLOCKS // _FOLDS), 1)
     return np.minimum(np.arange(n) // size, n // size - 1)
