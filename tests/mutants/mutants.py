@@ -1469,4 +1469,22 @@ MUTANTS = [
         "remaining <= 1.0 and",
         "active samples in no halfspace",
     ),
+    Mutant(
+        "learners/reduction",
+        "float(mean @ mean) / trace",
+        "2.0 * float(mean @ mean) / trace",
+        "size of the dimension test",
+    ),
+    Mutant(
+        "learners/reduction",
+        "parts.reshape(sums.shape) + sums",
+        "parts.reshape(sums.shape) - sums",
+        "what the surrogate adds",
+    ),
+    Mutant(
+        "learners/reduction",
+        "np.column_stack([y / spread, normal, normal**2])",
+        "np.column_stack([y / spread, normal])",
+        "even function of the label",
+    ),
 ]

@@ -203,7 +203,7 @@ test_size = Sweep(
     "08-test-size",
     _test_size,
     quick=_hypotheses(10, (0, 0), (1, 1), (2, 1)),
-    paper=_hypotheses(300, (0, 0), (1, 1)),
+    paper=_hypotheses(200, (0, 0), (1, 1)),
 )
 
 
@@ -261,7 +261,11 @@ coverage = Sweep(
     "08-coverage",
     _coverage,
     quick=grid(density=INPUTS, method=list(_ESTIMATORS), n=[2000], trial=range(5)),
-    paper=grid(density=INPUTS, method=list(_ESTIMATORS), n=[2000], trial=range(150)),
+    paper=[  # more where the score is right, which a claim is about
+        *grid(density=["gaussian"], method=["doubly robust"], n=[2000], trial=range(300)),
+        *grid(density=INPUTS[1:], method=["doubly robust"], n=[2000], trial=range(60)),
+        *grid(density=INPUTS, method=["plain"], n=[2000], trial=range(60)),
+    ],
 )
 
 

@@ -38,7 +38,7 @@ def _dots(ax: Axes, frame: pd.DataFrame, by: str, methods: list[str], **style: A
         place = np.arange(len(values)) + (i - (len(methods) - 1) / 2.0) * 0.12
         color = COLORS[i % len(COLORS)]
         ax.errorbar(place, mean, yerr=error, color=color, linestyle="none", label=_METHODS[method], **style)
-    ax.set(xticks=range(len(values)), xticklabels=[str(value) for value in values])
+    ax.set(xticks=range(len(values)), xticklabels=[str(value).replace(" ", "\n", 1) for value in values])
 
 
 def angles(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:

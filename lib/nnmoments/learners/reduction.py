@@ -20,7 +20,6 @@ from nnmoments.moments import (
     SurrogateFamily,
     cross_fit,
     cross_moment,
-    fold_slices,
 )
 from nnmoments.results import Result
 from nnmoments.validation import (
@@ -37,6 +36,8 @@ from nnmoments.validation import (
 
 __all__ = ["AverageDerivatives", "DimensionTest", "SufficientReduction", "average_derivatives"]
 
+Rows = npt.NDArray[np.intp]
+
 # Blocks of samples whose means show the covariance of a moment; half of them are a fold's.
 _BLOCKS = 64
 _FOLDS = 2
@@ -44,6 +45,8 @@ _FOLDS = 2
 _MOST_CLASSES = 10
 # Random cosines of the projections: enough in one or two of them, few enough for a small fold.
 _COSINES = 40
+# So that fourth powers of inputs are numbers.
+_LARGEST = 1e50
 # Variances below this share of the largest are none.
 _RANK_CUT = 1e-10
 
@@ -142,17 +145,18 @@ def average_derivatives(
            [1., 0.]])
     """
     X, y = check_samples(X, y)
+    check_array("X", X, most=_LARGEST)
     check_integer("order", order, 1, 2)
     level = check_number("level", level, above=0.0, below=1.0)
     weight = check_sample_weight(sample_weight, len(X))
+    if weight is not None:
+        weight = weight / weight.max()
     if score is None:
         if len(X) <= X.shape[1] + 1:
             raise ValueError(f"X has too few samples, {len(X)}, for a covariance in {X.shape[1]} dimensions")
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean, covariance = np.average(X, axis=0, weights=weight), np.cov(X.T, aweights=weight)
-        if not np.isfinite(covariance).all():
-            raise ValueError("X or sample_weight are too large: a covariance overflows")
-        score = _gaussian(mean, np.atleast_2d(covariance))
+        mean = np.average(X, axis=0, weights=weight)
+        share = np.ones(len(X)) if weight is None else weight
+        score = _gaussian(mean, ((X - mean) * (share / share.sum())[:, None]).T @ (X - mean))
     estimate = cross_moment(
         X, y, score, order, surrogate=Polynomials() if surrogate is None else surrogate, sample_weight=weight
     )
@@ -360,13 +364,13 @@ class SufficientReduction(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Mom
         inputs, labels = self._validated(X, y, min_samples=4)
         weight = self._weights_of(sample_weight, len(inputs))
         kept = self._rng().permutation(len(inputs) if weight is None else np.flatnonzero(weight))
-        w = np.ones(len(kept)) if weight is None else weight[kept]
+        w = np.ones(len(kept)) if weight is None else weight[kept] / weight.max()
         self._conclude(*self._fit(inputs[kept], labels[kept], w))
         return self
 
     def _fit(self, X: Array, y: Array, w: Array) -> tuple[bool, str]:
-        chosen = check_choice("order", self.order, (1, 2, "both"))
-        orders = (1, 2) if chosen == "both" else (chosen,)
+        both = isinstance(self.order, str) and check_choice("order", self.order, (1, 2, "both")) == "both"
+        orders = (1, 2) if both else (check_integer("order", self.order, 1, 2),)
         level = check_number("level", self.level, above=0.0, below=1.0)
         max_iter = check_integer("max_iter", self.max_iter, 0)
         if self.surrogate is not None:
@@ -374,7 +378,7 @@ class SufficientReduction(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Mom
         mean, whiten = _whitening(X, w)
         rank = len(whiten)
         least = 0
-        if self.n_components != "auto":
+        if not (isinstance(self.n_components, str) and self.n_components == "auto"):
             least = check_integer("n_components", self.n_components, 1, rank)
         if len(X) < 4 * _FOLDS:
             raise ValueError(f"X has too few samples with weight, {len(X)}: at least {4 * _FOLDS} are needed")
@@ -415,7 +419,7 @@ class SufficientReduction(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Mom
         """Return functions of the labels, (n, L), of mean zero and variance one."""
         n_slices = check_integer("n_slices", self.n_slices, 2)
         with np.errstate(over="ignore", invalid="ignore"):
-            spread = float(np.sqrt(np.cov(y, aweights=w)))
+            spread = float(np.sqrt(np.average((y - np.average(y, weights=w)) ** 2, weights=w)))
         if not np.isfinite(spread):
             raise ValueError("y is too large: its variance overflows")
         values, place = np.unique(y, return_inverse=True)
@@ -480,21 +484,21 @@ class _Search:
         self.inputs, self.labels, self.weight, self.score = inputs, labels, weight, score
         self.orders, self.project, self.root = orders, project, root
         self.slot = np.linalg.pinv(project).T @ np.linalg.inv(root)
-        self.folds = fold_slices(len(inputs), _FOLDS)
+        self.folds = np.split(np.arange(len(inputs)), [len(inputs) // 2])  # of rows in a drawn order
         weights = [weight[fold] for fold in self.folds]
         self.mass = np.concatenate([np.bincount(_block(len(own)), own) for own in weights])
 
     def moments(self, family: SurrogateFamily) -> tuple[Array, float]:
         """Return the moments (B, p, r), stacked in units of their noise, and the share of variance left."""
 
-        def joined(array: Array, parts: Sequence[slice]) -> Array:
+        def joined(array: Array, parts: Sequence[Rows]) -> Array:
             return np.concatenate([array[part] for part in parts])
 
-        def fit(others: Sequence[slice]) -> Surrogate:
+        def fit(others: Sequence[Rows]) -> Surrogate:
             sample = (joined(array, others) for array in (self.inputs, self.labels, self.weight))
             return family.fit(*sample).smooth()
 
-        def apply(g: Surrogate, own: slice) -> tuple[list[Array], float]:
+        def apply(g: Surrogate, own: Rows) -> tuple[list[Array], float]:
             X, w = self.inputs[own], self.weight[own]
             residuals = self.labels[own] - g.predict(X)
             tensors = [self._of_blocks(X, residuals, w, g, order) for order in self.orders]
@@ -537,7 +541,7 @@ class _Search:
         return np.linalg.qr((right[:count] @ self.root).T)[0].T, values
 
 
-def _block(n: int) -> npt.NDArray[np.intp]:
+def _block(n: int) -> Rows:
     """Return the block of each of the n rows of a fold."""
     size = max(n // (_BLOCKS // _FOLDS), 1)
     return np.minimum(np.arange(n) // size, n // size - 1)

@@ -198,7 +198,7 @@ def test_wider_intervals_hold_more():
     [
         ({"n_components": 5}, "n_components must be an integer from 1 to 4"),
         ({"n_components": "all"}, "n_components must be an integer"),
-        ({"order": 3}, "order must be one of 1, 2, 'both'"),
+        ({"order": 3}, "order must be an integer from 1 to 2"),
         ({"labels": "ranks"}, "labels must be one of"),
         ({"surrogate": 3}, "surrogate must be a SurrogateFamily"),
         ({"score_model": 3}, "score_model must be a ScoreModel"),
