@@ -38,7 +38,7 @@ __all__ = [
     "second_layer",
     "solvers",
     "sparsest",
-    "success_exponent",
+    "success_edge",
     "upper_layers",
 ]
 
@@ -118,15 +118,15 @@ edges = Sweep(
 )
 
 
-def success_exponent(frame: pd.DataFrame, size: str, within: str = "k") -> float:
-    """Return b of the edge size ~ within^b where half of the trials succeed, by logistic regression."""
-    X = np.log(frame[[size, within]].to_numpy(dtype=float))
+def success_edge(frame: pd.DataFrame, size: str) -> tuple[float, float]:
+    """Return (a, b) of the edge size = a k^b where half of the trials succeed, by logistic regression."""
+    X = np.log(frame[[size, "k"]].to_numpy(dtype=float))
     wins, trials = frame["exact"].to_numpy(), frame["trials"].to_numpy()
-    both = np.vstack([X, X])
     label = np.repeat([1, 0], len(X))
     weight = np.concatenate([wins, trials - wins])
-    slopes = LogisticRegression(C=1e4, max_iter=1000).fit(both, label, sample_weight=weight).coef_[0]
-    return float(-slopes[1] / slopes[0])
+    model = LogisticRegression(C=1e4, max_iter=1000).fit(np.vstack([X, X]), label, sample_weight=weight)
+    by_size, by_k = model.coef_[0]
+    return math.exp(-model.intercept_[0] / by_size), float(-by_k / by_size)
 
 
 def _guarantee(*, columns: str, trials: int, rng: np.random.Generator) -> dict[str, Any]:
