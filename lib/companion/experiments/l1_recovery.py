@@ -1,19 +1,23 @@
 """Chapter 2: a sparse first layer from its moment by l1 programmes (SA)."""
 
+import itertools
 import math
 import time
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
 
 from companion.sweep import Sweep, grid
 from nnmoments.activations import Activation, quadratic, relu, tanh
-from nnmoments.densities import Gaussian, StandardNormal
+from nnmoments.densities import Gaussian, StandardNormal, StudentT, iid
 from nnmoments.learners import SparseNetworkClassifier
 from nnmoments.learners.sparse_network import train_network
 from nnmoments.linalg import match_rows
 from nnmoments.moments import MomentEstimate, first_moment
 from nnmoments.networks import FeedForward, OneHiddenLayer, sparse_weights
+from nnmoments.scores import IndependentLocalLikelihood, NearestNeighbor
 from nnmoments.sparse import SparseRecovery, expansion_margin, l1_programmes, recover_rows, row_basis
 from nnmoments.validation import Array
 
@@ -22,14 +26,20 @@ __all__ = [
     "classifier",
     "controls",
     "depth",
+    "edges",
     "expansion",
     "guarantee",
     "noise",
     "phase_size",
     "phase_theta",
+    "product_scores",
     "samples",
     "scores",
+    "second_layer",
     "solvers",
+    "sparsest",
+    "success_edge",
+    "upper_layers",
 ]
 
 # A row counts as recovered exactly at this relative error, and only with its support.
@@ -86,6 +96,37 @@ phase_size = Sweep(
     quick=grid(k=[4, 8, 12, 16], d=[20, 40, 80, 160], trials=[6]),
     paper=grid(k=range(3, 23), d=[round(10 * 40 ** (i / 19)) for i in range(20)], trials=[20]),
 )
+
+
+def _edges(*, k: int, scale: str, factor: float, trials: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The same with d = 2 k^2 inputs, theta a multiple of 1/sqrt(k) or of 1/k."""
+    theta = factor / (math.sqrt(k) if scale == "1/sqrt(k)" else k)
+    return {"theta": theta, **_phase(k=k, d=2 * k * k, theta=theta, trials=trials, rng=rng)}
+
+
+edges = Sweep(
+    "02-edges",
+    _edges,
+    quick=[
+        *grid(k=[6], scale=["1/sqrt(k)"], factor=[0.8, 2.0], trials=[4]),
+        *grid(k=[6], scale=["1/k"], factor=[1.0], trials=[4]),
+    ],
+    paper=[
+        *grid(k=[6, 9, 13], scale=["1/sqrt(k)"], factor=[1.2, 1.4, 1.6, 1.8, 2.0], trials=[10]),
+        *grid(k=[6, 9, 13], scale=["1/k"], factor=[0.5, 1.0], trials=[10]),
+    ],
+)
+
+
+def success_edge(frame: pd.DataFrame, size: str) -> tuple[float, float]:
+    """Return (a, b) of the edge size = a k^b where half of the trials succeed, by logistic regression."""
+    X = np.log(frame[[size, "k"]].to_numpy(dtype=float))
+    wins, trials = frame["exact"].to_numpy(), frame["trials"].to_numpy()
+    label = np.repeat([1, 0], len(X))
+    weight = np.concatenate([wins, trials - wins])
+    model = LogisticRegression(C=1e4, max_iter=1000).fit(np.vstack([X, X]), label, sample_weight=weight)
+    by_size, by_k = model.coef_[0]
+    return math.exp(-model.intercept_[0] / by_size), float(-by_k / by_size)
 
 
 def _guarantee(*, columns: str, trials: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -195,6 +236,39 @@ expansion = Sweep(
     _expansion,
     quick=grid(d=[15, 30, 60, 120], theta=[0.2, 0.35, 0.5], trials=[12]),
     paper=grid(d=[15, 20, 30, 45, 60, 90, 120], theta=[0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5], trials=[40]),
+)
+
+
+def _sparsest(*, values: str, trials: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Margins on A_1, and whether no other vertex of the span is as sparse as its rows: all are listed."""
+    k, d = 3, 14
+    margins: list[int] = []
+    identified: list[bool] = []
+    while len(margins) < trials:
+        A = sparse_weights(k, d, density=float(rng.uniform(0.15, 0.5)), rng=rng)
+        if values == "signs":
+            A = np.sign(A)
+        if np.linalg.matrix_rank(A) < k:
+            continue
+        Q = row_basis(A).Q
+        dense = int((A != 0).sum(axis=1).max())
+        vertices = []
+        for columns in itertools.combinations(range(d), k - 1):
+            _, lengths, right = np.linalg.svd(Q[:, columns].T)
+            if lengths[-1] > 1e-9 and np.sum(np.abs(right[-1] @ Q) > 1e-9) <= dense:
+                vertices.append(right[-1] @ Q)
+        V = np.array(vertices)
+        distinct = np.unique(np.argmax(np.abs(V @ V.T) > 1.0 - 1e-9, axis=1))
+        margins.append(expansion_margin(A != 0))
+        identified.append(len(distinct) == k)
+    return {"margin": margins, "identified": identified}
+
+
+sparsest = Sweep(
+    "02-sparsest",
+    _sparsest,
+    quick=grid(values=["gaussian", "signs"], trials=[80]),
+    paper=grid(values=["gaussian", "signs"], trials=[1000]),
 )
 
 
@@ -378,6 +452,33 @@ scores = Sweep(
 )
 
 
+def _product_scores(*, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Row error on Student inputs: the true score, one by local likelihood, one of a Gaussian."""
+    k, d, n = 3, 30, 8_000
+    teacher = _teacher(k, d, 6, 0.15, rng)
+    density = iid(StudentT(dof=5.0), d)
+    X = density.sample(n, rng=rng)
+    y = teacher.sample_labels(X, rng=rng)
+    models = {
+        "true": density,
+        "nonparametric": IndependentLocalLikelihood(X, degree=2, bandwidth=NearestNeighbor(0.3)),
+        "gaussian": Gaussian(X.mean(axis=0), np.cov(X, rowvar=False)),
+    }
+    errors = {}
+    for name, model in models.items():
+        rows = _recover(first_moment(X, y, model), k, _WAYS["learner"], rng)
+        errors[name] = float(np.median(_row_errors(rows, teacher.weights[0])))
+    return errors
+
+
+product_scores = Sweep(
+    "02-product-scores",
+    _product_scores,
+    quick=grid(trial=range(2)),
+    paper=grid(trial=range(20)),
+)
+
+
 # --- the whole network ----------------------------------------------------------------------------
 
 
@@ -412,6 +513,83 @@ classifier = Sweep(
     _classifier,
     quick=grid(n=[1_000, 4_000], trial=range(3)),
     paper=grid(n=[1_000, 2_000, 4_000, 8_000, 16_000], trial=range(10)),
+)
+
+
+def _second_layer(*, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Test accuracy of softmax regression on x, on the units of the rows found, on a basis of their span."""
+    k, d, n_y, n = 4, 60, 6, 6_000
+    A = sparse_weights(k, d, density=0.2, rng=rng)
+    top = rng.standard_normal((n_y, k))
+    teacher = FeedForward([1.5 * A, 6.0 * (top - top.mean(axis=0))], relu, link="softmax")
+    X, fresh = rng.standard_normal((n, d)), rng.standard_normal((5_000, d))
+    Y, truth = teacher.sample_labels(X, rng=rng), teacher.sample_labels(fresh, rng=rng).argmax(axis=1)
+    rows = recover_rows(teacher.mean_factor(X) @ A, rng=rng).rows
+    rotated = np.linalg.qr(rng.standard_normal((len(rows), len(rows))))[0] @ row_basis(rows).Q
+
+    def accuracy(hidden: Array, test: Array) -> float:
+        start = [np.zeros((n_y, hidden.shape[1]))], [np.zeros(n_y)]
+        logits = train_network(hidden, Y, *start, max_iter=150).logits(test)
+        return float(np.mean(logits.argmax(axis=1) == truth))
+
+    def encoded(directions: Array) -> float:
+        hidden = [np.hstack([relu(Z @ directions.T), relu(-Z @ directions.T)]) for Z in (X, fresh)]
+        return accuracy(*hidden)
+
+    return {
+        "teacher": float(np.mean(teacher(fresh).argmax(axis=1) == truth)),
+        "inputs": accuracy(X, fresh),
+        "rows": encoded(rows),
+        "span": encoded(rotated),
+    }
+
+
+second_layer = Sweep(
+    "02-second-layer",
+    _second_layer,
+    quick=grid(trial=range(2)),
+    paper=grid(trial=range(12)),
+)
+
+
+#: Widths of the layers above k = 10 hidden units, the labels last, and the link.
+_UPPER: dict[str, tuple[list[int], str]] = {
+    "square, 3 layers": ([10, 20], "softmax"),
+    "square, 4 layers": ([10, 10, 20], "softmax"),
+    "tall, 4 layers": ([14, 18, 24], "softmax"),
+    "bottleneck, 4 layers": ([8, 12, 20], "softmax"),
+    "k classes": ([10], "softmax"),
+    "k + 1 classes": ([11], "softmax"),
+    "k labels": ([10], "sigmoid"),
+    "k - 1 labels": ([9], "sigmoid"),
+}
+
+
+def _upper_layers(*, upper: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """What the exact moment of a network with Gaussian upper layers holds of its first layer."""
+    k, d = 10, 300
+    widths, link = _UPPER[upper]
+    A = sparse_weights(k, d, density=0.2, rng=rng)
+    shapes = itertools.pairwise([k, *widths])
+    layers = [rng.standard_normal((above, below)) / math.sqrt(below) for below, above in shapes]
+    teacher = FeedForward([A, *layers[:-1], 3.0 * layers[-1]], tanh, link=link)
+    B = teacher.mean_factor(rng.standard_normal((1_000, d)))
+    values = np.linalg.svd(B, compute_uv=False)
+    recovery = recover_rows(B @ A, rng=rng)
+    errors = _row_errors(recovery.rows, A)
+    return {
+        "ratio": float(values[k - 1] / values[0]) if len(values) >= k else 0.0,
+        "exact": _exact(recovery, A),
+        "found": float(np.mean(errors < 1e-6)),
+    }
+
+
+upper_layers = Sweep(
+    "02-upper-layers",
+    _upper_layers,
+    quick=grid(upper=list(_UPPER), trial=range(2)),
+    paper=grid(upper=list(_UPPER), trial=range(12)),
+    volatile=("ratio",),
 )
 
 

@@ -75,28 +75,28 @@ def _heat(ax: Axes, frame: pd.DataFrame, x: str, title: str) -> None:
 
 
 def phase_theta(live: pd.DataFrame, stored: pd.DataFrame, alpha: float) -> Figure:
-    """Exact recovery over (theta, k), with the edges 2/k and alpha / sqrt(k)."""
+    """Exact recovery over (theta, k), with the edges 2/k and alpha / sqrt(k log k)."""
     figure, panels = axes(1, 2, height=2.9)
     for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
         _heat(ax, frame, "theta", title)
         bottom, top = ax.get_ylim()
         k = np.linspace(bottom, top, 200)
         _edge(ax, 2.0 / k, k, "white", "$2/k$")
-        _edge(ax, alpha / np.sqrt(k), k, COLORS[1], r"$\alpha/\sqrt{k}$")
+        _edge(ax, alpha / np.sqrt(k * np.log(k)), k, COLORS[1], r"$\alpha/\sqrt{k \log k}$")
         ax.set(xlabel=r"density $\theta$")
     panels[0].set_ylabel("hidden units $k$")
     panels[0].legend(loc="lower left", facecolor="#333333", frameon=True, labelcolor="white")
     return figure
 
 
-def phase_size(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
-    """Exact recovery over (d, k) at theta = 1 / (2 sqrt k), with d = c k log k and c k^2 log^2 k."""
+def phase_size(live: pd.DataFrame, stored: pd.DataFrame, edge: tuple[float, float]) -> Figure:
+    """Exact recovery over (d, k) at theta = 1 / (2 sqrt k), with its edge d = a k^b and k^2 log^2 k."""
     figure, panels = axes(1, 2, height=2.9)
     for ax, frame, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
         ax.set_xscale("log")
         _heat(ax, frame, "d", title)
         k = np.linspace(max(2.0, ax.get_ylim()[0]), ax.get_ylim()[1], 200)
-        _edge(ax, 2.5 * k * np.log(k), k, "white", r"$2.5\,k \log k$")
+        _edge(ax, edge[0] * k ** edge[1], k, "white", f"${edge[0]:.2g}\\,k^{{{edge[1]:.2f}}}$")
         _edge(ax, k**2 * np.log(k) ** 2, k, COLORS[1], r"$k^2 \log^2 k$")
         ax.set(xlabel="inputs $d$")
     panels[0].set_ylabel("hidden units $k$")

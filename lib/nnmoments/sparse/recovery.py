@@ -1,6 +1,7 @@
 r"""The sparse rows of A from M = B A, exact or estimated, by all columns or by a few programmes."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,11 +119,22 @@ def recover_rows(
         check,
         ordering=ordering,
         exact=error is None,
-        **({"idle": idle_rows(M, error, rows, mask)} if refined and error is not None else {}),
+        **({} if error is None else _against(M, error, rows, mask, refined)),
         refined=refined,
         skipped=np.flatnonzero(~used),
         tol=tol,
     )
+
+
+def _against(
+    M: Array, error: Array, rows: Array, mask: npt.NDArray[np.bool_], refined: bool
+) -> dict[str, Any]:
+    """Return what an estimated M says against the rows: those it does not need, and how many it holds."""
+    try:
+        standing = row_basis(M, standard_error=error).k
+    except ValueError:  # none
+        standing = 0
+    return {"standing": standing, **({"idle": idle_rows(M, error, rows, mask)} if refined else {})}
 
 
 def _pairs(search: Search) -> npt.NDArray[np.intp]:

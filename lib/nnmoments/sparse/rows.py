@@ -176,7 +176,8 @@ class SparseRecovery(Result):
     converged : bool
         Whether k rows were found, every programme is certified, and nothing speaks against the rows:
         no more zeros than a generic vertex has, a pair with a sparser combination, equal entries
-        without a proof, rows that explain no more of an estimated M than noise does.
+        without a proof; on an estimated M, rows that explain no more than noise does, or a k below the
+        number of singular values that stand out of it.
     status : str
 
     Examples
@@ -219,6 +220,7 @@ class SparseRecovery(Result):
         ordering: str,
         exact: bool = True,
         idle: npt.NDArray[np.intp] = _NONE,
+        standing: int = 0,
         refined: bool = False,
         skipped: npt.NDArray[np.intp],
         tol: float,
@@ -240,7 +242,7 @@ class SparseRecovery(Result):
                     "; a missed row of Algorithm 1's answer is possible with probability at most "
                     f"{check.failure_probability:.1e}"
                 )
-        doubts = _doubts(rows, mask, evidence, basis, check, exact=exact, idle=idle)
+        doubts = _doubts(rows, mask, evidence, basis, check, exact=exact, idle=idle, standing=standing)
         return cls(
             rows,
             mask,
@@ -269,9 +271,15 @@ def _doubts(
     *,
     exact: bool,
     idle: npt.NDArray[np.intp],
+    standing: int,
 ) -> list[str]:
     """Return what speaks against the rows found."""
     k, doubts = basis.k, []
+    if standing > k:
+        doubts.append(
+            f"{standing} singular values of M stand out of its noise: {k} rows are fewer than it holds, and "
+            "their span need not hold any of them; raise k"
+        )
     if len(idle):
         doubts.append(
             f"rows {', '.join(map(str, idle))} explain no more of M than rows fitted to its noise do: there "

@@ -158,6 +158,9 @@ def test_more_rows_than_the_noise_leaves(planted):
     error = np.full(M.shape, 0.01)
     E = error * rng.standard_normal(M.shape)
     assert recover_rows(M + E, standard_error=error, columns="fast").converged
+    few = recover_rows(M + E, k=3, standard_error=error, columns="fast")
+    assert not few.converged
+    assert "4 singular values of M stand out of its noise: 3 rows are fewer than it holds" in few.status
     for k in (5, 6, 8):
         recovery = recover_rows(M + E, k=k, standard_error=error, columns="fast")
         assert not recovery.converged
