@@ -322,15 +322,36 @@ def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
     return linked
 
 
-def link_claims(cells: list[nbformat.NotebookNode]) -> None:
-    """Link each recorded claim to its row of the ledger."""
+def claims_to_margin(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Turn the claims that a cell records into marks in the margin beside it, each opening to its record."""
+    claims, moved = ledger.load(ROOT), []
     for cell in cells:
+        marks: list[str] = []
         for output in cell.get("outputs", []):
             outcome = output.get("data", {}).get(ledger.MIME)
             if outcome is not None:
-                name = f"<strong>{outcome['id']}</strong>"
-                row = f'<a href="../book/ledger.html#claim-{outcome["id"]}">{name}</a>'
-                output.data["text/html"] = output.data["text/html"].replace(name, row)
+                marks += mark_lines(claims[outcome["id"]], outcome)
+        if marks:
+            note = "\n".join(["::::{margin}", *marks, "::::"])
+            moved.append(nbformat.v4.new_markdown_cell(note, id=f"{cell.id}-claims"))
+            cell.outputs = [o for o in cell.outputs if ledger.MIME not in o.get("data", {})]
+        moved.append(cell)
+    return moved
+
+
+def mark_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
+    """Return one claim's mark: its name and verdict, and folded the record."""
+    row = f'<a href="../book/ledger.html#claim-{claim.id}">ledger</a>'
+    against = f" Foil: {foil(claim, outcome)}." if outcome["foil"] is not None else ""
+    return [
+        f":::{{dropdown}} {claim.id} *{claim.verdict}*",
+        f":class-container: claim claim-{claim.verdict}",
+        "",
+        f"{claim.statement}",
+        "",
+        f"{claim.measure}: **{measured(outcome, claim.floor)}**; rule: {claim.rule}.{against} {row}",
+        ":::",
+    ]
 
 
 def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
@@ -349,8 +370,7 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         notebook.cells = [
             c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])
         ]
-        link_claims(notebook.cells)
-        notebook.cells = with_data_links(notebook.cells)
+        notebook.cells = claims_to_margin(with_data_links(notebook.cells))
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     shutil.copy(ROOT / "_config.yml", STAGE)
     write_ledger(STAGE / "book" / "_generated", outcomes)
