@@ -45,6 +45,7 @@ __all__ = [
     "dimension_slopes",
     "error_exponent",
     "frontier",
+    "full_moment_slope",
     "full_tensor",
     "hessian_table",
     "initialization",
@@ -59,9 +60,11 @@ __all__ = [
     "recovery_curve",
     "refusals",
     "saved",
+    "shuffled",
     "signs_control",
     "small_samples",
     "smooth_rate",
+    "starved",
     "timing",
     "uncapped",
     "unsaturated",
@@ -815,7 +818,30 @@ def dimension_slopes(frame: pd.DataFrame, column: str) -> Array:
     return np.asarray(x @ np.log(table.to_numpy()) / (x @ x))
 
 
-# --- negative controls --------------------------------------------------------------------------------
+# --- foils and negative controls ----------------------------------------------------------------------
+
+
+def shuffled(frame: pd.DataFrame, column: str, *, seed: int) -> pd.DataFrame:
+    """Return the frame with one column permuted: whatever depended on it no longer does."""
+    order = np.random.default_rng([seed, 7]).permutation(len(frame))
+    return frame.assign(**{column: frame[column].to_numpy()[order]})
+
+
+def starved(*, seed: int) -> float:
+    """Return lambda_min / m_0 at d = 40 over that at d = 10, both from 240 samples."""
+    rng = np.random.default_rng([seed, 8])
+    few, enough = (_dimension(d=d, ratio=ratio, trial=0, rng=rng) for d, ratio in ((40, 2), (10, 8)))
+    return float(few["ratio_to_m0"] / enough["ratio_to_m0"])
+
+
+def full_moment_slope(*, seed: int) -> float:
+    """Return the log-log slope along d of the Frobenius norm of a whole third moment that is noise alone."""
+    rng = np.random.default_rng([seed, 9])
+    dims, norms = np.array([8, 16, 32]), []
+    for d in dims.tolist():
+        X, y = rng.standard_normal((2000, d)), rng.standard_normal(2000)
+        norms.append(float(np.linalg.norm(cross_moment(X, y, StandardNormal(d), 3).value)))
+    return float(np.polyfit(np.log(dims), np.log(norms), 1)[0])
 
 
 def signs_control(*, seed: int = 0, trials: int = 20) -> pd.DataFrame:
@@ -843,13 +869,15 @@ def signs_control(*, seed: int = 0, trials: int = 20) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def refusals() -> pd.DataFrame:
-    """Return what the initialisation says where it cannot work."""
+def refusals(*, admitted: bool = False) -> pd.DataFrame:
+    """Return what the initialisation says where it cannot work; or, for comparison, where it can."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 4))
     rows = []
     cases: list[tuple[str, str, int]] = [("linear", "linear", 2), ("quadratic", "quadratic", 2)]
     cases.append(("k > d", "squared ReLU", 5))
+    if admitted:
+        cases = [("ReLU", "ReLU", 2), ("squared ReLU", "squared ReLU", 2)]
     for case, name, k in cases:
         phi = LABELED[name]
         try:
