@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from scipy import stats
 from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
+from sklearn.exceptions import ConvergenceWarning
 
 from companion.experiments.labels import LABELED
 from companion.ledger import LEVEL
@@ -28,21 +30,28 @@ from nnmoments.learners import TensorNetwork
 from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments import cross_moment
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
-from nnmoments.optimize import gradient_descent
+from nnmoments.optimize import gradient_descent, quasi_newton
 from nnmoments.tensors import kcl, leading_subspace, tensor_initialize, tensor_method
 from nnmoments.validation import Array
 
 __all__ = [
     "RecoveryCurve",
     "activations",
+    "continued",
+    "contractions",
     "convexity",
     "descent",
+    "dimension",
+    "dimension_slopes",
     "error_exponent",
     "frontier",
+    "full_moment_slope",
     "full_tensor",
     "hessian_table",
     "initialization",
     "linear_fit",
+    "longer",
+    "modern",
     "pass_ratios",
     "passes",
     "rate",
@@ -51,9 +60,14 @@ __all__ = [
     "recovery_curve",
     "refusals",
     "saved",
+    "shuffled",
     "signs_control",
     "small_samples",
+    "smooth_rate",
+    "starved",
     "timing",
+    "uncapped",
+    "unsaturated",
 ]
 
 _INITIALISE: dict[str, Any] = {"algorithm1": tensor_method, "controlled": tensor_initialize}
@@ -116,6 +130,51 @@ recovery = Sweep(
         *grid(method=["controlled"], d=range(10, 101, 10), n=range(500, 5001, 500), trial=range(10)),
     ],
 )
+
+
+# --- Figure 1(a) without the cap of a thousand steps -----------------------------------------------------
+
+
+def _continued(*, method: str, part: int, most: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Go on with the stored trials whose signs are right and whose descent had not arrived.
+
+    The same draws, the same start; Levenberg-Marquardt in place of more steps of the gradient.
+    """
+    frame = recovery.stored()
+    chosen = frame["method"].eq(method) & frame["trial"].eq(part) & frame["signs"].eq(1)
+    open_cells = frame[chosen & frame["recovered"].eq(0)].head(most)
+    arrived = []
+    for d, n in zip(open_cells["d"], open_cells["n"], strict=True):
+        d, n = int(d), int(n)
+        stream = recovery.rng({"method": method, "d": d, "n": n, "trial": part}, seed=0)
+        teacher = _teacher(d, stream)
+        X = stream.standard_normal((n, d))
+        y = teacher(X)
+        start = _INITIALISE[method](X, y, 5, squared_relu, rng=stream)
+        end = levenberg_marquardt(SquareLoss(X, y, squared_relu, start.output), start.weights, max_iter=200)
+        error, matched = _error(teacher, end.weights, start.output)
+        arrived.append(int(matched and error <= _SUCCESS))
+    return {"d": open_cells["d"].tolist(), "n": open_cells["n"].tolist(), "arrived": arrived}
+
+
+continued = Sweep(
+    "03-continued",
+    _continued,
+    quick=grid(method=["algorithm1"], part=[1], most=[2]),
+    paper=grid(method=["algorithm1", "controlled"], part=range(10), most=[1000]),
+)
+
+
+def uncapped(frame: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials of Figure 1(a) with what became of those that the cap had cut off."""
+    rows = [
+        {"method": row["method"], "trial": row["part"], "d": d, "n": n, "arrived": arrived}
+        for row in longer.to_dict("records")
+        for d, n, arrived in zip(row["d"], row["n"], row["arrived"], strict=True)
+    ]
+    keys = ["method", "trial", "d", "n"]
+    joined = frame.merge(pd.DataFrame(rows), on=keys, how="left")
+    return joined.assign(recovered=joined["recovered"].where(joined["arrived"].isna(), joined["arrived"]))
 
 
 def frontier(frame: pd.DataFrame, method: str, *, share: float = 0.9) -> pd.DataFrame:
@@ -262,7 +321,9 @@ def _small_samples(*, finisher: str, n: int, trial: int, rng: np.random.Generato
     if finisher == "restarts":
         weights, output = _restarts(X, y, rng)
     else:
-        model = TensorNetwork(5, finisher=finisher, fit_intercept=False, random_state=rng).fit(X, y)
+        model = TensorNetwork(
+            5, score_model=StandardNormal(10), finisher=finisher, fit_intercept=False, random_state=rng
+        ).fit(X, y)
         weights, output = model.weights_, model.output_
     seconds = time.process_time() - start
     error, matched = _error(teacher, weights, output)
@@ -290,6 +351,50 @@ small_samples = Sweep(
         finisher=["gradient", "levenberg-marquardt", "restarts"], n=[250, 500, 1000, 2000], trial=range(20)
     ),
     volatile=("seconds",),
+)
+
+
+# --- the modern baseline: twice the width, one random start -----------------------------------------------
+
+
+def _modern(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Test error of L-BFGS on (W, v) at width 2k from one random start, and of the learner; k = 5."""
+    teacher = _teacher(d, rng)
+    X, fresh = rng.standard_normal((n, d)), rng.standard_normal((4000, d))
+    y, truth = teacher(X), teacher(fresh)
+    loss = SquareLossOfBoth(X, y, squared_relu)
+    first = np.column_stack([rng.standard_normal((10, d)) / math.sqrt(d), rng.standard_normal(10) / 10.0])
+    begin = time.process_time()
+    end = quasi_newton(loss, first, max_iter=2000).weights
+    middle = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = TensorNetwork(5, score_model=StandardNormal(d), fit_intercept=False, random_state=rng).fit(
+            X, y
+        )
+    last = time.process_time()
+
+    def left(prediction: Array) -> float:
+        return float(np.mean((prediction - truth) ** 2) / np.var(truth))
+
+    error, matched = _error(teacher, model.weights_, model.output_)
+    return {
+        "wide": left(squared_relu(fresh @ end[:, :-1].T) @ end[:, -1]),
+        "learner": left(model.predict(fresh)),
+        "recovered": int(matched and error <= _SUCCESS),
+        "trusted": int(model.converged_),
+        "wide_seconds": middle - begin,
+        "learner_seconds": last - middle,
+    }
+
+
+modern = Sweep(
+    "03-modern",
+    _modern,
+    quick=[*grid(d=[20], n=[400, 1000], trial=range(3))],
+    paper=[*grid(d=[20, 50], n=[500, 1000, 2000], trial=range(4))],
+    volatile=("wide_seconds", "learner_seconds"),
+    rtol=1.0,  # errors of 1e-10 are rounding's; what matters is their size
 )
 
 
@@ -327,6 +432,26 @@ def _descent(*, approach: str, trial: int, rng: np.random.Generator) -> dict[str
         "m0": convexity_constants(teacher.weights, squared_relu, teacher.output).m0,
     }
 
+
+def _longer(*, size: float, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Approach II with entries of one standard deviation, for 8000 steps: "even if more iterations"."""
+    teacher = _teacher(10, rng)
+    X = rng.standard_normal((4000, 10))
+    both = SquareLossOfBoth(X, teacher(X), squared_relu)
+    end = gradient_descent(both, size * rng.standard_normal((5, 11)), step=0.02, max_iter=8000)
+    history = np.log(np.maximum(end.history, 1e-300))
+    early, late = (float(history[min(i, len(history) - 1)]) for i in (1000, 8000))
+    diverged = len(history) <= 8000 and not end.converged
+    return {"early": 1e3 if diverged else early, "late": 1e3 if diverged else late}
+
+
+longer = Sweep(
+    "03-longer",
+    _longer,
+    quick=grid(size=[0.3], trial=range(1)),
+    paper=grid(size=[0.3], trial=range(10)),
+    rtol=1e-2,  # eight thousand steps from a random start amplify rounding
+)
 
 _APPROACHES = ["I", "I controlled", "II", "II small", "III"]
 
@@ -440,6 +565,26 @@ activations = Sweep(
 )
 
 
+def _contractions(*, activation: str, method: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Worst error of a weight at d = 10, k = 5, n = 100,000: the paper's Algorithm 1 and one pass of ours."""
+    phi = LABELED[activation]
+    teacher = _teacher(10, rng, phi=phi)
+    weights = 1.5 * teacher.weights
+    teacher = OneHiddenLayer(weights, phi, np.ones(5) if phi.parity == -1 else teacher.output)
+    X = rng.standard_normal((100_000, 10))
+    single = {"max_iter": 1} if method == "controlled" else {}
+    start = _INITIALISE[method](X, teacher(X), 5, phi, rng=rng, **single)
+    return {"error": match_rows(start.weights, weights, signed=phi.homogeneity is not None).worst}
+
+
+contractions = Sweep(
+    "03-contractions",
+    _contractions,
+    quick=grid(activation=["squared ReLU", "ReLU", "tanh"], method=_METHODS, trial=range(1)),
+    paper=grid(activation=_ADMITTED, method=_METHODS, trial=range(3)),
+)
+
+
 # --- local convexity: Theorem 4.2 --------------------------------------------------------------------------
 
 
@@ -498,7 +643,57 @@ convexity = Sweep(
 )
 
 
+def _dimension(*, d: int, ratio: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """lambda_min over m_0 at n = ratio d k, k = 3, and the relative distance at which it vanishes."""
+    teacher = _teacher(d, rng, k=3)
+    X = rng.standard_normal((ratio * d * 3, d))
+    loss = SquareLoss(X, teacher(X), squared_relu, teacher.output)
+    m0 = convexity_constants(teacher.weights, squared_relu, teacher.output).m0
+    direction = rng.standard_normal((3, d))
+    direction *= np.linalg.norm(teacher.weights) / np.linalg.norm(direction)
+    radius = math.inf
+    for t in np.geomspace(0.05, 3.2, 13):
+        if np.linalg.eigvalsh(loss.hessian(teacher.weights + t * direction))[0] < 0.0:
+            radius = float(t)
+            break
+    at_truth = np.linalg.eigvalsh(loss.hessian(teacher.weights))[0] / m0
+    return {"ratio_to_m0": float(at_truth), "radius": min(radius, 3.2)}
+
+
+dimension = Sweep(
+    "03-dimension",
+    _dimension,
+    quick=grid(d=[10, 20, 40], ratio=[8], trial=range(4)),
+    paper=grid(d=[10, 20, 40, 80], ratio=[8], trial=range(8)),
+)
+
+
 # --- linear convergence: Theorem 4.4 -----------------------------------------------------------------------
+
+
+def _smooth_rate(*, activation: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Worst contraction over the bound for other smooth activations, one sample of 5000, 30 steps."""
+    phi = LABELED[activation]
+    teacher = _teacher(10, rng, k=3, phi=phi)
+    constants = convexity_constants(teacher.weights, phi, teacher.output)
+    X = rng.standard_normal((5000, 10))
+    loss = SquareLoss(X, teacher(X), phi, teacher.output)
+    start = rng.standard_normal((3, 10))
+    weights = teacher.weights + 0.01 * start / np.linalg.norm(start) * np.linalg.norm(teacher.weights)
+    squares = [float(np.sum((weights - teacher.weights) ** 2))]
+    for _ in range(30):
+        weights = gradient_descent(loss, weights, step=1.0 / constants.M0, max_iter=1).weights
+        squares.append(float(np.sum((weights - teacher.weights) ** 2)))
+    contraction = np.array(squares[1:]) / np.array(squares[:-1])
+    return {"worst": contraction.max(), "bound": 1.0 - constants.m0 / constants.M0}
+
+
+smooth_rate = Sweep(
+    "03-smooth-rate",
+    _smooth_rate,
+    quick=grid(activation=["sigmoid", "tanh", "erf"], trial=range(3)),
+    paper=grid(activation=["sigmoid", "tanh", "erf"], trial=range(12)),
+)
 
 
 def _rate(*, resampled: bool, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -606,7 +801,47 @@ full_tensor = Sweep(
 )
 
 
-# --- negative controls --------------------------------------------------------------------------------
+unsaturated = Sweep(
+    "03-unsaturated",
+    _full_tensor,
+    quick=grid(d=[10, 20], n=[8_000], trial=range(3)),
+    paper=grid(d=[10, 20, 40, 80], n=[32_000], trial=range(4)),
+    volatile=("projected_seconds", "full_seconds"),
+)
+
+
+def dimension_slopes(frame: pd.DataFrame, column: str) -> Array:
+    """Return the log-log slope of a column along d, one a trial."""
+    table = frame.pivot_table(index="d", columns="trial", values=column)
+    x = np.log(table.index.to_numpy(dtype=float))
+    x = x - x.mean()
+    return np.asarray(x @ np.log(table.to_numpy()) / (x @ x))
+
+
+# --- foils and negative controls ----------------------------------------------------------------------
+
+
+def shuffled(frame: pd.DataFrame, column: str, *, seed: int) -> pd.DataFrame:
+    """Return the frame with one column permuted: whatever depended on it no longer does."""
+    order = np.random.default_rng([seed, 7]).permutation(len(frame))
+    return frame.assign(**{column: frame[column].to_numpy()[order]})
+
+
+def starved(*, seed: int) -> float:
+    """Return lambda_min / m_0 at d = 40 over that at d = 10, both from 240 samples."""
+    rng = np.random.default_rng([seed, 8])
+    few, enough = (_dimension(d=d, ratio=ratio, trial=0, rng=rng) for d, ratio in ((40, 2), (10, 8)))
+    return float(few["ratio_to_m0"] / enough["ratio_to_m0"])
+
+
+def full_moment_slope(*, seed: int) -> float:
+    """Return the log-log slope along d of the Frobenius norm of a whole third moment that is noise alone."""
+    rng = np.random.default_rng([seed, 9])
+    dims, norms = np.array([8, 16, 32]), []
+    for d in dims.tolist():
+        X, y = rng.standard_normal((2000, d)), rng.standard_normal(2000)
+        norms.append(float(np.linalg.norm(cross_moment(X, y, StandardNormal(d), 3).value)))
+    return float(np.polyfit(np.log(dims), np.log(norms), 1)[0])
 
 
 def signs_control(*, seed: int = 0, trials: int = 20) -> pd.DataFrame:
@@ -634,13 +869,15 @@ def signs_control(*, seed: int = 0, trials: int = 20) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def refusals() -> pd.DataFrame:
-    """Return what the initialisation says where it cannot work."""
+def refusals(*, admitted: bool = False) -> pd.DataFrame:
+    """Return what the initialisation says where it cannot work; or, for comparison, where it can."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 4))
     rows = []
     cases: list[tuple[str, str, int]] = [("linear", "linear", 2), ("quadratic", "quadratic", 2)]
     cases.append(("k > d", "squared ReLU", 5))
+    if admitted:
+        cases = [("ReLU", "ReLU", 2), ("squared ReLU", "squared ReLU", 2)]
     for case, name, k in cases:
         phi = LABELED[name]
         try:

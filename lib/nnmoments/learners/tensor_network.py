@@ -1,5 +1,6 @@
 r"""ZS Algorithm 2, better: tensor initialisation with control variates, then damped Gauss-Newton."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,21 @@ import numpy.typing as npt
 from sklearn.base import RegressorMixin
 
 from nnmoments.activations import Activation
+from nnmoments.densities import Gaussian
 from nnmoments.landscapes import SquareLoss, SquareLossOfBoth, levenberg_marquardt
 from nnmoments.learners.base import RidgeLearner
+from nnmoments.learners.misfit import Misfit, residual_misfit
 from nnmoments.optimize import Descent
 from nnmoments.tensors import TensorInitialization, descend_in_batches, tensor_initialize, tensor_method
-from nnmoments.validation import Array, check_choice, check_integer, check_number, finite_result
+from nnmoments.tensors.initialization import Problem, check_problem
+from nnmoments.validation import (
+    Array,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_number,
+    finite_result,
+)
 
 __all__ = ["TensorNetwork"]
 
@@ -20,27 +31,86 @@ __all__ = ["TensorNetwork"]
 _SAMPLES = 4
 
 
+# Unexplained shares below count as none: of labels without noise, descents leave rounding.
+_NOISE_FREE, _FLOOR = 1e-3, 1e-8
+# Residuals are seen to be noise if a misfit of this share of them would have been noticed.
+_RESOLVED = 0.25
+
+
+@dataclass(frozen=True)
+class _Whitening:
+    mean: Array
+    matrix: Array  # (r, d)
+    found: str  # what is wrong with columns
+
+
+@dataclass(frozen=True)
+class _Sample:
+    X: Array
+    y: Array
+    weight: Array | None
+    Z: Array
+    whitening: _Whitening
+
+
 @dataclass(frozen=True)
 class _Attempt:
+    """A network in whitened coordinates."""
+
     start: TensorInitialization
     descent: Descent
+    weights: Array
+    biases: Array
     output: Array
     intercept: float
     unexplained: float
+    sample: _Sample
+    residual: Array
+
+    @functools.cached_property
+    def misfit(self) -> Misfit:
+        """Judge the residuals; none are left to judge where the descent diverged."""
+        if not np.isfinite(self.unexplained):
+            return Misfit(0.0, 1.0, True)
+        return residual_misfit(self.sample.Z, self.residual)
+
+
+def _idle(found: _Attempt) -> float:
+    """Return the unexplained share above which as many parameters could have fitted noise."""
+    return 1.0 - 4.0 * found.weights.size / len(found.residual)
+
+
+def _not_normal(Z: Array) -> str:
+    """Say whether whitened inputs have another third or fourth moment than normal ones."""
+    n = len(Z)
+    for m, name, spread in ((3, "skewness", 6.0), (4, "excess kurtosis", 24.0)):
+        moments = np.mean(Z**m, axis=0) - (3.0 if m == 4 else 0.0)
+        worst = float(moments[np.argmax(np.abs(moments))])
+        if abs(worst) > 6.0 * np.sqrt(spread / n) + 0.1:
+            return f"inputs are not normal ({name} {worst:.2g}), as the moments take them to be"
+    return ""
+
+
+def _named(columns: npt.NDArray[Any]) -> str:
+    shown = ", ".join(map(str, columns[:8]))
+    return shown + (", ..." if len(columns) > 8 else "")
 
 
 class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
-    r"""Learn :math:`E[y|x] = \sum_i v_i\phi(\langle w_i, x\rangle + b_i) + c` from inputs x ~ N(0, I).
+    r"""Learn :math:`E[y|x] = \sum_i v_i\phi(\langle w_i, x\rangle + b_i) + c` from inputs x ~ N(mu, Sigma).
 
-    Weights and outputs are initialised by tensors; then a descent of the square loss moves the weights,
-    the biases and the constant. As labels without noise tell a failure by their residual, a failed
-    descent is followed by another initialisation.
+    Inputs are whitened; weights and outputs are initialised by tensors; then a descent of the square loss
+    moves the weights, the outputs, the biases and the constant. A network is trusted if what it leaves of
+    the labels is noise: no polynomial of degree one to four explains any of it (`residual_misfit`).
+    A failed descent is followed by another initialisation.
 
     Parameters
     ----------
-    n_hidden : int
-        k, at most d.
+    n_hidden : int or None
+        k, at most d. With None it is the least number of units whose residuals are noise.
     activation : str or Activation
+    score_model : Gaussian, optional
+        The law of the inputs; by default their mean and covariance are estimated.
     method : {"controlled", "algorithm1"}
         How to initialise: `tensor_initialize`, or ZS's Algorithm 1 as printed (`tensor_method`).
     finisher : {"levenberg-marquardt", "gradient"}
@@ -53,16 +123,16 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         Parts of the sample. Above one, gradient descent takes the next part in each step
         (Algorithm 2 as printed, which partitions the sample); the paper's experiments take one.
     n_attempts : int
-        Most initialisations. There are further ones as long as the finisher ends with an unexplained
-        share of the labels above `noise`: their random directions, and the two thirds of the sample
-        they see, differ.
-    noise : float
-        Share of the labels' variance that noise may explain.
+        Most initialisations. There are further ones as long as the network is not to be trusted: their
+        random directions, and the two thirds of the sample they see, differ.
+    noise : float, optional
+        Share of the labels' variance that noise may explain. By default it is estimated: what no
+        polynomial of the inputs explains is noise.
     fit_intercept : bool
         Whether there is a constant c. It is eliminated, so that it costs no step.
     fit_biases : bool
         Whether the finisher moves biases, which start from zero: moments choose the start as if there
-        were none. Unless the activation is homogeneous it moves the output then, too.
+        were none.
     random_state : int, RandomState, Generator or None
 
     Attributes
@@ -71,17 +141,17 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     biases_ : (k,) array
         Zeros unless fitted.
     output_ : (k,) array
-        +-1 for homogeneous activations.
+        +-1 for homogeneous activations, as long as their signs are right from the start.
     intercept_ : float
         Zero unless fitted.
     n_iter_ : int
         Steps of the finisher.
     converged_ : bool
-        Whether the network explains its labels but for `noise`.
+        Whether the network explains its labels except for noise.
     status_ : str
     diagnostics_ : dict
-        "initialization" (TensorInitialization), "descent" (Descent), "unexplained" (share of the
-        labels' variance) and "n_attempts" (initialisations used).
+        "initialization" (TensorInitialization, of whitened inputs), "descent" (Descent), "unexplained"
+        (share of the labels' variance), "misfit" (Misfit) and "n_attempts" (initialisations used).
 
     Notes
     -----
@@ -97,29 +167,31 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     >>> from nnmoments.activations import squared_relu
     >>> X = np.random.default_rng(0).standard_normal((2000, 6))
     >>> y = squared_relu(X[:, 0]) - squared_relu(X[:, 1] + X[:, 2]) + 3.0
-    >>> model = TensorNetwork(2, random_state=0).fit(X, y)
+    >>> model = TensorNetwork(None, random_state=0).fit(X, y)
     >>> np.sort(np.linalg.norm(model.weights_, axis=1)).round(6), round(model.intercept_, 6)
     (array([1.      , 1.414214]), 3.0)
     """
 
     def __init__(
         self,
-        n_hidden: int = 1,
+        n_hidden: int | None = 1,
         activation: str | Activation = "squared_relu",
         *,
+        score_model: Gaussian | None = None,
         method: str = "controlled",
         finisher: str = "levenberg-marquardt",
         step: float = 0.02,
         max_iter: int = 1000,
         n_batches: int = 1,
         n_attempts: int = 5,
-        noise: float = 1e-3,
+        noise: float | None = None,
         fit_intercept: bool = True,
         fit_biases: bool = False,
         random_state: Any = None,
     ) -> None:
         self.n_hidden = n_hidden
         self.activation = activation
+        self.score_model = score_model
         self.method = method
         self.finisher = finisher
         self.step = step
@@ -164,26 +236,26 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         check_choice("finisher", self.finisher, ("levenberg-marquardt", "gradient"))
         for name in ("fit_intercept", "fit_biases"):
             check_choice(name, getattr(self, name), (True, False))
-        attempts = check_integer("n_attempts", self.n_attempts, 1)
+        check_integer("n_attempts", self.n_attempts, 1)
         check_integer("max_iter", self.max_iter, 1)
         check_integer("n_batches", self.n_batches, 1, len(X))
         check_number("step", self.step, above=0.0)
-        noise = check_number("noise", self.noise, above=0.0)
+        if self.noise is not None:
+            check_number("noise", self.noise, above=0.0)
         rng = self._rng()
-        best: _Attempt | None = None
-        used = 0
-        while used < attempts and (best is None or best.unexplained > noise):
-            used += 1
-            seen = slice(None) if used == 1 else np.sort(rng.permutation(len(X))[: len(X) * 2 // 3])
-            start = self._start(X[seen], y[seen], None if weight is None else weight[seen], rng)
-            found = self._finish(X, y, weight, start)
-            if best is None or found.unexplained < best.unexplained:
-                best = found
-        assert best is not None
-        k, d = len(best.start.weights), X.shape[1]
+        checked = check_problem(
+            X, y, 1 if self.n_hidden is None else self.n_hidden, self._activation(), weight
+        )
+        whitening = self._whitening(checked)
+        sample = _Sample(X, y, weight, (X - whitening.mean) @ whitening.matrix.T, whitening)
+        if self.n_hidden is None:
+            best, used = self._chosen(sample, rng)
+        else:
+            best, used = self._fitted(sample, self.n_hidden, self.n_attempts, rng)
+        weights = best.weights @ whitening.matrix
         self._store(
-            weights=best.descent.weights[:, :d],
-            biases=best.descent.weights[:, d] if self.fit_biases else np.zeros(k),
+            weights=weights,
+            biases=best.biases - weights @ whitening.mean if self.fit_biases else np.zeros(len(weights)),
             output=best.output,
             intercept=best.intercept,
             n_iter=best.descent.n_iter,
@@ -191,37 +263,169 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
                 "initialization": best.start,
                 "descent": best.descent,
                 "unexplained": best.unexplained,
+                "misfit": best.misfit,
                 "n_attempts": used,
             },
         )
-        status = best.descent.status
-        if best.unexplained > noise:
-            status = (
-                f"{best.unexplained:.1e} of the labels' variance unexplained after {used} initialisations; "
-                "pass more samples, another n_hidden, or raise noise if the labels hold it"
-            )
-            if not best.start.converged:
-                status += f" ({best.start.status})"
-        self._conclude(best.unexplained <= noise, status)
+        self._conclude(self._trusted(best), self._verdict(best, used))
         return self
 
+    def _whitening(self, sample: Problem) -> _Whitening:
+        """Return the map from inputs to uncorrelated ones, in the span of the inputs."""
+        X, d = sample.X, sample.d
+        if self.score_model is None:
+            mean = np.average(X, axis=0, weights=sample.sample_weight)
+            covariance = np.atleast_2d(np.cov(X, rowvar=False, aweights=sample.sample_weight, ddof=0))
+        else:
+            known = check_instance("score_model", self.score_model, Gaussian)
+            mean, covariance = known.mean, known.covariance
+            if known.d != d:
+                raise ValueError(f"score_model must be of dimension {d}, got {known.d}")
+        scales = np.sqrt(np.diag(covariance))
+        varying = np.flatnonzero(scales > 1e-12 * np.maximum(np.abs(mean), scales.max()))
+        correlation = covariance[np.ix_(varying, varying)] / np.outer(scales[varying], scales[varying])
+        values, vectors = np.linalg.eigh(correlation)
+        kept = values > 1e-10 * values[-1]
+        if kept.all() and len(varying) == d and np.array_equal(covariance, np.eye(d)):
+            return _Whitening(mean, np.eye(d), "")
+        matrix = np.zeros((int(kept.sum()), d))
+        # Symmetric where nothing is tied, so that white inputs stay what they are.
+        root = (vectors[:, kept] / np.sqrt(values[kept])).T
+        matrix[:, varying] = (vectors @ root if kept.all() else root) / scales[varying]
+        found = ""
+        if len(varying) < d:
+            found = f"columns {_named(np.setdiff1d(np.arange(d), varying))} of X are constant"
+        elif not kept.all():
+            tied = np.flatnonzero(np.abs(vectors[:, ~kept]).max(axis=1) > 1e-6)
+            found = f"columns {_named(varying[tied])} of X are tied to each other"
+        return _Whitening(mean, matrix, found)
+
+    def _fitted(
+        self, sample: _Sample, k: int, attempts: int, rng: np.random.Generator
+    ) -> tuple[_Attempt, int]:
+        """Initialise and descend until the network is trusted; return the best and the attempts used."""
+        n, weight = len(sample.X), sample.weight
+        if k > sample.Z.shape[1]:
+            raise ValueError(
+                f"n_hidden must be at most {sample.Z.shape[1]}, the dimension of the inputs' span, got {k}"
+                + (f": {sample.whitening.found}" if sample.whitening.found else "")
+            )
+        best: _Attempt | None = None
+        used = 0
+        while used < attempts and (best is None or not self._trusted(best)):
+            used += 1
+            seen = slice(None) if used == 1 else np.sort(rng.permutation(n)[: n * 2 // 3])
+            start = self._start(
+                sample.Z[seen], sample.y[seen], None if weight is None else weight[seen], k, rng
+            )
+            found = self._finish(sample, start.weights, start.output, start)
+            if not self._settled(found) and self._activation().homogeneity and self._is_newton():
+                # Free outputs can change their signs.
+                freed = self._finish(sample, found.weights, found.output, start, free=True)
+                found = freed if freed.unexplained < 0.99 * found.unexplained else found
+            if best is None or found.unexplained < best.unexplained:
+                best = found
+        assert best is not None
+        return best, used
+
+    def _chosen(self, sample: _Sample, rng: np.random.Generator) -> tuple[_Attempt, int]:
+        """Add units until their residuals are noise, then take out those that are not missed."""
+        d, n = sample.Z.shape[1], len(sample.X)
+        price = np.log(n) * (d + 1 + int(self.fit_biases)) / n  # of a unit, by the Bayesian criterion
+        best: _Attempt | None = None
+        score, used, worse = np.inf, 0, 0
+        for k in range(1, d + 1):
+            found, attempts = self._fitted(sample, k, min(2, self.n_attempts), rng)
+            used += attempts
+            cost = float(np.log(max(found.unexplained, _FLOOR))) + price * k
+            worse = 0 if cost < score else worse + 1
+            if cost < score:
+                best, score = found, cost
+            if self._settled(found) or worse == 2:
+                break
+        assert best is not None
+        while self._is_newton() and len(best.weights) > 1:
+            fewer = [
+                self._finish(
+                    sample, np.delete(best.weights, i, 0), np.delete(best.output, i), best.start, free=True
+                )
+                for i in range(len(best.weights))
+            ]
+            least = min(fewer, key=lambda attempt: attempt.unexplained)
+            cost = float(np.log(max(least.unexplained, _FLOOR))) + price * len(least.weights)
+            if cost >= score:
+                break
+            best, score = least, cost
+        return best, used
+
+    def _is_newton(self) -> bool:
+        return bool(self.finisher == "levenberg-marquardt")
+
+    def _settled(self, found: _Attempt) -> bool:
+        """Say whether another attempt is idle: nothing is left, or noise that is seen to be noise."""
+        if self.noise is not None or found.unexplained <= _NOISE_FREE:
+            return found.unexplained <= (self.noise or _NOISE_FREE)
+        misfit = found.misfit
+        return not misfit.significant and max(misfit.share, misfit.resolution) < _RESOLVED
+
+    def _trusted(self, found: _Attempt) -> bool:
+        return self._settled(found) and found.unexplained < _idle(found)
+
+    def _verdict(self, found: _Attempt, used: int) -> str:
+        """Say what was found, and what to do where it is not good enough."""
+        left, misfit = found.unexplained, found.misfit
+        if self._trusted(found):
+            told = f"{left:.1e} of the labels' variance left to noise" if left > _NOISE_FREE else "exact"
+            return f"{found.descent.status}; {len(found.weights)} units, {told}"
+        said = f"{left:.1e} of the labels' variance unexplained after {used} initialisations"
+        if self.noise is not None:
+            said += "; pass more samples, another n_hidden, or leave noise to be estimated"
+        elif left >= _idle(found):
+            said += ", as much as noise alone leaves: pass more samples, or other inputs"
+        elif misfit.significant:
+            said += (
+                f", and polynomials of the inputs explain {max(misfit.share, 0.0):.2g} of the rest: "
+                "pass another n_hidden or activation, fit_biases=True, or more samples"
+            )
+        else:
+            said += "; too few samples to tell it from noise: pass more, or say how large the noise is"
+        if not found.start.converged:
+            said += f" ({found.start.status})"
+        odd = _not_normal(found.sample.Z)
+        return said + "".join(f"; {reason}" for reason in (found.sample.whitening.found, odd) if reason)
+
     def _start(
-        self, X: Array, y: Array, weight: Array | None, rng: np.random.Generator
+        self, Z: Array, y: Array, weight: Array | None, k: int, rng: np.random.Generator
     ) -> TensorInitialization:
-        k, phi = self.n_hidden, self._activation()
+        phi = self._activation()
         if self.method == "controlled":
             constant = self.fit_intercept or self.fit_biases
-            return tensor_initialize(X, y, k, phi, fit_intercept=constant, sample_weight=weight, rng=rng)
+            return tensor_initialize(Z, y, k, phi, fit_intercept=constant, sample_weight=weight, rng=rng)
         mean = np.average(y, weights=weight) if self.fit_intercept else 0.0
-        return tensor_method(X, y - mean, k, phi, sample_weight=weight, rng=rng)
+        return tensor_method(Z, y - mean, k, phi, sample_weight=weight, rng=rng)
 
-    def _finish(self, X: Array, y: Array, weight: Array | None, start: TensorInitialization) -> _Attempt:
-        """Descend in W, in (W, b), or where the moments leave v uncertain in (W, b, v)."""
-        phi, first = self._activation(), start.weights
-        free = bool(self.fit_biases) and phi.homogeneity is None
+    def _finish(
+        self,
+        sample: _Sample,
+        first: Array,
+        output: Array,
+        start: TensorInitialization,
+        *,
+        free: bool | None = None,
+    ) -> _Attempt:
+        """Descend in W and b, and in v, too, unless lengths of the weights stand for it."""
+        phi, y, weight = self._activation(), sample.y, sample.weight
+        k, r = first.shape
+        free = phi.homogeneity is None if free is None else free
         if self.fit_biases:
-            X = np.column_stack([X, np.ones(len(X))])
-            first = np.column_stack([first, np.zeros(len(first)), *([start.output] if free else [])])
+            Z = np.column_stack([sample.Z, np.ones(len(y))])
+            first = np.column_stack([first, np.zeros(k)])
+        else:
+            Z = (
+                sample.Z + sample.whitening.matrix @ sample.whitening.mean
+            )  # no bias in the user's coordinates
+        if free:
+            first = np.column_stack([first, output])
 
         def loss(part: Any = slice(None)) -> SquareLoss | SquareLossOfBoth:
             options: dict[str, Any] = {
@@ -229,22 +433,28 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
                 "fit_intercept": self.fit_intercept,
             }
             if free:
-                return SquareLossOfBoth(X[part], y[part], phi, **options)
-            return SquareLoss(X[part], y[part], phi, start.output, **options)
+                return SquareLossOfBoth(Z[part], y[part], phi, **options)
+            return SquareLoss(Z[part], y[part], phi, output, **options)
 
         whole = loss()
-        if self.finisher == "levenberg-marquardt":
+        if self._is_newton():
             found = levenberg_marquardt(whole, first, max_iter=self.max_iter)
         else:
-            parts = np.array_split(np.arange(len(X)), self.n_batches)
+            parts = np.array_split(np.arange(len(y)), self.n_batches)
             losses = [loss(part) for part in parts] if self.n_batches > 1 else [whole]
             found = descend_in_batches(losses, first, step=self.step, max_iter=self.max_iter)
+        weights = found.weights[:, :r]
+        biases = found.weights[:, r] if self.fit_biases else np.zeros(k)
+        output = found.weights[:, -1] if free else output
         variance = float(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight))
         with np.errstate(over="ignore", invalid="ignore"):
             unexplained = 2.0 * whole.value(found.weights) / variance
+            hidden = phi(Z[:, :r] @ weights.T + biases)
+            residual = y - hidden @ output
+        intercept = whole.intercept(found.weights)
         unexplained = unexplained if np.isfinite(unexplained) else np.inf
-        output = found.weights[:, -1] if free else start.output
-        return _Attempt(start, found, output, whole.intercept(found.weights), unexplained)
+        residual = residual if weight is None else residual * weight / weight.mean()
+        return _Attempt(start, found, weights, biases, output, intercept, unexplained, sample, residual)
 
     @finite_result("X")
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -9,14 +9,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnmoments.activations import Activation, get_activation, relu, squared_relu
+from nnmoments.densities import Gaussian
 from nnmoments.learners import TensorNetwork
+from nnmoments.learners.misfit import residual_misfit
 from nnmoments.linalg import match_rows
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
 
 # The folds of the control variates are cut by position, so that a sample given twice and one of weight
 # two see different folds.
 _FOLDS = {
-    "check_sample_weight_equivalence_on_dense_data": "folds are cut by position",
     "check_sample_weights_invariance": "folds are cut by position",
 }
 
@@ -96,6 +97,74 @@ def test_constant_in_the_labels_is_fitted(name):
     np.testing.assert_allclose(model.predict(X), y, atol=0.01)
     if name != "sigmoid":  # (v, w) and (-v, -w) differ by a constant
         assert model.intercept_ == pytest.approx(3.0, abs=0.01)
+
+
+def _correlated(name, n=4000, d=6, k=2, noise=0.1, seed=0):
+    """Correlated inputs AR(.5) of mean 1 where biases are fitted, labels with noise."""
+    rng = np.random.default_rng(seed)
+    covariance = 0.5 ** np.abs(np.subtract.outer(range(d), range(d)))
+    X = rng.standard_normal((n, d)) @ np.linalg.cholesky(covariance).T
+    output = [1.0, 1.5] if name == "tanh" else [1.0, -1.0]
+    network = OneHiddenLayer(1.5 * conditioned_weights(k, d, rng=rng), get_activation(name), output)
+    y = network(X)
+    return network, X, y + noise * y.std() * rng.standard_normal(n), covariance
+
+
+@pytest.mark.parametrize("name", ["squared_relu", "relu", "tanh"])
+def test_correlated_inputs_noise_and_the_number_of_units_are_found(name):
+    """Nothing is told but the activation: inputs are whitened, noise is estimated, k is chosen."""
+    network, X, y, covariance = _correlated(name)
+    model = TensorNetwork(None, name, random_state=0).fit(X, y)
+    assert model.converged_
+    assert match_rows(model.weights_, network.weights, signed=name != "tanh").worst < 0.1
+    assert model.diagnostics_["unexplained"] == pytest.approx(0.01, rel=0.2)
+    law = Gaussian(np.zeros(6), covariance)
+    told = TensorNetwork(2, name, score_model=law, random_state=0).fit(X, y)
+    np.testing.assert_allclose(told.predict(X), model.predict(X), atol=1e-6 * np.ptp(y))
+
+
+def test_what_the_units_do_not_explain_is_said():
+    """Noise is no excuse: too few units, another activation and labels of noise alone all warn."""
+    _, X, y, _ = _correlated("squared_relu")
+    for model, said in (
+        (TensorNetwork(1, random_state=0), "polynomials of the inputs explain"),
+        (TensorNetwork(2, "tanh", random_state=0), "polynomials of the inputs explain"),
+    ):
+        with pytest.warns(ConvergenceWarning, match=said):
+            assert not model.fit(X, y).converged_
+    noise = np.random.default_rng(3).standard_normal(len(y))
+    with pytest.warns(ConvergenceWarning, match="as much as noise alone leaves"):
+        TensorNetwork(None, random_state=0).fit(X, noise)
+    heavy = np.random.default_rng(4).standard_t(3, size=(400, 4))
+    with pytest.warns(ConvergenceWarning, match="inputs are not normal"):
+        TensorNetwork(1, "tanh", n_attempts=1, random_state=0).fit(heavy, heavy[:, 0] * heavy[:, 1])
+
+
+def test_columns_that_do_not_vary_freely_are_named():
+    network, X, y, _ = _correlated("squared_relu")
+    padded = np.column_stack([X, np.full(len(X), 3.0), X[:, 0]])
+    model = TensorNetwork(2, random_state=0).fit(padded, y)
+    assert model.converged_
+    np.testing.assert_allclose(model.predict(padded), network(X), atol=0.2 * y.std())
+    with pytest.raises(ValueError, match=r"at most 1, .*columns 1 of X are constant"):
+        TensorNetwork(2).fit(np.column_stack([X[:, 0], np.ones(len(X))]), y)
+    with pytest.raises(ValueError, match=r"at most 1, .*columns 0, 1 of X are tied"):
+        TensorNetwork(2).fit(np.column_stack([X[:, 0], 2.0 * X[:, 0]]), y)
+
+
+def test_misfit_is_the_variance_that_hermite_polynomials_explain():
+    """Against the moments themselves: the U-statistic is unbiased, and noise is let pass."""
+    rng = np.random.default_rng(0)
+    shares, false = [], 0
+    for _ in range(40):
+        X = rng.standard_normal((1200, 2))
+        wave = 0.5 * (X[:, 0] ** 2 - 1.0) + X[:, 0] * X[:, 1] + X[:, 1]  # variance 1/2 + 1 + 1
+        found = residual_misfit(X, wave + 2.0 * rng.standard_normal(1200))
+        shares.append(found.share)
+        assert found.significant
+        false += residual_misfit(X, rng.standard_normal(1200) * (1.0 + X[:, 0] ** 2)).significant
+    assert abs(np.mean(shares) - 2.5 / 6.5) < 5 * np.std(shares) / np.sqrt(40) + 0.02
+    assert false == 0
 
 
 def test_constant_costs_nothing_where_there_is_none():
@@ -189,6 +258,8 @@ def test_estimator_conventions():
         ({"n_batches": 9}, "n_batches must be"),
         ({"n_attempts": 1.5}, "n_attempts must be"),
         ({"noise": float("nan")}, "noise must be"),
+        ({"score_model": "normal"}, "score_model must be"),
+        ({"score_model": Gaussian([0.0], [[1.0]])}, "score_model must be of dimension 4"),
         ({"step": "2"}, "step must be"),
         ({"random_state": "today"}, "random_state must be"),
     ],

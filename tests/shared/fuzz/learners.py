@@ -60,6 +60,7 @@ CALLS = {
             {
                 "n_hidden": 2,
                 "activation": "squared_relu",
+                "score_model": StandardNormal(2),
                 "method": "controlled",
                 "finisher": "levenberg-marquardt",
                 "step": 0.02,

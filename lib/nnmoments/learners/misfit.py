@@ -1,0 +1,117 @@
+"""Whether what a network leaves of its labels is noise: a test by Hermite polynomials up to degree four."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from nnmoments.chunks import row_chunks
+from nnmoments.results import Result
+from nnmoments.validation import Array, check_array, check_samples
+
+__all__ = ["Misfit", "residual_misfit"]
+
+# Chance of a false alarm, over all degrees.
+_ALARM = 1e-4
+# Pairs cost n^2: more samples than this are thinned.
+_MOST = 1500
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Misfit(Result):
+    """What polynomials of degree one to four explain of residuals.
+
+    Attributes
+    ----------
+    share : float
+        Of the residuals' variance, over the degrees whose estimates are good to a quarter of it; an
+        unbiased estimate, which may be negative.
+    resolution : float
+        The share that would have been noticed in the first two degrees.
+    significant : bool
+        Whether residuals depend on the inputs: noise would say so once in ten thousand times.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((500, 2))
+    >>> residual_misfit(X, X[:, 0] * X[:, 1]).significant
+    True
+    """
+
+    share: float
+    resolution: float
+    significant: bool
+
+
+def residual_misfit(X: npt.ArrayLike, residual: npt.ArrayLike) -> Misfit:
+    r"""Test whether residuals depend on their inputs, by their moments of order one to four.
+
+    .. math:: U_m = \frac{1}{n(n-1)}\sum_{s\ne t} r_s r_t\,\frac{\langle S_m(x_s), S_m(x_t)\rangle}{m!}
+
+    is an unbiased estimate of :math:`\|E[r S_m(x)]\|^2/m!`, which for normal x is the variance that
+    Hermite polynomials of degree m explain; it is compared with its spread under independence, as a
+    chi-squared variable of that many polynomials. No tensor is formed. For inputs that are not normal the
+    test is as true, the share is not.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        Whitened inputs.
+    residual : (n,) array_like
+
+    Returns
+    -------
+    Misfit
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> residual_misfit(rng.standard_normal((500, 2)), rng.standard_normal(500)).significant
+    False
+    """
+    X, residual = check_samples(X, residual)
+    residual = check_array("residual", residual, ndim=1)
+    step = -(-len(X) // _MOST)
+    X, residual = X[::step], residual[::step]
+    n, d = X.shape
+    r = residual - residual.mean()
+    variance = float(np.mean(r**2))
+    if variance == 0.0 or n < 3:
+        return Misfit(0.0, 1.0, False)
+    r = r / np.sqrt(variance)
+    lengths = np.minimum(np.sum(X**2, axis=1), 1e30)
+    sums, squares = np.zeros(4), np.zeros(4)
+    for rows in row_chunks(n, 8 * n):
+        inner = X[rows] @ X.T
+        pairs = np.outer(r[rows], r)
+        pairs[np.arange(len(pairs)), np.arange(n)[rows]] = 0.0
+        for m, kernel in enumerate(_kernels(inner, lengths[rows, None], lengths, d)):
+            terms = pairs * kernel
+            sums[m] += terms.sum()
+            squares[m] += np.vdot(terms, terms)
+    counts = np.array([math.comb(d + m - 1, m) for m in (1, 2, 3, 4)], dtype=float)
+    spread = np.sqrt(2.0 * squares)
+    limits = (stats.chi2.isf(_ALARM / 4.0, counts) - counts) / np.sqrt(2.0 * counts)
+    told = limits * spread / (n * (n - 1))
+    share = float(sums[told < 0.25].sum()) / (n * (n - 1))
+    return Misfit(share, float(np.linalg.norm(told[:2])), bool(np.any(sums > limits * spread)))
+
+
+def _kernels(s: Array, a: Any, b: Any, d: int) -> list[Array]:
+    """Return <S_m(x), S_m(y)>/m! for m = 1 to 4 from inner products s and squared lengths a, b."""
+    squares, lengths = s * s, a + b
+    rest = 6.0 * a * b + 3.0 * (a * a + b * b) - 6.0 * (d + 2.0) * lengths + 3.0 * d * (d + 2.0)
+    return [
+        s,
+        (squares - lengths + d) / 2.0,
+        s * (squares + 3.0 * (d + 2.0 - lengths)) / 6.0,
+        (squares * (squares + 6.0 * (d + 4.0 - lengths)) + rest) / 24.0,
+    ]
