@@ -103,6 +103,14 @@ def test_make_hides_what_the_shell_has_set_for_other_work():
     assert make("-f", "-", "probe", given=probe, PYTHONPATH="elsewhere", MPLBACKEND="Agg") == "[]\n"
 
 
+@needs_make
+def test_make_passes_on_another_kernel_and_another_number_of_threads():
+    probe = 'include Makefile\nprobe:\n\t@echo "[$${OPENBLAS_CORETYPE-} $$OPENBLAS_NUM_THREADS]"\n'
+    chosen = ["OPENBLAS_CORETYPE=Haswell", "OPENBLAS_NUM_THREADS=2"]
+    assert make("-f", "-", "probe", *chosen, given=probe) == "[Haswell 2]\n"
+    assert make("-f", "-", "probe", given=probe).endswith(" 1]\n")
+
+
 WAITS = """
 import importlib.util, sys
 from pathlib import Path
