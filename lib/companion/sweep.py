@@ -9,6 +9,7 @@ Stored results are strict JSON: null stands where there is no number, and is rea
 
 import argparse
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -20,6 +21,7 @@ import math
 import os
 import pkgutil
 import platform
+import signal
 import sys
 import textwrap
 import time
@@ -33,6 +35,7 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import psutil
 import scipy
 from scipy import stats
 from threadpoolctl import threadpool_info
@@ -45,6 +48,7 @@ from nnmoments.validation import check_array, check_choice, check_integer, check
 __all__ = [
     "Sweep",
     "document_rows",
+    "end",
     "grid",
     "hash_modules",
     "main",
@@ -644,6 +648,20 @@ def sweeps() -> dict[str, Sweep]:
     return dict(sorted(found.items()))
 
 
+def end(number: int, frame: object) -> None:
+    """End all processes that this one has started, workers and what they started too, then itself.
+
+    A handler of signals: joblib's workers would go on with the cells they have, for minutes.
+    """
+    started = psutil.Process().children(recursive=True)
+    for act in (psutil.Process.terminate, psutil.Process.kill):
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                act(process)
+        _, started = psutil.wait_procs(started, timeout=3.0)
+    os._exit(128 + number)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Store or check paper-size results: ``python -m companion.sweep {list,store,check} [name ...]``."""
     parser = argparse.ArgumentParser(prog="python -m companion.sweep", description=main.__doc__)
@@ -687,4 +705,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, importlib.import_module("companion.sweep").end)
     sys.exit(importlib.import_module("companion.sweep").main())

@@ -4,14 +4,17 @@ import importlib
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from scipy import stats
 
@@ -658,6 +661,40 @@ def test_a_run_that_is_killed_loses_one_cell_at_most(tmp_path, monkeypatch):
     assert len(started) <= 60 + killed
     fresh = [figure.run_cell(cell, seed=0)[0]["value"] for cell in figure.paper]
     assert figure.stored()["value"].tolist() == fresh
+
+
+ENDED = """
+import os, signal, sys, time
+from pathlib import Path
+from companion import sweep
+def _trial(*, trial, rng):
+    Path(f"worker-{os.getpid()}").touch()
+    time.sleep(600.0)
+figure = sweep.Sweep("00-ended", _trial, quick=[], paper=sweep.grid(trial=range(2)), folder="results")
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, sweep.end)
+    import ended
+    ended.figure.store(n_jobs=2)
+"""
+
+
+def test_a_run_that_is_ended_leaves_no_worker_behind(tmp_path):
+    (tmp_path / "ended.py").write_text(ENDED, encoding="utf-8")
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    run = subprocess.Popen([sys.executable, "ended.py"], cwd=tmp_path, env=os.environ | paths)
+    try:
+        deadline = time.monotonic() + 120.0
+        while len(workers := list(tmp_path.glob("worker-*"))) < 2:
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        below = [psutil.Process(int(path.name.split("-")[1])) for path in workers]
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(timeout=60) == 128 + signal.SIGTERM
+        _, alive = psutil.wait_procs(below, timeout=5.0)
+        assert not alive
+    finally:
+        run.kill()
 
 
 # --- command line -----------------------------------------------------------------------------------
