@@ -27,10 +27,10 @@ from typing import Any
 
 import api
 import nbformat
-import psutil
 
 from companion import ledger
 from companion.figures.stein_moments import one_identity
+from companion.sweep import end
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = str(ROOT / "lib")
@@ -77,13 +77,7 @@ def alone() -> Iterator[None]:
 def stop(number: int, frame: object) -> None:
     """End all that this process has started, kernels and their workers too, then itself."""
     STOPPED.set()
-    started = psutil.Process().children(recursive=True)
-    for act in (psutil.Process.terminate, psutil.Process.kill):
-        for process in started:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                act(process)
-        _, started = psutil.wait_procs(started, timeout=3.0)
-    os._exit(128 + number)
+    end(number, frame)
 
 
 # --- executing ------------------------------------------------------------------------------------
@@ -235,12 +229,17 @@ def totals(claims: list[ledger.Claim], waiting: int) -> str:
     for kind, words in KINDS.items():
         rows = [claim for claim in claims if claim.kind == kind]
         counts = {v: sum(c.verdict == v for c in rows) for v in ledger.VERDICTS[kind]}
-        badges = [badge(verdict, f"{count} {verdict}") for verdict, count in counts.items() if count]
+        badges = [badge(verdict, counted(count, verdict)) for verdict, count in counts.items() if count]
         if rows:
             parts.append(f"{len(rows)} {words}: {' '.join(badges)}")
     if waiting:
         parts.append(badge("not-yet-run", f"{waiting} not yet run"))
     return "".join(f'<p class="totals">{part}</p>\n' for part in parts)
+
+
+def counted(count: int, verdict: str) -> str:
+    """Return 1 holds, 2 hold, 2 refuted."""
+    return f"{count} {verdict if count == 1 else verdict.removesuffix('s')}"
 
 
 def badge(verdict: str, text: str) -> str:

@@ -103,6 +103,14 @@ def test_make_hides_what_the_shell_has_set_for_other_work():
     assert make("-f", "-", "probe", given=probe, PYTHONPATH="elsewhere", MPLBACKEND="Agg") == "[]\n"
 
 
+@needs_make
+def test_make_passes_on_another_kernel_and_another_number_of_threads():
+    probe = 'include Makefile\nprobe:\n\t@echo "[$${OPENBLAS_CORETYPE-} $$OPENBLAS_NUM_THREADS]"\n'
+    chosen = ["OPENBLAS_CORETYPE=Haswell", "OPENBLAS_NUM_THREADS=2"]
+    assert make("-f", "-", "probe", *chosen, given=probe) == "[Haswell 2]\n"
+    assert make("-f", "-", "probe", given=probe).endswith(" 1]\n")
+
+
 WAITS = """
 import importlib.util, sys
 from pathlib import Path
@@ -236,14 +244,15 @@ def row(name, **changes):
 
 
 def test_kinds_are_counted_apart():
-    rows = [row("SA-P1"), row("SA-T1"), row("GP-L1"), row("SA-CTL-SCORE"), row("NEW-RATE"), row("NEW-REAL")]
+    names = ("SA-P1", "SA-T1", "GP-L1", "SA-CTL-SCORE", "SA-CTL-DENSE", "NEW-RATE", "NEW-REAL")
+    rows = [row(name) for name in names]
     text = BeautifulSoup(build.totals(rows, 2), "html.parser").get_text("|", strip=True)
     assert text.split("|") == [
         "3 claims of the papers:",
         "2 reproduced",
         "1 refuted",
-        "1 controls:",
-        "1 holds",
+        "2 controls:",
+        "2 hold",
         "2 hypotheses and findings of ours:",
         "1 holds",
         "1 fails",
