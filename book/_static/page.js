@@ -9,7 +9,8 @@
       if (!formula.offsetParent) continue;
       formula.style.fontSize = "";
       const size = parseFloat(getComputedStyle(formula).fontSize), room = formula.clientWidth, wide = formula.scrollWidth;
-      if (wide > room + 1) formula.style.fontSize = `${size * Math.max(LEAST, 0.985 * room / wide)}px`;
+      // A little smaller if that is enough; else as it is, to be scrolled.
+      if (wide > room + 1 && 0.985 * room >= LEAST * wide) formula.style.fontSize = `${size * 0.985 * room / wide}px`;
     }
     for (const block of document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")) {
       block.classList.toggle("scrolls", block.scrollWidth > block.clientWidth + 1);
