@@ -7,9 +7,11 @@
   const fit = () => {
     for (const formula of document.querySelectorAll("article mjx-container[display='true']")) {
       if (!formula.offsetParent) continue;
-      formula.style.fontSize = "";
+      formula.dataset.size ??= formula.style.fontSize;  // MathJax's own
+      formula.style.fontSize = formula.dataset.size;
       const size = parseFloat(getComputedStyle(formula).fontSize), room = formula.clientWidth, wide = formula.scrollWidth;
-      if (wide > room + 1) formula.style.fontSize = `${size * Math.max(LEAST, 0.985 * room / wide)}px`;
+      // A little smaller if that is enough; else as it is, to be scrolled.
+      if (wide > room + 1 && 0.985 * room >= LEAST * wide) formula.style.fontSize = `${size * 0.985 * room / wide}px`;
     }
     for (const block of document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")) {
       block.classList.toggle("scrolls", block.scrollWidth > block.clientWidth + 1);
@@ -73,7 +75,37 @@
     sieve();
   };
 
+  /* The first time that a word of the glossary stands in a chapter, it carries its entry. */
+  const glossary = () => {
+    const entries = window.GLOSSARY, article = document.querySelector("article");
+    if (!entries || !article || !location.pathname.includes("/notebooks/")) return;
+    const plain = text => text.replace(/\\(mathrm|operatorname)\s*\{?(\w+)\}?/g, "$2").replace(/\\(,|otimes|cdot|langle|rangle|nabla)/g, (_, w) => ({ ",": " ", otimes: "⊗", cdot: "·", langle: "⟨", rangle: "⟩", nabla: "∇" })[w]).replace(/[$\\{}]/g, "");
+    const base = (document.documentElement.dataset.content_root || "../");
+    const waiting = new Map(Object.keys(entries).map(term => [term, new RegExp(`\\b${term.replace("'", "['\u2019]")}s?\\b`, /[A-Z]/.test(term) ? "" : "i")]));
+    for (const paragraph of article.querySelectorAll("section > p, .admonition p, .proof p")) {
+      if (paragraph.closest("figure, aside, details.claim")) continue;
+      for (const node of [...paragraph.childNodes]) {
+        if (node.nodeType !== Node.TEXT_NODE) continue;
+        for (const [term, pattern] of waiting) {
+          const found = pattern.exec(node.textContent);
+          if (!found) continue;
+          const rest = node.splitText(found.index);
+          rest.splitText(found[0].length);
+          const link = document.createElement("a");
+          link.className = "term";
+          link.href = `${base}book/glossary.html#term-${term.replaceAll("'", "").replace(/\W+/g, "-")}`;
+          link.title = plain(entries[term]);
+          link.textContent = found[0];
+          rest.replaceWith(link);
+          waiting.delete(term);
+          break;
+        }
+      }
+    }
+  };
+
   const start = () => {
+    glossary();
     ledger();
     fit();
     window.MathJax?.startup?.promise?.then(fit);

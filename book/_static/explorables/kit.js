@@ -191,6 +191,12 @@ window.nnmoments = window.nnmoments || (() => {
       draw: act => { draw = act; redraw(); figure.dataset.ready = "yes"; },
     };
     build(ex);
+    // A figure that plays starts by itself, for readers who do not mind motion.
+    const plays = figure.dataset.plays && controls[figure.dataset.plays];
+    if (plays) {
+      ex.player("Play", plays, 700);
+      if (!matchMedia("(prefers-reduced-motion: reduce)").matches) { plays.value = 0; redraw(); bench.lastChild.querySelector("button").click(); }
+    }
     new ResizeObserver(() => { const now = ex.narrow(); if (width !== now && width !== 0) redraw(); width = now; }).observe(stage);
     new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   };
