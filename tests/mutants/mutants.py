@@ -1387,6 +1387,28 @@ MUTANTS = [
         "sign of the surrogate",
     ),
     Mutant(
+        "learners/beside",
+        "slices = np.concatenate([third, (second - mean * eye)[None]])",
+        "slices = np.concatenate([third, (second + mean * eye)[None]])",
+        "the second moment's Hermite tensor",
+    ),
+    Mutant("learners/beside", "outer.transpose(1, 0, 2) + outer.transpose(1, 2, 0)", "outer", "S_3"),
+    Mutant("learners/beside", "for s in (1.0, -1.0)]", "for s in (1.0, 1.0)]", "the side of a unit"),
+    Mutant("learners/beside", "shares[0] - shares[1] > _JUMP", "True", "a border that labels show"),
+    Mutant(
+        "learners/threshold_network",
+        "wrong > _LEFT or significant_rank(",
+        "False and significant_rank(",
+        "a unit that was missed is not a wrong label",
+    ),
+    Mutant(
+        "learners/threshold_network",
+        "np.array([b if abs(b) > 3.0 * angle else 0.0 for b, angle in shift])",
+        "np.zeros(len(shift))",
+        "thresholds of their own",
+    ),
+    Mutant("learners/labelling", "biases - rows @ self.mean", "biases", "the user's coordinates"),
+    Mutant(
         "learners/threshold_network",
         "decode_moments(controlled(y[other], other)",
         "decode_moments(controlled(y, slice(None))",

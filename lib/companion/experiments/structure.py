@@ -301,7 +301,7 @@ def _graph(*, terms: str, n: int, trial: int, rng: np.random.Generator) -> dict[
     }
 
 
-# E e^{rho (w.x - t)} for r ones: exp(-rho (t - rho r/2)); GP's proof prints exp(-rho (t - rho r)/2).
+# E e^{rho (w.x - t)} for r ones: exp(-rho (t - rho r/2)). The statement of Theorem 7 has exp(-rho t).
 _MU = {
     "corrected": math.exp(-_RATE * (_SHIFT - _RATE * _SIZE / 2.0)),
     "proof": math.exp(-_RATE * (_SHIFT - _RATE * _SIZE) / 2.0),

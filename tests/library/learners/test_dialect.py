@@ -233,7 +233,9 @@ def test_units_do_not_matter_or_are_warned_of(problem, fitted, of_x, of_y):
     model = problem.fit(of_x * X, of_y * y, quiet=True, **parameters)
     assert of_x != 1.0 or model.converged_
     if model.converged_:
-        assert np.std(model.predict(of_x * X) / of_y - fitted.predict(X)) < 0.02 * np.std(y)
+        # The law of inputs is estimated where it is not the standard one: labels beside a border may change.
+        apart = np.std(model.predict(of_x * X) / of_y - fitted.predict(X))
+        assert apart < (0.05 if is_classifier(model) else 0.02) * np.std(y)
 
 
 def test_order_of_rows_does_not_matter(problem, fitted):

@@ -11,6 +11,7 @@ from fuzz.harness import Case, positional
 from nnmoments import learners
 from nnmoments.activations import relu_threshold
 from nnmoments.densities import StandardNormal
+from nnmoments.learners.beside import factor_rows
 from nnmoments.learners.sparse_network import train_network
 from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.moments import Polynomials, controlled_moments
@@ -203,6 +204,7 @@ CALLS = {
             },
             also={"X": "Y weights", "Y": "weights", "weights": "biases"},
         ),
+        Case(factor_rows, {"X": X, "y": units(X), "k": 2, "rng": 0}, also={"X": "y"}),
         Case(
             decode_moments,
             {"moments": controlled_moments(X, units(X)), "k": 2, "activation": U, "rng": 0},
