@@ -5,13 +5,14 @@ GM: `GeneralInputNetwork`. `MomentLearner` says what they share.
 """
 
 from nnmoments.learners.base import MomentLearner, RidgeLearner
-from nnmoments.learners.general_input import GeneralInputNetwork
+from nnmoments.learners.general_input import FourthOrderRows, GeneralInputNetwork
 from nnmoments.learners.halfspaces import HalfspaceUnionClassifier
 from nnmoments.learners.sparse_network import SparseNetworkClassifier
 from nnmoments.learners.tensor_network import TensorNetwork
 from nnmoments.learners.threshold_network import ThresholdNetwork
 
 __all__ = [
+    "FourthOrderRows",
     "GeneralInputNetwork",
     "HalfspaceUnionClassifier",
     "MomentLearner",
