@@ -27,12 +27,13 @@ from typing import Any
 
 import api
 import nbformat
-import psutil
 
 from companion import ledger
 from companion.figures.stein_moments import one_identity
+from companion.sweep import end
 
 ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = str(ROOT / "lib")
 BUILD = ROOT / "_build"
 STAGE = BUILD / "stage"
 EXECUTED = BUILD / "executed"
@@ -76,13 +77,7 @@ def alone() -> Iterator[None]:
 def stop(number: int, frame: object) -> None:
     """End all that this process has started, kernels and their workers too, then itself."""
     STOPPED.set()
-    started = psutil.Process().children(recursive=True)
-    for act in (psutil.Process.terminate, psutil.Process.kill):
-        for process in started:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                act(process)
-        _, started = psutil.wait_procs(started, timeout=3.0)
-    os._exit(128 + number)
+    end(number, frame)
 
 
 # --- executing ------------------------------------------------------------------------------------
@@ -111,6 +106,7 @@ def execute(notebook: Path, target: Path, preset: str, seed: int) -> str | None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial.ipynb")
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    environment["PYTHONPATH"] = LIBRARY  # another checkout's library must not come first
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(notebook.parent)]
     command += ["-k", "python3", "-p", "preset", preset, "-p", "seed", str(seed)]
@@ -123,19 +119,36 @@ def execute(notebook: Path, target: Path, preset: str, seed: int) -> str | None:
     return None
 
 
+def kept(notebook: Path, key: str) -> bool:
+    """Say whether an execution from the same things is there."""
+    target, mark = EXECUTED / notebook.name, EXECUTED / f"{notebook.stem}.key"
+    return target.is_file() and mark.is_file() and mark.read_text() == key
+
+
+def keep(executed: nbformat.NotebookNode, notebook: Path, key: str) -> None:
+    """Keep an execution for the next build; its key is written last."""
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    target, mark = EXECUTED / notebook.name, EXECUTED / f"{notebook.stem}.key"
+    mark.unlink(missing_ok=True)
+    partial = target.with_suffix(".partial.ipynb")
+    nbformat.write(executed, partial)
+    partial.replace(target)
+    mark.write_text(key)
+
+
 def execute_all(notebooks: list[Path], preset: str, seed: int) -> list[Path]:
     """Execute notebooks side by side, skipping those whose last execution still stands."""
 
     def one(notebook: Path) -> str | None:
-        target, mark = EXECUTED / notebook.name, EXECUTED / f"{notebook.stem}.key"
         key = fingerprint(notebook, preset, seed)
-        if target.is_file() and mark.is_file() and mark.read_text() == key:
+        if kept(notebook, key):
             return None
-        mark.unlink(missing_ok=True)
         print(f"executing {notebook.name}", flush=True)
-        error = execute(notebook, target, preset, seed)
+        fresh = EXECUTED / f"{notebook.stem}.fresh.ipynb"
+        error = execute(notebook, fresh, preset, seed)
         if error is None:
-            mark.write_text(key)
+            keep(nbformat.read(fresh, as_version=4), notebook, key)
+            fresh.unlink()
         return error
 
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
@@ -178,21 +191,17 @@ def judge(executed: list[Path]) -> dict[str, dict[str, Any]]:
     return outcomes
 
 
+KINDS = {"claim": "claims of the papers", "control": "controls", "ours": "hypotheses and findings of ours"}
+COLUMNS = {"Row": 30, "In the paper": 12, "Measured": 20, "Foil": 14, "Evidence": 10, "Verdict": 14}
+
+
 def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
     """Write the totals and the tables that the index and the ledger page include."""
     rows = ledger.load(ROOT).values()
     claims = {claim.id: claim for claim in rows if claim.id in outcomes}
     pending = [*(claim for claim in rows if claim.id not in outcomes), *ledger.pending(ROOT)]
-    counts = {v: sum(c.verdict == v for c in claims.values()) for v in ledger.VERDICTS}
-    counts["not yet run"] = len(pending)
-    badges = [
-        f'<span class="verdict verdict-{name.replace(" ", "-")}">{count} {name.replace("-", " ")}</span>'
-        for name, count in counts.items()
-        if count
-    ]
     folder.mkdir(parents=True, exist_ok=True)
-    totals = f'<p class="totals">{len(claims) + len(pending)} claims: {" ".join(badges)}</p>\n'
-    (folder / "totals.md").write_text(totals, encoding="utf-8")
+    (folder / "totals.md").write_text(totals(list(claims.values()), len(pending)), encoding="utf-8")
     lines: list[str] = []
     for paper, title in PAPERS.items():
         rows = [c for c in claims.values() if c.paper == paper]
@@ -201,8 +210,9 @@ def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
             continue
         lines += [f"## {paper}. {title}", ""]
         if rows:
-            lines += [":::{list-table}", ":header-rows: 1", ":widths: 32 16 26 26", ":class: ledger", ""]
-            lines += ["* - Claim", "  - Paper", "  - Measured", "  - Verdict"]
+            widths = " ".join(map(str, COLUMNS.values()))
+            lines += [":::{list-table}", ":header-rows: 1", f":widths: {widths}", ":class: ledger", ""]
+            lines += [f"{'  ' if i else '* '}- {name}" for i, name in enumerate(COLUMNS)]
             for claim in rows:
                 lines += row_lines(claim, outcomes[claim.id])
             lines += [":::", ""]
@@ -213,26 +223,77 @@ def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
     (folder / "ledger.md").write_text("\n".join(lines), encoding="utf-8")
 
 
+def totals(claims: list[ledger.Claim], waiting: int) -> str:
+    """Count the rows by kind, and each kind by verdict."""
+    parts: list[str] = []
+    for kind, words in KINDS.items():
+        rows = [claim for claim in claims if claim.kind == kind]
+        counts = {v: sum(c.verdict == v for c in rows) for v in ledger.VERDICTS[kind]}
+        badges = [badge(verdict, counted(count, verdict)) for verdict, count in counts.items() if count]
+        if rows:
+            parts.append(f"{len(rows)} {words}: {' '.join(badges)}")
+    if waiting:
+        parts.append(badge("not-yet-run", f"{waiting} not yet run"))
+    return "".join(f'<p class="totals">{part}</p>\n' for part in parts)
+
+
+def counted(count: int, verdict: str) -> str:
+    """Return 1 holds, 2 hold, 2 refuted."""
+    return f"{count} {verdict if count == 1 else verdict.removesuffix('s')}"
+
+
+def badge(verdict: str, text: str) -> str:
+    """Return a text in the colour of its verdict."""
+    return f'<span class="verdict verdict-{verdict}">{text}</span>'
+
+
 def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     """Return one claim's row of the table."""
-    value = f"{outcome['value']:.3g}"
-    if outcome["low"] != outcome["high"]:
-        value += f" [{outcome['low']:.3g}, {outcome['high']:.3g}]"
     module, _, name = claim.function.rpartition(".")
     test_file, _, test_name = claim.test.partition("::")
     # The reference has no entry for what only the companion has: the repository shows it.
     entry = api.link(claim.function)
     function = f"<a href='api/{entry}'>{name}</a>" if entry else f"[{name}]({SOURCE}{module_path(module)})"
     links = f"{{ref}}`chapter <{claim.anchor}>` · {function} · [test]({SOURCE}{test_file} '{test_name}')"
-    verdict = f'<span class="verdict verdict-{claim.verdict}">{claim.verdict.replace("-", " ")}</span>'
-    reason = f" {claim.reason}" if claim.reason else ""
     name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
+    reason = f" <br> {claim.reason}" if claim.reason else ""
     return [
         f"* - {name} ({claim.locus}): {claim.statement} <br> {links}",
         f"  - {escape(str(claim.paper_value))}",
-        f"  - {claim.measure}: **{value}**; rule: {claim.rule}",
-        f"  - {verdict}{reason}",
+        f"  - {claim.measure}: **{measured(outcome, claim.floor)}**; rule: {claim.rule}",
+        f"  - {foil(claim, outcome)}",
+        f"  - {evidence(claim, outcome)}",
+        f"  - {claim.kind} <br> {badge(claim.verdict, claim.verdict)}{reason}",
     ]
+
+
+def measured(outcome: dict[str, Any], floor: float) -> str:
+    """Write the value and its interval."""
+    value, low, high = (escape(ledger.digits(outcome[name], floor)) for name in ("value", "low", "high"))
+    return value if outcome["level"] is None else f"{value} [{low}, {high}]"
+
+
+def foil(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
+    """Write what was measured for the foil, and what the foil is."""
+    if outcome["foil"] is None:
+        return "none yet"
+    value, low, high = map(ledger.digits, outcome["foil"])
+    return f"**{value if low == high else f'{value} [{low}, {high}]'}**: {claim.foil}"
+
+
+def evidence(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
+    """Write what the value rests on, and how small an effect it could have told."""
+    parts = ["live and stored" if claim.evidence == "both" else claim.evidence]
+    for name in ("trials", "seeds"):
+        if count := outcome[name]:
+            parts.append(f"{count} {name if count > 1 else name[:-1]}")
+    if outcome["resolution"] is not None:
+        parts.append(f"tells ±{ledger.digits(outcome['resolution'])}")
+    if outcome["level"] not in (None, ledger.LEVEL):
+        parts.append(f"level {outcome['level']:g}")
+    if claim.rule_set:
+        parts.append(f"rule set {claim.rule_set} the results")
+    return " <br> ".join(parts)
 
 
 def module_path(module: str) -> str:
@@ -313,8 +374,21 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
     one_identity().savefig(STAGE / "book" / "_generated" / "one-identity.png")
 
 
+def site_key() -> str:
+    """Hash all that the site is rendered from: the stage, the documented code and the programs' versions."""
+    digest = hashlib.sha256()
+    sources = [*STAGE.rglob("*"), *(ROOT / "lib").rglob("*.py"), *(ROOT / "book").glob("*.py")]
+    for path in sorted(path for path in [*sources, ROOT / "requirements.lock"] if path.is_file()):
+        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def render() -> None:
-    """Run jupyter-book on the stage; warnings are errors."""
+    """Run jupyter-book on the stage, unless the site is that of this stage; warnings are errors."""
+    mark, key = BUILD / "html.key", site_key()
+    if (SITE / "index.html").is_file() and mark.is_file() and mark.read_text() == key:
+        return
+    mark.unlink(missing_ok=True)
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
@@ -325,6 +399,7 @@ def render() -> None:
     run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     if run.returncode or not (SITE / "index.html").is_file():
         raise BuildError(f"jupyter-book failed:\n{run.stdout[-4000:]}\n{run.stderr[-6000:]}")
+    mark.write_text(key)
 
 
 def refresh(notebooks: list[Path]) -> None:
@@ -356,6 +431,8 @@ def main() -> int:
         signal.signal(number, stop)
     notebooks = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     try:
+        if not str(ledger.__file__).startswith(LIBRARY):
+            raise BuildError(f"the library is that of another checkout, {ledger.__file__}: run `make book`")
         if options.refresh:
             with alone():
                 refresh(notebooks)

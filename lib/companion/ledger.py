@@ -2,7 +2,8 @@
 
 The rows are in `book/claims/*.yml`. A notebook records a measurement with `record`; the rule of
 its row is evaluated on the spot and must agree with the committed verdict, so a number that stops
-being true stops the build.
+being true stops the build. A rule shows that it can tell by a foil, something measured beside it
+for which the outcome must be another.
 """
 
 import functools
@@ -15,16 +16,19 @@ from typing import Any
 
 import yaml
 
-from nnmoments.validation import check_choice, check_number
+from nnmoments.validation import check_choice, check_integer, check_number
 
 __all__ = [
+    "EVIDENCE",
     "LEVEL",
     "MIME",
+    "NEEDED",
     "VERDICTS",
     "Claim",
     "LedgerError",
     "Pending",
     "Rule",
+    "digits",
     "load",
     "pending",
     "project_root",
@@ -39,7 +43,26 @@ MIME = "application/vnd.nnmoments.claim+json"
 
 _PENDING = "pending.yml"
 
-VERDICTS = ("reproduced", "reproduced-with-correction", "not-reproduced", "extended")
+#: The verdicts by kind of row: a statement of a paper, an assumption that is broken on purpose, and
+#: a hypothesis or a finding of ours. Only what a paper itself says is refuted.
+VERDICTS = {
+    "claim": ("reproduced", "corrected", "refuted", "undecided"),
+    "control": ("holds", "fails"),
+    "ours": ("holds", "fails"),
+}
+
+#: What must become of the rule, by verdict.
+NEEDED = {
+    "reproduced": "holds",
+    "corrected": "holds",
+    "refuted": "fails",
+    "undecided": "is left undecided",
+    "holds": "holds",
+    "fails": "fails",
+}
+
+#: Where a row's value may come from: the live run, stored results, or the two together.
+EVIDENCE = ("live", "stored", "both")
 
 
 class LedgerError(RuntimeError):
@@ -114,6 +137,12 @@ class Rule:
                 return not low <= target <= high
         raise AssertionError(self.kind)
 
+    def outcome(self, value: float, low: float, high: float) -> str:
+        """Say what becomes of the rule: it "holds", "fails" or "is left undecided"."""
+        if self.holds(value, low, high):
+            return "holds"
+        return "fails" if self.fails(value, low, high) else "is left undecided"
+
     def __str__(self) -> str:
         match self.kind, self.bounds:
             case "within", (bottom, top):
@@ -127,10 +156,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Claim:
-    """One row of the ledger; the fields are those of the YAML files."""
+    """One row of the ledger; the fields are those of the YAML files.
+
+    ``foil`` says for what the rule must have another outcome (see `record`), ``rule_set`` whether it
+    was set before or after its results were seen. What is below ``floor`` is zero up to rounding, and
+    shown so.
+    """
 
     id: str
     paper: str
+    kind: str
     locus: str
     statement: str
     paper_value: str
@@ -138,17 +173,21 @@ class Claim:
     rule: Rule
     verdict: str
     false_alarm: float
+    evidence: str
     chapter: str
     anchor: str
     function: str
     test: str
     reason: str = ""
+    foil: str = ""
+    rule_set: str = ""
+    floor: float = 0.0
     source: Path = field(default=Path(), repr=False, compare=False)
 
     @property
-    def expects(self) -> bool:
-        """Whether the rule is to hold: a claim that is not reproduced is to be refuted."""
-        return self.verdict != "not-reproduced"
+    def needed(self) -> str:
+        """What must become of the rule for the verdict to stand."""
+        return NEEDED[self.verdict]
 
 
 @dataclass(frozen=True)
@@ -221,19 +260,65 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Claim:
         # YAML reads 1e-6, which has no point, as text.
         alarm = check_number("false_alarm", float(raw["false_alarm"]), below=1.0)
         rule = Rule.parse(raw["rule"])
-        claim = Claim(**{**raw, "rule": rule, "false_alarm": alarm, "source": path})
-        check_choice("verdict", claim.verdict, VERDICTS)
+        floor = check_number("floor", float(raw.get("floor", 0.0)))
+        numbers = {"rule": rule, "false_alarm": alarm, "floor": floor}
+        claim = Claim(**{**raw, **numbers, "source": path})
         check_choice("paper", claim.paper, ("SA", "ZS", "GP", "GM", "NEW"))
+        check_choice("kind", claim.kind, tuple(VERDICTS))
+        check_choice(f"verdict of a row of kind {claim.kind!r}", claim.verdict, VERDICTS[claim.kind])
+        check_choice("evidence", claim.evidence, EVIDENCE)
+        check_choice("rule_set", claim.rule_set, ("", "before", "after"))
     except KeyError as error:
         raise LedgerError(f"{path.name}: {name}: the row has no {error}") from error
     except (TypeError, ValueError, LedgerError) as error:
         raise LedgerError(f"{path.name}: {name}: {error}") from error
-    if claim.verdict != "reproduced" and not claim.reason:
+    if claim.kind == "claim" and claim.paper == "NEW":
+        raise LedgerError(f"{path.name}: {name}: what no paper says is a control or ours, not a claim")
+    if claim.verdict not in ("reproduced", "holds") and not claim.reason:
         raise LedgerError(f"{path.name}: {name}: the verdict {claim.verdict} needs a reason")
     return claim
 
 
-def record(id: str, value: float, interval: Sequence[float] | None = None) -> None:
+def digits(value: float, floor: float = 0.0) -> str:
+    """Write a number as box, prose and ledger all show it: three digits; zero up to `floor`.
+
+    Examples
+    --------
+    >>> digits(0.28449), digits(26137.4), digits(-0.0), digits(-1e-16, floor=1e-12)
+    ('0.284', '26100', '0', '<1e-12')
+    """
+    if abs(value) < floor:
+        return f"<{floor:g}"
+    rounded = float(f"{value:.3g}") + 0.0
+    return f"{rounded:.0f}" if 1e3 <= abs(rounded) < 1e6 else f"{rounded:.3g}"
+
+
+def _measured(id: str, what: str, value: Any, interval: Sequence[float] | None) -> tuple[float, float, float]:
+    """Return (value, low, high), all finite and in this order."""
+    try:
+        value = float(value)
+        low, high = (value, value) if interval is None else map(float, interval)
+    except (TypeError, ValueError):
+        raise LedgerError(
+            f"{id}: the {what} must be a number and its interval a pair of them, got {value!r}, {interval!r}"
+        ) from None
+    if not (low <= value <= high and math.isfinite(low) and math.isfinite(high)):
+        raise LedgerError(
+            f"{id}: the {what} must be finite and inside its finite interval, got {value} [{low}, {high}]"
+        )
+    return value, low, high
+
+
+def record(
+    id: str,
+    value: float,
+    interval: Sequence[float] | None = None,
+    *,
+    foil: float | Sequence[float] | None = None,
+    trials: int | None = None,
+    seeds: int | None = None,
+    level: float = LEVEL,
+) -> None:
     """Judge a measured value by the claim's rule, show one line, and glue the value under its id.
 
     Parameters
@@ -243,50 +328,107 @@ def record(id: str, value: float, interval: Sequence[float] | None = None) -> No
     value : float
         What was measured.
     interval : (low, high), optional
-        Interval around it at the ledger's level; none for a deterministic quantity.
+        Interval around it at the ledger's level; none for a deterministic quantity. Half its width
+        is the smallest effect that could have been told.
+    foil : float or (value, low, high), optional
+        The same quantity measured for the row's foil: permuted labels, the wrong score, a raw
+        baseline. Given if and only if the row names its foil.
+    trials, seeds : int, optional
+        How many trials, from how many seeds, the value rests on.
+    level : float
+        Level of the interval.
 
     Raises
     ------
     LedgerError
-        If there is no such claim, the value or a bound of its interval is no finite number, or the
-        outcome contradicts the committed verdict.
+        If there is no such claim, the value or a bound of its interval is no finite number, the
+        outcome contradicts the committed verdict, or the foil gives the outcome that the verdict
+        needs: then the rule cannot tell.
     """
     claims = load()
     if id not in claims:
         raise LedgerError(f"id must be a claim of book/claims, got {id!r}")
     claim = claims[id]
-    try:
-        value = float(value)
-        low, high = (value, value) if interval is None else map(float, interval)
-    except (TypeError, ValueError):
-        raise LedgerError(
-            f"{id}: the value must be a number and its interval a pair of them, got {value!r}, {interval!r}"
-        ) from None
-    if not (low <= value <= high and math.isfinite(low) and math.isfinite(high)):
-        raise LedgerError(
-            f"{id}: the value must be finite and inside its finite interval, got {value} [{low}, {high}]"
-        )
-    holds, fails = claim.rule.holds(value, low, high), claim.rule.fails(value, low, high)
-    spread = "" if interval is None else f" [{low:.3g}, {high:.3g}]"
-    found = f"{claim.measure}: {value:.3g}{spread}; rule: {claim.rule}"
-    if not (holds if claim.expects else fails):
-        outcome = "holds" if holds else "fails" if fails else "is left undecided by the interval"
+    value, low, high = _measured(id, "value", value, interval)
+    outcome = claim.rule.outcome(value, low, high)
+    found = f"{claim.measure}: {digits(value, claim.floor)}"
+    if interval is not None:
+        found += f"{_interval(low, high, claim.floor)}, resolution ±{digits((high - low) / 2.0)}"
+    found += f"; rule: {claim.rule}"
+    if outcome != claim.needed:
         raise LedgerError(
             f"{id}: the rule {outcome}, but the ledger says {claim.verdict!r}. {found}. Mend what broke, "
             f"or change the verdict and say why in {claim.source.name}."
         )
-    _show(claim, found, {"id": id, "value": value, "low": low, "high": high, "holds": holds})
+    against = _foil(claim, foil)
+    if against is not None:
+        shown = digits(against[0]) + (_interval(*against[1:]) if against[1] < against[2] else "")
+        found += f"; foil, {claim.foil}: {shown}"
+    counts = {"trials": trials, "seeds": seeds}
+    for name, count in counts.items():
+        if count is not None:
+            counts[name] = check_integer(name, count, 1)
+            found += f"; {count} {name if count > 1 else name[:-1]}"
+    result = {
+        "id": id,
+        "kind": claim.kind,
+        "evidence": claim.evidence,
+        "value": _rounded(value, claim.floor),
+        "low": _rounded(low, claim.floor),
+        "high": _rounded(high, claim.floor),
+        "level": None if interval is None else check_number("level", level, above=0.0, below=1.0),
+        "resolution": None if interval is None else _rounded((high - low) / 2.0),
+        "foil": None if against is None else [_rounded(bound) for bound in against],
+        "holds": outcome == "holds",
+        **counts,
+    }
+    _show(claim, found, result)
 
 
-def _show(claim: Claim, found: str, outcome: Mapping[str, Any]) -> None:
+def _foil(claim: Claim, foil: Any) -> tuple[float, float, float] | None:
+    """Return what was measured for the foil, which must not have the outcome that the verdict needs."""
+    if (foil is None) is not (claim.foil == ""):
+        said = f"names a foil, {claim.foil}: record it" if claim.foil else "names no foil: say what it is"
+        raise LedgerError(f"{claim.id}: the row {said}")
+    if foil is None:
+        return None
+    try:
+        value, *interval = foil
+    except TypeError:  # one number
+        value, interval = foil, []
+    against = _measured(claim.id, "foil", value, interval or None)
+    if claim.rule.outcome(*against) == claim.needed:
+        raise LedgerError(
+            f"{claim.id}: the rule ({claim.rule}) {claim.needed} for the foil too, {claim.foil}, with "
+            f"{digits(against[0])}{_interval(*against[1:])}: it cannot tell"
+        )
+    return against
+
+
+def _interval(low: float, high: float, floor: float = 0.0) -> str:
+    return f" [{digits(low, floor)}, {digits(high, floor)}]"
+
+
+def _rounded(value: float, floor: float = 0.0) -> float:
+    """Return the number that `digits` shows."""
+    return 0.0 if abs(value) < floor else float(digits(value))
+
+
+class _Shown(str):
+    """A text that notebooks show as it is, without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def _show(claim: Claim, found: str, result: Mapping[str, Any]) -> None:
     from IPython.display import display
     from myst_nb import glue
 
-    rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in outcome.items()}
     html = (
         f'<p class="claim claim-{claim.verdict}"><strong>{claim.id}</strong> '
-        f"<em>{claim.verdict}</em>: {escape(found)}</p>"
+        f"<em>{claim.verdict}</em> ({claim.kind}, {claim.evidence}): {escape(found)}</p>"
     )
-    plain = f"{claim.id} {claim.verdict}: {found}"
-    display({"text/plain": plain, "text/html": html, MIME: rounded}, raw=True)
-    glue(claim.id, rounded["value"], display=False)
+    plain = f"{claim.id} {claim.verdict} ({claim.kind}, {claim.evidence}): {found}"
+    display({"text/plain": plain, "text/html": html, MIME: dict(result)}, raw=True)
+    glue(claim.id, _Shown(digits(result["value"], claim.floor)), display=False)

@@ -3,17 +3,35 @@
 import itertools
 import math
 import os
+from pathlib import Path
 
 import IPython.display
 import myst_nb
+import numpy as np
 import pytest
 
 from companion import ledger
-from companion.ledger import LEVEL, MIME, LedgerError, Rule, load, project_root, record
+from companion.ledger import (
+    LEVEL,
+    MIME,
+    NEEDED,
+    VERDICTS,
+    LedgerError,
+    Rule,
+    digits,
+    load,
+    project_root,
+    record,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+# Rows that name no foil yet, a chapter at a time. The list only shrinks.
+WITHOUT_FOIL = Path(__file__).with_name("without_foil.txt")
 
 ROW = """
 - id: SA-P1
   paper: SA
+  kind: claim
   locus: Proposition 1
   statement: Stein's lemma holds.
   paper_value: equality
@@ -21,11 +39,13 @@ ROW = """
   rule: {at_most: 5.5}
   verdict: reproduced
   false_alarm: 1.0e-6
+  evidence: live
   chapter: 01_stein_moments
   anchor: stein-lemma
   function: nnmoments.moments.cross_moment
   test: tests/library/moments/test_estimate.py::test_stein_identity
 """
+FOIL = ROW + "  foil: the wrong score\n"
 
 
 @pytest.fixture
@@ -104,7 +124,9 @@ def test_a_rule_never_holds_and_fails():
     for raw, low, high in itertools.product([row[0] for row in TRUTH], grid, grid):
         if low <= high:
             rule = Rule.parse(raw)
-            assert not (rule.holds(low, low, high) and rule.fails(low, low, high))
+            found = (rule.holds(low, low, high), rule.fails(low, low, high))
+            words = {(True, False): "holds", (False, True): "fails", (False, False): "is left undecided"}
+            assert rule.outcome(low, low, high) == words[found]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +175,8 @@ def test_rows_are_read(write):
     assert claim.rule == Rule("at_most", (5.5,))
     assert claim.false_alarm == 1e-6
     assert claim.source == folder / "chapter.yml"
-    assert claim.expects
+    assert claim.needed == "holds"
+    assert (claim.foil, claim.rule_set, claim.floor) == ("", "", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -166,14 +189,24 @@ def test_rows_are_read(write):
         ("false_alarm: 1.0e-6", "false_alarm: rare", "SA-P1: could not convert"),
         ("{at_most: 5.5}", "{about: 5.5}", "SA-P1: a rule is one of"),
         ("{at_most: 5.5}", "{at_most: high}", "SA-P1: could not convert"),
-        ("verdict: reproduced", "verdict: fine", "SA-P1: verdict must be one of 'reproduced'"),
+        ("verdict: reproduced", "verdict: fine", "SA-P1: verdict of .* 'claim' must be one of 'reproduced'"),
+        ("verdict: reproduced", "verdict: holds", "SA-P1: verdict of .* 'claim' must be one of 'reproduced'"),
+        ("kind: claim", "kind: control", "SA-P1: verdict of .* 'control' must be one of 'holds', 'fails'"),
+        ("kind: claim", "kind: fact", "SA-P1: kind must be one of"),
+        ("  kind: claim\n", "", "SA-P1: .* missing 1 required .*kind"),
+        ("evidence: live", "evidence: guessed", "SA-P1: evidence must be one of"),
+        ("  evidence: live\n", "", "SA-P1: .* missing 1 required .*evidence"),
+        ("  chapter:", "  rule_set: later\n  chapter:", "SA-P1: rule_set must be one of"),
+        ("  chapter:", "  floor: low\n  chapter:", "SA-P1: could not convert"),
         ("paper: SA", "paper: XY", "SA-P1: paper must be one of"),
         (
             "verdict: reproduced",
-            "verdict: not-reproduced",
-            "SA-P1: the verdict not-reproduced needs a reason",
+            "verdict: refuted",
+            "SA-P1: the verdict refuted needs a reason",
         ),
-        ("verdict: reproduced", "verdict: extended", "SA-P1: the verdict extended needs a reason"),
+        ("verdict: reproduced", "verdict: corrected", "SA-P1: the verdict corrected needs a reason"),
+        ("verdict: reproduced", "verdict: undecided", "SA-P1: the verdict undecided needs a reason"),
+        ("paper: SA\n", "paper: NEW\n", "SA-P1: what no paper says is a control or ours, not a claim"),
         ("  chapter:", "  colour: red\n  chapter:", "SA-P1: .* unexpected keyword argument 'colour'"),
         ("- id: SA-P1\n  paper: SA", "- paper: SA", "a row without an id"),
     ],
@@ -210,30 +243,107 @@ def test_project_root(write, tmp_path, monkeypatch):
         project_root(tmp_path.parent)
 
 
+def test_every_verdict_has_an_outcome():
+    assert {verdict for verdicts in VERDICTS.values() for verdict in verdicts} == set(NEEDED)
+
+
+def test_the_rows_without_a_foil_only_become_fewer():
+    """Who gives a row its foil takes its id out of the list; a new row has a foil."""
+    lines = WITHOUT_FOIL.read_text(encoding="utf-8").splitlines()
+    listed = {line for line in lines if line and not line.startswith("#")}
+    assert {claim.id for claim in load(ROOT).values() if not claim.foil} == listed
+
+
+# --- numbers ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "floor", "text"),
+    [
+        (0.28449, 0.0, "0.284"),
+        (0.2845, 0.0, "0.284"),  # once rounded; by way of four digits it were .285
+        (26137.4, 0.0, "26100"),
+        (999.6, 0.0, "1000"),
+        (-117215.0, 0.0, "-117000"),
+        (1234567.0, 0.0, "1.23e+06"),
+        (1e-9, 0.0, "1e-09"),
+        (-0.0, 0.0, "0"),
+        (-1.93e-34, 1e-12, "<1e-12"),
+        (0.0, 1e-12, "<1e-12"),
+        (2e-12, 1e-12, "2e-12"),
+    ],
+)
+def test_digits(value, floor, text):
+    assert digits(value, floor) == text
+    if "<" not in text:
+        assert digits(float(text)) == text  # what was rounded stays
+
+
 # --- recording --------------------------------------------------------------------------------------
+
+POINT = {"id": "SA-P1", "kind": "claim", "evidence": "live", "level": None, "resolution": None, "foil": None}
+POINT |= {"trials": None, "seeds": None}
 
 
 def test_record_shows_one_line_and_glues_the_value(write, shown):
     write(ROW)
     record("SA-P1", 3.14159265, (3.0, 4.0))
-    plain = "SA-P1 reproduced: worst |z| & co: 3.14 [3, 4]; rule: at most 5.5"
+    plain = "SA-P1 reproduced (claim, live): worst |z| & co: 3.14 [3, 4], resolution ±0.5; rule: at most 5.5"
     assert shown["bundle"]["text/plain"] == plain
-    assert shown["bundle"][MIME] == {"id": "SA-P1", "value": 3.142, "low": 3.0, "high": 4.0, "holds": True}
+    judged = {"value": 3.14, "low": 3.0, "high": 4.0, "level": LEVEL, "resolution": 0.5, "holds": True}
+    assert shown["bundle"][MIME] == POINT | judged
     assert "worst |z| &amp; co" in shown["bundle"]["text/html"]
     assert 'class="claim claim-reproduced"' in shown["bundle"]["text/html"]
     assert shown["raw"] is True
-    assert shown["glued"] == ("SA-P1", 3.142, False)
+    name, value, display = shown["glued"]
+    assert (name, value, repr(value), display) == ("SA-P1", "3.14", "3.14", False)
 
 
 def test_record_without_interval_is_a_point(write, shown):
     write(ROW)
     record("SA-P1", 2)
-    assert shown["bundle"]["text/plain"] == "SA-P1 reproduced: worst |z| & co: 2; rule: at most 5.5"
-    assert shown["bundle"][MIME] == {"id": "SA-P1", "value": 2.0, "low": 2.0, "high": 2.0, "holds": True}
+    plain = "SA-P1 reproduced (claim, live): worst |z| & co: 2; rule: at most 5.5"
+    assert shown["bundle"]["text/plain"] == plain
+    assert shown["bundle"][MIME] == POINT | {"value": 2.0, "low": 2.0, "high": 2.0, "holds": True}
+
+
+def test_box_prose_and_ledger_show_the_same_digits(write, shown):
+    write(ROW)
+    record("SA-P1", 0.28449, (-1234.56, 0.28449))
+    assert "0.284 [-1230, 0.284]" in shown["bundle"]["text/plain"]
+    assert digits(shown["bundle"][MIME]["value"]) == shown["glued"][1] == "0.284"
+    assert digits(shown["bundle"][MIME]["low"]) == "-1230"
+
+
+def test_rounding_noise_is_shown_as_zero(write, shown):
+    """The same is shown on every processor, whatever the last digits are."""
+    write(ROW + "  floor: 1e-12\n")
+    seen = []
+    for noise in (1.006e-16, 3.469e-17, -1.93e-34):
+        record("SA-P1", noise)
+        seen.append((shown["bundle"]["text/plain"], shown["bundle"][MIME], shown["glued"][1]))
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][1] == POINT | {"value": 0.0, "low": 0.0, "high": 0.0, "holds": True}
+    assert seen[0][2] == "<1e-12"
+    assert ": <1e-12; rule" in seen[0][0]
+
+
+def test_trials_seeds_and_level_are_shown(write, shown):
+    write(ROW)
+    record("SA-P1", 2.0, (1.0, 3.0), trials=20, seeds=1, level=0.99)
+    assert shown["bundle"]["text/plain"].endswith("rule: at most 5.5; 20 trials; 1 seed")
+    assert {n: shown["bundle"][MIME][n] for n in ("trials", "seeds", "level")} == {
+        "trials": 20,
+        "seeds": 1,
+        "level": 0.99,
+    }
+    for wrong in ({"trials": 0}, {"seeds": 1.5}, {"level": 1.0}):
+        with pytest.raises((LedgerError, ValueError), match=next(iter(wrong))):
+            record("SA-P1", 2.0, (1.0, 3.0), **wrong)
 
 
 def test_record_of_a_refuted_claim(write, shown):
-    write(ROW.replace("verdict: reproduced", "verdict: not-reproduced\n  reason: it is false"))
+    write(ROW.replace("verdict: reproduced", "verdict: refuted\n  reason: it is false"))
     record("SA-P1", 7.0, (6.0, 8.0))
     assert shown["bundle"][MIME]["holds"] is False
 
@@ -242,21 +352,78 @@ def test_record_of_a_refuted_claim(write, shown):
     ("verdict", "value", "interval", "message"),
     [
         ("reproduced", 6.0, None, "SA-P1: the rule fails, but the ledger says 'reproduced'"),
-        ("reproduced", 5.0, (4.0, 6.0), "SA-P1: the rule is left undecided by the interval, but"),
-        ("extended", 6.0, (5.9, 6.1), "the rule fails, but the ledger says 'extended'"),
-        ("reproduced-with-correction", 6.0, None, "the rule fails"),
-        ("not-reproduced", 5.0, (4.0, 5.2), "the rule holds, but the ledger says 'not-reproduced'"),
-        ("not-reproduced", 5.0, (4.0, 6.0), "left undecided"),
+        ("reproduced", 5.0, (4.0, 6.0), "SA-P1: the rule is left undecided, but"),
+        ("corrected", 6.0, None, "the rule fails"),
+        ("refuted", 5.0, (4.0, 5.2), "the rule holds, but the ledger says 'refuted'"),
+        ("refuted", 5.0, (4.0, 6.0), "left undecided"),
+        ("undecided", 5.0, (4.0, 5.2), "the rule holds, but the ledger says 'undecided'"),
+        ("undecided", 6.0, None, "the rule fails"),
+        ("holds", 6.0, (5.9, 6.1), "the rule fails, but the ledger says 'holds'"),
+        ("fails", 5.0, None, "the rule holds, but the ledger says 'fails'"),
     ],
 )
 def test_contradictions_raise(write, shown, verdict, value, interval, message):
-    write(ROW.replace("verdict: reproduced", f"verdict: {verdict}\n  reason: because"))
+    write(judged(ROW, verdict))
     with pytest.raises(LedgerError, match=message):
         record("SA-P1", value, interval)
     assert not shown
 
 
-@pytest.mark.parametrize("verdict", ["reproduced", "not-reproduced"])
+def judged(row, verdict):
+    """Give the row a verdict, and a kind that has it."""
+    kind = next(kind for kind, verdicts in VERDICTS.items() if verdict in verdicts)
+    row = row.replace("kind: claim", f"kind: {kind}")
+    return row.replace("verdict: reproduced", f"verdict: {verdict}\n  reason: because")
+
+
+# The rule is "at most 5.5"; each foil is what another outcome looks like.
+FOILS = {
+    "reproduced": (1.0, None, [7.0, np.float64(7.0), (5.0, 4.0, 6.0)], [2.0, (2.0, 1.0, 3.0)]),
+    "corrected": (1.0, None, [7.0], [5.5]),
+    "holds": (1.0, None, [7.0], [5.5]),
+    "refuted": (7.0, None, [2.0, (5.0, 4.0, 6.0)], [5.6, (7.0, 6.0, 8.0)]),
+    "fails": (7.0, None, [2.0], [5.6]),
+    "undecided": (5.0, (4.0, 6.0), [2.0, 7.0], [(5.0, 4.0, 6.0)]),
+}
+
+
+@pytest.mark.parametrize("verdict", FOILS)
+def test_a_foil_has_another_outcome(write, shown, verdict):
+    write(judged(FOIL, verdict))
+    value, interval, telling, silent = FOILS[verdict]
+    for foil in telling:
+        record("SA-P1", value, interval, foil=foil)
+        line = shown["bundle"]["text/plain"]
+        assert "; foil, the wrong score: " in line
+        assert shown["bundle"][MIME]["foil"][0] == (foil[0] if isinstance(foil, tuple) else foil)
+    shown.clear()
+    for foil in silent:
+        with pytest.raises(LedgerError, match=r"SA-P1: .* for the foil too, the wrong score, .*cannot tell"):
+            record("SA-P1", value, interval, foil=foil)
+    assert not shown
+
+
+def test_a_foil_is_named_and_recorded(write, shown):
+    write(FOIL)
+    with pytest.raises(LedgerError, match="SA-P1: the row names a foil, the wrong score: record it"):
+        record("SA-P1", 1.0)
+    write(ROW)
+    with pytest.raises(LedgerError, match="SA-P1: the row names no foil: say what it is"):
+        record("SA-P1", 1.0, foil=7.0)
+    assert not shown
+
+
+@pytest.mark.parametrize(
+    "foil", [math.nan, math.inf, (7.0, 8.0, 9.0), (7.0, 6.0), "much", (7.0, 6.0, math.inf)]
+)
+def test_what_is_no_measurement_is_no_foil(write, shown, foil):
+    write(FOIL)
+    with pytest.raises(LedgerError, match="SA-P1: the foil must be"):
+        record("SA-P1", 1.0, foil=foil)
+    assert not shown
+
+
+@pytest.mark.parametrize("verdict", list(NEEDED))
 @pytest.mark.parametrize(
     ("value", "interval"),
     [
@@ -270,7 +437,7 @@ def test_contradictions_raise(write, shown, verdict, value, interval, message):
     ],
 )
 def test_what_is_no_measurement_raises_whatever_the_verdict(write, shown, verdict, value, interval):
-    write(ROW.replace("verdict: reproduced", f"verdict: {verdict}\n  reason: because"))
+    write(judged(ROW, verdict))
     with pytest.raises(LedgerError, match="SA-P1: the value must be finite and inside its finite interval"):
         record("SA-P1", value, interval)
     assert not shown

@@ -610,6 +610,9 @@ MUTANTS = [
         "seeds share streams",
     ),
     Mutant("companion/sweep", 'self._file.write("\\n")', "pass", "torn line swallows the next"),
+    Mutant(
+        "companion/sweep", "if problems and not same and", "if problems and", "chaos on the same processor"
+    ),
     Mutant("companion/sweep", "if stale and not restamp:", "if False:", "stale results pass"),
     Mutant("companion/sweep", "if stale and not problems:", "if stale:", "restamped although cells differ"),
     Mutant("companion/sweep", "len(values) ** 0.5", "1.0", "standard deviation instead of error"),
@@ -634,9 +637,21 @@ MUTANTS = [
     ),
     Mutant(
         "companion/ledger",
-        "if not (holds if claim.expects else fails):",
-        "if holds != claim.expects:",
+        'return "fails" if self.fails(value, low, high) else "is left undecided"',
+        'return "fails"',
         "ignorance counts as refutation",
+    ),
+    Mutant(
+        "companion/ledger",
+        "if claim.rule.outcome(*against) == claim.needed:",
+        "if False:",
+        "a foil with the same outcome passes",
+    ),
+    Mutant(
+        "companion/ledger",
+        'if (foil is None) is not (claim.foil == ""):',
+        "if False:",
+        "a foil that is named is not measured",
     ),
     Mutant("companion/ledger", "if claim.id in claims:", "if False:", "claims stand twice"),
     # --- validation
