@@ -10,16 +10,20 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import StandardScaler
 
 from companion.experiments import score_estimation as experiment
-from nnmoments.densities import GaussianMixture, Logistic, StandardNormal, UserDensity, iid
+from nnmoments.densities import Gaussian, GaussianMixture, Laplace, Logistic, StandardNormal, UserDensity, iid
+from nnmoments.moments import cross_moment
 from nnmoments.scores import (
     LLSFE,
+    AffineScore,
     IndependentLocalLikelihood,
     KernelDensity,
     LocalLikelihood,
     NearestNeighbor,
     ScoreMatching,
     SpectralStein,
+    check_score,
     choose_score,
+    estimate_score,
     fit_gaussian_mixture,
     rate_bandwidth,
     score_matching_loss,
@@ -477,3 +481,69 @@ def test_score_matching_in_twenty_dimensions_is_chunked():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
+
+
+def test_affine_scores_are_those_of_the_image():
+    """S_m^x(u, ...) = S_m^z(Au, ...) for z = A(x - c), a component at a time."""
+    rng = np.random.default_rng(0)
+    A, c, X = rng.standard_normal((2, 2)), rng.standard_normal(2), rng.standard_normal((5, 2))
+    inverse = np.linalg.inv(A)
+    means = np.array([[1.0, 0.0], [-1.0, 0.5]])
+    z = GaussianMixture([0.3, 0.7], means)
+    x = GaussianMixture([0.3, 0.7], means @ inverse.T + c, inverse @ inverse.T)
+    for m in range(1, 5):
+        np.testing.assert_allclose(AffineScore(z, A, c).score(X, m), x.score(X, m), rtol=1e-8, atol=1e-8)
+    for model in (z, StandardNormal(2)):
+        image = model.sample(200, rng=1) @ inverse.T + c
+        found = cross_moment(image, image[:, 0] ** 4, AffineScore(model, A, c), 4).value
+        by_hand = np.tensordot(image[:, 0] ** 4, AffineScore(model, A, c).score(image, 4), 1) / 200
+        np.testing.assert_allclose(found, by_hand, rtol=1e-8)
+
+
+def test_a_score_of_another_law_fails_the_check():
+    X = StandardNormal(3).sample(4000, rng=0)
+    assert check_score(StandardNormal(3), X, order=4).passed
+    for wrong in (Gaussian(np.full(3, 0.5), np.eye(3)), Gaussian(np.zeros(3), 2.0 * np.eye(3))):
+        found = check_score(wrong, X)
+        assert not found.passed
+        assert "the score is not that of X" in found.status
+    # sgn(x)^4 for Laplace inputs (GM Figure 3) passes at order 1, and fails at order 4: E S_4 = 1, not 0.
+    f = UserDensity(1, [lambda Z: -np.sign(Z), lambda Z: 0.0 * Z[:, :, None]])
+    signs = iid(Laplace(), 1).sample(4000, rng=0)
+    assert check_score(f, signs, order=1).passed
+    assert not check_score(f, signs, order=2).passed
+
+
+@pytest.mark.parametrize("scale", [1e-6])
+def test_estimated_scores_follow_units_and_laws(scale):
+    f = GaussianMixture([0.5, 0.5], [[1.5, 0.0], [-1.5, 0.0]])
+    X = f.sample(2000, rng=0)
+    found = estimate_score(scale * X)
+    error = np.linalg.norm(scale * found.score(scale * X, 1) - f.score(X, 1)) / np.linalg.norm(f.score(X, 1))
+    gaussian = Gaussian(X.mean(axis=0), np.cov(X.T)).score(X, 1)
+    assert error < 0.5 * np.linalg.norm(gaussian - f.score(X, 1)) / np.linalg.norm(f.score(X, 1))
+    assert found.check.passed
+    assert found.gain > 0.0
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_estimated_scores_of_tied_columns_stay_finite():
+    X = np.random.default_rng(0).standard_normal((1000, 2))
+    X[:, 1] = X[:, 1] > 0.3
+    found = estimate_score(X)
+    assert np.isfinite(found.score(X, 4)).all()
+    assert "ties of columns 1 were spread" in found.status
+
+
+def test_a_far_sample_of_weight_zero_changes_nothing():
+    """A value of 1e7 among 2000 has a kernel weight of 0 at the points of the others."""
+    X = np.random.default_rng(0).standard_normal((2000, 1))
+    far, points = np.vstack([X, [[1e7]]]), np.array([[0.3], [1.2]])
+    for degree in (2, 4):
+        one, two = (
+            LocalLikelihood(S, degree=degree, bandwidth=0.8).fit_at(points).derivatives for S in (X, far)
+        )
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+    for S in (X, far):
+        assert np.isfinite(LLSFE(S, 0.8).score(np.array([[30.0]]), 1)).all()

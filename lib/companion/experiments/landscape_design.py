@@ -20,14 +20,14 @@ from nnmoments.densities import Density, GaussianMixture, Laplace, Logistic, Sta
 from nnmoments.landscapes import (
     FourthOrderLoss,
     SquareLoss,
+    landscape_rows,
     orthogonal_closed_form,
     parameter_error,
     random_rows,
 )
-from nnmoments.learners import GeneralInputNetwork
 from nnmoments.linalg import match_rows, outer_power
 from nnmoments.moments import ControlVariate, SampledMoment, TensorMoment, cross_moment
-from nnmoments.networks import HiddenPolynomial, OneHiddenLayer
+from nnmoments.networks import HiddenPolynomial, OneHiddenLayer, regress_both_signs
 from nnmoments.optimize import classify, gradient_descent, quasi_newton
 from nnmoments.scores import IndependentLocalLikelihood, LocalLikelihood, NearestNeighbor
 from nnmoments.tensors import tensor_initialize
@@ -340,13 +340,17 @@ figure_3 = Sweep(
 # --- a smooth input instead ---------------------------------------------------------------------------
 
 
-def _learned(X: Array, y: Array, k: int, rng: np.random.Generator, score: Any = None) -> GeneralInputNetwork:
-    """Fit GM's learner; whether it warns is a question for its own tests."""
+def _landscape(X: Array, y: Array, k: int, rng: np.random.Generator, score: Any = None) -> Array:
+    """Return the signed rows of GM's own decoder, L of Section 3."""
+    d = X.shape[1]
     seed = np.random.RandomState(int(rng.integers(2**31))).randint(2**31)
-    model = GeneralInputNetwork(k, score_model=score, random_state=int(seed))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X, y)
+    if score is None:
+        score = LocalLikelihood(X, degree=2, bandwidth=1.65 * float(np.sqrt(X.var(axis=0).mean())))
+    fitting = [p for p in (1, 2, 3) if 10 * math.comb(d + p, p) <= len(X) // 2]
+    moment = cross_moment(X, y, score, 4, control=ControlVariate(degree=max(fitting, default=0)))
+    rows = landscape_rows(TensorMoment(moment.value), k, rng=int(seed)).rows
+    signs = regress_both_signs(X, y, rows, relu, fit_intercept=True).signs
+    return signs[:, None] * rows
 
 
 _WINDOW = 20_000  # samples in the windows of the d-dimensional local likelihood; it costs n times as many
@@ -375,8 +379,7 @@ def _smooth_input(*, method: str, d: int, n: int, trial: int, rng: np.random.Gen
         score = f
     else:  # G on whitened data, as fair as its Gaussian assumption allows
         X, score = X / spread, StandardNormal(d)
-    model = _learned(X, y, d, rng, score)
-    return {"error": parameter_error(model.weights_, W)}
+    return {"error": parameter_error(_landscape(X, y, d, rng, score), W)}
 
 
 _METHODS = (
@@ -544,7 +547,7 @@ def _start(initialiser: str, X: Array, y: Array, k: int, rng: np.random.Generato
     if initialiser == "He":
         return rng.standard_normal((k, d)) * math.sqrt(2.0 / d), rng.standard_normal(k) * math.sqrt(2.0 / k)
     if initialiser == "L":
-        W = _learned(X, y, k, rng).weights_
+        W = _landscape(X, y, k, rng)
     elif initialiser == "tensor":
         W = tensor_initialize(X, y, k, relu, rng=rng).weights
         W = W / np.linalg.norm(W, axis=1, keepdims=True)

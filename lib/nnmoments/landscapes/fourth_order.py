@@ -10,7 +10,7 @@ the standard Gaussian. GM (19) prints :math:`(\|a_i\| - 1)^2` and (21) the squar
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -198,6 +198,7 @@ def landscape_rows(
     moment: Moment,
     k: int,
     *,
+    whiten: bool = False,
     mu: float = 0.01,
     lam: float = 100.0,
     n_starts: int = 10,
@@ -207,10 +208,20 @@ def landscape_rows(
     tol: float = 1e-8,
     rng: Any = None,
 ) -> LandscapeRows:
-    r"""Find orthonormal rows :math:`w_i` of :math:`T_4 = \sum_i \kappa_i w_i^{\otimes 4}` by descents on L.
+    r"""Find the rows :math:`w_i` of :math:`T_4 = \sum_i \kappa_i w_i^{\otimes 4}` by descents on L.
 
     The moment is scaled so that its largest :math:`|\kappa|`, the spectral norm of the unfolded tensor, is
     one; the sign of the kappas is that of their sum, :math:`\sum_{ab} T_{aabb}`.
+
+    Rows that are independent only become orthonormal by the moment itself (`whiten`). If all kappas have
+    one sign, its trace
+
+    .. math:: M = T_4(\cdot, \cdot, I) = \sum_i \kappa_i\|w_i\|^2 w_i w_i^\top = V\Lambda V^\top
+
+    is definite on the span of the rows, and with :math:`B = |\Lambda|^{-1/2}V^\top` the vectors
+    :math:`|\kappa_i|^{1/2}\|w_i\| B w_i` are orthonormal. L is minimised for
+    :math:`T_4(B^\top, \dots, B^\top)` in k dimensions, where nothing lies outside the span, and its rows
+    return by :math:`w = B^+u`.
 
     Parameters
     ----------
@@ -218,6 +229,9 @@ def landscape_rows(
         Of order 4.
     k : int
         At most d.
+    whiten : bool
+        Whether to project on the span of the rows and whiten there; needed unless they are orthonormal
+        and k = d.
     mu, lam : float
         Weights of L; the defaults are those of Theorem 2.
     n_starts : int
@@ -251,11 +265,43 @@ def landscape_rows(
     >>> found = landscape_rows(TensorMoment(-outer_power(np.eye(2), 4).sum(axis=0)), 2, rng=0)
     >>> np.abs(found.rows).sum(axis=0).round(4), found.sign, found.agreement
     (array([1., 1.]), -1.0, 1.0)
+    >>> oblique = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
+    >>> landscape_rows(TensorMoment(outer_power(oblique, 4).sum(axis=0)), 2, whiten=True, rng=0).rows.round(4)
+    array([[-0.6, -0.8, -0. ],
+           [ 1. ,  0. ,  0. ]])
     """
     if check_instance("moment", moment, Moment).order != 4:
         raise ValueError(f"moment must be of order 4, got {moment.order}")
     d = moment.d
     k = check_integer("k", k, 1, d)
+    if check_choice("whiten", whiten, (True, False)):
+        tensor = np.asarray(moment.contract())
+        values, vectors = np.linalg.eigh(np.einsum("abcc->ab", tensor))
+        leading = np.argsort(-np.abs(values))[:k]
+        size = np.sqrt(np.abs(values[leading]))
+        if not size.min() > 1e-8 * max(size.max(), 1e-150):
+            raise ValueError(f"k must be at most the rank of the moment's trace, got {k}")
+        unwhiten = vectors[:, leading] * size
+        inner = moment.contract(vectors[:, leading] / size)
+        found = landscape_rows(
+            TensorMoment(np.asarray(inner)),
+            k,
+            mu=mu,
+            lam=lam,
+            n_starts=n_starts,
+            solver=solver,
+            step=step,
+            max_iter=max_iter,
+            tol=tol,
+            rng=rng,
+        )
+        rows = found.rows @ unwhiten.T
+        status, converged = found.status, found.converged
+        if len(set(np.sign(values[leading]))) > 1:
+            converged = False
+            status = "kappas of both signs, which L does not allow: decompose the moment by tensors instead"
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return replace(found, rows=rows, converged=converged, status=status)
     n_starts = check_integer("n_starts", n_starts, 1)
     check_choice("solver", solver, ("quasi-newton", "gradient"))
     tensor = np.asarray(moment.contract())

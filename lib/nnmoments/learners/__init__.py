@@ -6,7 +6,7 @@ GM: `GeneralInputNetwork`. Without a teacher: `SufficientReduction` and `average
 """
 
 from nnmoments.learners.base import MomentLearner, RidgeLearner
-from nnmoments.learners.general_input import GeneralInputNetwork
+from nnmoments.learners.general_input import FourthOrderRows, GeneralInputNetwork
 from nnmoments.learners.halfspaces import HalfspaceUnionClassifier
 from nnmoments.learners.reduction import (
     AverageDerivatives,
@@ -21,6 +21,7 @@ from nnmoments.learners.threshold_network import ThresholdNetwork
 __all__ = [
     "AverageDerivatives",
     "DimensionTest",
+    "FourthOrderRows",
     "GeneralInputNetwork",
     "HalfspaceUnionClassifier",
     "MomentLearner",

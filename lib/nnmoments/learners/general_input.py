@@ -1,47 +1,102 @@
 """The learner of GM: samples of a network's input and label in, its weights out, no density given."""
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 from sklearn.base import RegressorMixin
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from nnmoments.activations import Activation
 from nnmoments.densities import ScoreModel
-from nnmoments.landscapes import landscape_rows
+from nnmoments.landscapes import SquareLossOfBoth, landscape_rows, levenberg_marquardt, random_rows
 from nnmoments.learners.base import RidgeLearner
-from nnmoments.linalg import weighted_least_squares
-from nnmoments.moments import ControlVariate, TensorMoment, cross_moment
-from nnmoments.networks import OneHiddenLayer, regress_both_signs
-from nnmoments.scores import LocalLikelihood, NearestNeighbor
+from nnmoments.moments import ControlVariate, MomentEstimate, TensorMoment, cross_moment
+from nnmoments.networks import OneHiddenLayer
+from nnmoments.optimize import Descent
+from nnmoments.results import Result
+from nnmoments.scores import check_score, estimate_score, standardization
+from nnmoments.tensors import decompose_symmetric
 from nnmoments.validation import (
     Array,
     check_choice,
     check_instance,
     check_integer,
-    check_number,
     finite_result,
 )
 
-__all__ = ["GeneralInputNetwork"]
+__all__ = ["FourthOrderRows", "GeneralInputNetwork"]
 
-# Bandwidth in standard deviations: for S_4 in several dimensions narrower windows hold too few samples
-# (logistic input, d = 5, n = 10,000: error 0.2 where this width gives 0.006), wider ones see a Gaussian.
-_WINDOW = 1.65
 # Samples of a fold for each coefficient of the polynomial that is removed from its labels.
 _SAMPLES_A_COEFFICIENT = 10
+# Places of a unit's bias that are tried first, as quantiles of its image, and lengths of its row.
+_PLACES = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
+_LENGTHS = (0.5, 1.0, 2.0, 4.0)
+# Rows from which the first biases are chosen, and rows of the test of what is left.
+_CHOOSING, _TESTING = 20_000, 20_000
+# Standard errors above which a quantity is no chance: P(|z| > 5) < 1e-6.
+_SIGNIFICANT = 5.0
+# Share of the labels' variance that rounding may leave.
+_EXACT = 1e-12
+# Share below which noise that depends on x and has a skew of its own is not thought of.
+_LITTLE = 1e-2
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FourthOrderRows(Result):
+    r"""What T_4 shows of the units, in coordinates of covariance I.
+
+    Attributes
+    ----------
+    rows : (k, d) array
+        Unit rows, up to sign.
+    kappa : (k,) array
+        :math:`\hat\kappa_i` in :math:`T_4 \approx \sum_i \kappa_i u_i^{\otimes 4}`.
+    standard_error : float
+        Of a kappa, nearly: root mean square of those of T_4(e, e, e, e).
+    status : str
+
+    Examples
+    --------
+    >>> from nnmoments.densities import StandardNormal
+    >>> X = StandardNormal(2).sample(20_000, rng=0)
+    >>> net = GeneralInputNetwork(2, score_model=StandardNormal(2), random_state=0)
+    >>> net.fit(X, np.maximum(X, 0.0) @ [1.0, -1.0]).diagnostics_["rows"].kappa.round(1)
+    array([-0.4,  0.4])
+    """
+
+    rows: Array
+    kappa: Array
+    standard_error: float
+    status: str
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Units in coordinates of covariance I, after the descent: columns w, b, v."""
+
+    descent: Descent
+    intercept: float
+    left: Array
+    unexplained: float
+    origin: str
 
 
 class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
-    r"""Learn :math:`E[y|x] = \sum_i v_i\,\phi(\langle w_i, x\rangle) + c` from x of any density.
+    r"""Learn :math:`E[y|x] = \sum_i v_i\,\phi(\langle w_i, x\rangle + b_i) + c` from x of any density.
 
-    The rows :math:`w_i` are orthonormal, or nearly so.
+    The rows :math:`w_i` are independent. In coordinates of mean 0 and covariance I:
 
-    1. The score of x is estimated by local likelihood, unless it is given (GM Section 2).
-    2. :math:`T_4 = E[y\,S_4(x)]`, with a control variate.
-    3. L is minimised from random starts; its rows are the :math:`w_i` up to sign (GM Section 3).
-    4. Labels are regressed on units of both signs, which settles the signs, then on the network's own.
+    1. The score of x is estimated (`estimate_score`), unless it is given (GM Section 2).
+    2. :math:`T_4 = E[y\,S_4(x)] = \sum_i \kappa_i w_i^{\otimes 4}`, with a control variate.
+    3. T_4 is projected on the span of its unfolding, and decomposed there: by joint diagonalisation of its
+       slices, for kappas of any signs, or by L whitened with T_4's trace (GM Section 3), for one sign.
+    4. Signs, lengths and places of the units are chosen by least squares among a few.
+    5. Levenberg-Marquardt's descent of the square loss moves all weights. If what it leaves of the labels
+       can be predicted from x, it starts again, from random rows.
 
     Parameters
     ----------
@@ -49,43 +104,44 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         Number of units k, at most d.
     activation : str or Activation
     score_model : ScoreModel, optional
-        A fitted score of x, if a better one than the default is known: `LocalLikelihood` of degree 2 in a
-        wide window, of degree 4 in d <= 3. (A parameter `score` would hide scikit-learn's method.)
-    mu, lam : float
-        Weights of L in units of the largest kappa; the defaults are Theorem 2's.
+        A fitted score of x, if a better one than `estimate_score`'s is known. (A parameter `score` would
+        hide scikit-learn's method.)
+    decoder : {"tensor", "landscape"}
+        How T_4 is decomposed.
     n_starts : int
-        Random starts of the descents.
-    solver : {"quasi-newton", "gradient"}
-        L-BFGS, or the gradient steps of GM's experiments (`landscape_rows`).
-    step : float
-        Length of these steps.
-    max_iter, tol : int, float
+        Most descents, the first from T_4.
+    max_iter : int
         Of each descent.
     fit_intercept : bool
         Whether the output has a constant c. Networks of GM have none; real labels have a mean.
-    max_unexplained : float
-        Share of the labels' variance, left over by the network, above which the fit has not converged.
-        Of labels without noise enough samples leave a few percent; a fifth says that directions are wrong
-        or units missing. Labels that hold a share r of noise need r + 0.2.
+    fit_biases : bool
+        Whether units have biases; those of GM have none.
     random_state : None, int, RandomState or Generator
-        Of the starts.
+        Of the further starts.
 
     Attributes
     ----------
     weights_ : (k, d) array
-        Unit rows.
+        Of unit length if the activation is homogeneous.
     biases_ : (k,) array
-        Zeros: the fourth moment does not show biases.
+        Zeros unless fitted.
     output_ : (k,) array
     intercept_ : float
     n_iter_ : int
         Steps of the best descent.
     converged_ : bool
-        Whether more than half of the starts agree, and the network explains the labels.
+        Whether the score passes its checks, nothing of what is left can be predicted from x, and every
+        unit counts.
     status_ : str
     diagnostics_ : dict
-        "moment": the `MomentEstimate` of T_4. "landscape": the `LandscapeRows`, with the best descent and
-        the agreement of the starts. "unexplained": the share of the labels' variance that is left.
+        "moment": the `MomentEstimate` of T_4. "rows": the `FourthOrderRows`. "score": the `SteinCheck`.
+        "descent": the best `Descent`. "unexplained": share of the labels' variance that is left.
+        "noise": share that could not be predicted from x by what is left either.
+
+    Notes
+    -----
+    What is left is tested by boosted trees that are fitted to one half of the sample, against the other half.
+    Noise in the labels is thus no failure, whatever its size.
 
     References
     ----------
@@ -96,10 +152,11 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     --------
     >>> from nnmoments.densities import StandardNormal
     >>> X = StandardNormal(2).sample(20_000, rng=0)
-    >>> y = 3.0 + np.maximum(X, 0.0).sum(axis=1)
+    >>> y = 3.0 + np.maximum(X @ [0.6, 0.8], 0.0) - np.maximum(X[:, 0] + 0.5, 0.0)
     >>> model = GeneralInputNetwork(2, score_model=StandardNormal(2), random_state=0).fit(X, y)
-    >>> bool(np.abs(model.weights_).max(axis=1).min() > 0.99), round(model.intercept_, 1)
-    (True, 3.0)
+    >>> model.weights_[np.argsort(model.output_)].round(6) + 0.0, round(model.intercept_, 6)
+    (array([[1. , 0. ],
+           [0.6, 0.8]]), 3.0)
     """
 
     def __init__(
@@ -108,33 +165,25 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         activation: str | Activation = "relu",
         *,
         score_model: ScoreModel | None = None,
-        mu: float = 0.01,
-        lam: float = 100.0,
+        decoder: str = "tensor",
         n_starts: int = 10,
-        solver: str = "quasi-newton",
-        step: float = 1e-3,
-        max_iter: int = 2000,
-        tol: float = 1e-8,
+        max_iter: int = 200,
         fit_intercept: bool = True,
-        max_unexplained: float = 0.2,
+        fit_biases: bool = True,
         random_state: Any = None,
     ) -> None:
         self.n_hidden = n_hidden
         self.activation = activation
         self.score_model = score_model
-        self.mu = mu
-        self.lam = lam
+        self.decoder = decoder
         self.n_starts = n_starts
-        self.solver = solver
-        self.step = step
         self.max_iter = max_iter
-        self.tol = tol
         self.fit_intercept = fit_intercept
-        self.max_unexplained = max_unexplained
+        self.fit_biases = fit_biases
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
-        """Say that a network without biases on orthonormal directions need not fit any data well."""
+        """Say that a network of few units need not fit any data well."""
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True
         return tags
@@ -166,48 +215,63 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
         n, d = X.shape
         k = check_integer("n_hidden", self.n_hidden, 1, d)
-        mu = check_number("mu", self.mu, above=0.0)
-        check_number("step", self.step, above=0.0)
-        limit = check_number("max_unexplained", self.max_unexplained, above=0.0)
-        phi = self._activation()
-        check_choice("fit_intercept", self.fit_intercept, (True, False))
+        n_starts, _ = check_integer("n_starts", self.n_starts, 1), check_integer("max_iter", self.max_iter, 1)
+        check_choice("decoder", self.decoder, ("tensor", "landscape"))
+        for name in ("fit_intercept", "fit_biases"):
+            check_choice(name, getattr(self, name), (True, False))
+        phi, rng = self._activation(), self._rng()
+        centre, root = standardization(X, weight)
         if self.score_model is None:
-            score: ScoreModel = _default_score(X, weight)
+            score: ScoreModel = estimate_score(_repeated(X, weight))
         else:
             score = check_instance("score_model", self.score_model, ScoreModel)
-        # An estimated score is orthogonal to constants only nearly: centring y removes a bias as well.
-        moment = cross_moment(X, y, score, 4, control=_control(n, d), sample_weight=weight)
-        landscape = landscape_rows(
-            TensorMoment(moment.value),
-            k,
-            mu=mu,
-            lam=self.lam,
-            n_starts=self.n_starts,
-            solver=self.solver,
-            step=self.step,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            rng=self._rng(),
+        checked = check_score(score, X, order=1 if self.score_model is None else 4, sample_weight=weight)
+        options: Any = {"control": _control(n, d), "sample_weight": weight}
+        moment = cross_moment(X, y, score, 4, bases=root, **options)
+        decoded = _decode(moment, k, self.decoder, rng)
+        unit = float(np.sqrt(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)))
+        Z, shift = (
+            np.asarray(np.linalg.solve(root, (X - centre).T).T),
+            np.asarray(np.linalg.solve(root, centre)),
         )
-        options: Any = {"fit_intercept": self.fit_intercept, "sample_weight": weight}
-        signs = regress_both_signs(X, y, landscape.rows, phi, **options).signs
-        weights = signs[:, None] * landscape.rows
-        output, intercept = weighted_least_squares(phi(X @ weights.T), y, **options)
-        left = y - phi(X @ weights.T) @ output - intercept
-        spread = max(float(np.cov(y, aweights=weight, bias=True)), np.finfo(np.float64).tiny)
-        unexplained = float(np.average(left**2, weights=weight)) / spread
+        problem = _Problem(Z, y / unit, weight, phi, shift, self)
+        best = problem.fitted(decoded.rows, "T_4")
+        n_fits, predictable = 1, problem.predictable(best)
+        while n_fits < n_starts and predictable > 0.0:
+            n_fits += 1
+            other = problem.fitted(random_rows(k, d, rng=rng), "random rows")
+            if other.unexplained < best.unexplained:
+                best, predictable = other, problem.predictable(other)
+        W, b, v = best.descent.weights[:, :d], best.descent.weights[:, d], unit * best.descent.weights[:, -1]
+        weights = np.linalg.solve(root.T, W.T).T
+        biases = b - weights @ centre if self.fit_biases else np.zeros(k)
+        if phi.homogeneity is not None:
+            length = np.maximum(np.linalg.norm(weights, axis=1), 1e-300)
+            weights, biases, v = weights / length[:, None], biases / length, v * length**phi.homogeneity
         self._store(
             weights=weights,
-            biases=np.zeros(k),
-            output=output,
-            intercept=intercept,
-            n_iter=landscape.descent.n_iter,
-            diagnostics={"moment": moment, "landscape": landscape, "unexplained": unexplained},
+            biases=biases,
+            output=v,
+            intercept=unit * best.intercept,
+            n_iter=best.descent.n_iter,
+            diagnostics={
+                "moment": moment,
+                "rows": decoded,
+                "score": checked,
+                "descent": best.descent,
+                "unexplained": best.unexplained,
+                "noise": best.unexplained * (1.0 - predictable),
+            },
         )
-        status = f"{landscape.status}; {unexplained:.1%} of the labels' variance is left"
-        if unexplained > limit:
-            status += ": pass more samples, another n_hidden or activation, or raise max_unexplained"
-        self._conclude(landscape.converged and unexplained <= limit, status)
+        faults = [] if checked.passed else [checked.status]
+        if predictable > 0.0:
+            faults.append(
+                f"{predictable:.0%} of that can still be predicted from x, after {n_fits} descents: pass "
+                "another n_hidden or activation, or more samples"
+            )
+        faults += problem.faults(best)
+        status = f"{best.unexplained:.1e} of the labels' variance is left, by a descent from {best.origin}"
+        self._conclude(not faults, "; ".join([status, *faults, decoded.status]))
         return self
 
     @finite_result("X")
@@ -227,16 +291,164 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         return np.asarray(network(inputs) + self.intercept_, dtype=dtype)
 
 
-def _default_score(X: Array, weight: Array | None) -> LocalLikelihood:
-    if weight is not None:  # so many copies of each row as its weight says, rounded without drift
-        ranks = np.cumsum(weight) * len(X) / weight.sum()
-        X = np.repeat(X, np.diff(np.floor(ranks + 0.5), prepend=0.0).astype(int), axis=0)
-    if X.shape[1] <= 3:
-        return LocalLikelihood(X, degree=4, bandwidth=NearestNeighbor(0.3))
-    return LocalLikelihood(X, degree=2, bandwidth=_WINDOW * float(np.sqrt(X.var(axis=0).mean())))
+def _repeated(X: Array, weight: Array | None) -> Array:
+    """Return so many copies of each row as its weight says, rounded without drift."""
+    if weight is None:
+        return X
+    ranks = np.cumsum(weight) * len(X) / weight.sum()
+    return np.repeat(X, np.diff(np.floor(ranks + 0.5), prepend=0.0).astype(int), axis=0)
 
 
 def _control(n: int, d: int) -> ControlVariate:
     """Return the control of the highest degree that half the sample can fit well."""
     fitting = [p for p in (1, 2, 3) if _SAMPLES_A_COEFFICIENT * math.comb(d + p, p) <= n // 2]
     return ControlVariate(degree=max(fitting, default=0))
+
+
+def _decode(moment: MomentEstimate, k: int, decoder: str, rng: np.random.Generator) -> FourthOrderRows:
+    """Decompose T_4, of coordinates of covariance I, on the span of its unfolding."""
+    d, T4 = len(moment.value), moment.value
+    diagonal = (range(d),) * 4
+    noise = float(np.sqrt(np.mean(moment.standard_error[diagonal] ** 2)))
+    V = np.linalg.svd(T4.reshape(d, -1), full_matrices=False)[0][:, :k]
+    inner = np.asarray(TensorMoment(T4).contract(V))
+    try:
+        if decoder == "landscape":
+            found = landscape_rows(TensorMoment(inner), k, whiten=True, rng=rng)
+            rows, status = found.rows, found.status
+        else:
+            split = decompose_symmetric(inner, rng=rng)
+            rows, status = split.factors, split.status
+    except (ValueError, np.linalg.LinAlgError):
+        return FourthOrderRows(random_rows(k, d, rng=rng), np.zeros(k), noise, "T_4 shows no k units")
+    powers = np.einsum("ka,kb,kc,ke->kabce", rows, rows, rows, rows).reshape(k, -1)
+    kappa = np.linalg.lstsq(powers.T, inner.reshape(-1), rcond=None)[0]
+    blind = np.flatnonzero(np.abs(kappa) < _SIGNIFICANT * noise)
+    if len(blind):
+        status = (
+            f"T_4 does not show {len(blind)} of the {k} units: their kappa is noise. It vanishes "
+            "for odd activations, and for the squared ReLU, on symmetric inputs; else pass more samples"
+        )
+    return FourthOrderRows(rows @ V.T, kappa, noise, f"T_4: {status}")
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Labels of variance 1 on inputs of covariance I, where `shift` is the user's origin, negated."""
+
+    Z: npt.NDArray[Any]
+    y: Array
+    weight: Array | None
+    phi: Activation
+    shift: npt.NDArray[Any]
+    model: GeneralInputNetwork
+
+    def fitted(self, rows: Array, origin: str) -> _Fit:
+        """Choose signs, lengths and places of the units, descend, and test what is left."""
+        start, model = self._chosen(rows), self.model
+        Z = self.Z if model.fit_biases else self.Z + self.shift
+        points = np.column_stack([Z, np.ones(len(Z))]) if model.fit_biases else Z
+        if not model.fit_biases:
+            start = np.delete(start, -2, axis=1)
+        loss = SquareLossOfBoth(
+            points, self.y, self.phi, sample_weight=self.weight, fit_intercept=model.fit_intercept
+        )
+        found = levenberg_marquardt(loss, start, max_iter=model.max_iter)
+        intercept = loss.intercept(found.weights)
+        left = self.y - self.phi(points @ found.weights[:, :-1].T) @ found.weights[:, -1] - intercept
+        unexplained = float(np.average(left**2, weights=self.weight))
+        if not model.fit_biases:
+            found = replace(found, weights=np.insert(found.weights, -1, 0.0, axis=1))
+        return _Fit(found, intercept, left, unexplained, origin)
+
+    def _chosen(self, rows: Array) -> Array:
+        """Return (w, b, v) of each unit: coordinate descent over a few atoms a unit, by normal equations."""
+        stride = slice(None, None, max(1, len(self.y) // _CHOOSING))
+        images, y = self.Z[stride] @ rows.T, self.y[stride]
+        w = np.full(len(y), 1.0) if self.weight is None else self.weight[stride]
+        w = w / w.sum() if w.sum() > 0.0 else np.full(len(y), 1.0 / len(y))
+        sides = (1.0, -1.0) if self.phi.parity == 0 else (1.0,)
+        lengths = (1.0,) if self.phi.homogeneity is not None else _LENGTHS
+        k, atoms, settings = len(rows), [], []
+        for row, image in zip(rows, images.T, strict=True):
+            places = [-float(row @ self.shift)]
+            if self.model.fit_biases:
+                places += list(np.quantile(image, _PLACES))
+            for side in sides:
+                for length in lengths:
+                    for place in places:
+                        settings.append((side * length, -side * length * place))
+                        atoms.append(self.phi(settings[-1][0] * image + settings[-1][1]))
+        table = np.column_stack([*atoms, y])
+        if self.model.fit_intercept:
+            table = table - w @ table
+        gram = (table * w[:, None]).T @ table
+        count = len(atoms) // k
+        chosen: list[int] = []
+        for sweep in range(4):
+            before = list(chosen)
+            for i in range(k):
+                own = range(i * count, (i + 1) * count)
+                others = [c for c in chosen if c // count != i]
+                trials = np.array([[*others, c] for c in own])
+                chosen = sorted([*others, own[int(np.argmin(_remaining(gram, trials)))]])
+            if sweep and chosen == before:
+                break
+        v = _solved(gram, np.array([chosen]))[0]
+        scale, bias = np.array([settings[c] for c in chosen]).T
+        return np.column_stack([scale[:, None] * rows, bias, v])
+
+    def predictable(self, fit: _Fit) -> float:
+        """Return the share of what is left that one half of the sample predicts in the other; 0 if by chance.
+
+        Where little is left its ranks are predicted, which a few large values do not hide.
+        """
+        if fit.unexplained < _EXACT or len(self.y) < 40:
+            return 0.0
+        rows = slice(None, None, max(1, len(self.y) // _TESTING))
+        features = np.hstack([self.Z, self.Z @ fit.descent.weights[:, : self.Z.shape[1]].T])[rows]
+        left = fit.left[rows]
+        r = rankdata(left) / len(left) - 0.5 if fit.unexplained < _LITTLE else left / left.std()
+        w = np.ones(len(r)) if self.weight is None else self.weight[rows]
+        trees = HistGradientBoostingRegressor(max_iter=60, early_stopping=False, random_state=0)
+        guess = trees.fit(features[::2], r[::2], w[::2]).predict(features[1::2])
+        guess, r, w = guess - np.average(guess, weights=w[1::2]), r[1::2], w[1::2]
+        product = w * guess * r
+        power = float(np.sum(w * guess**2) * np.sum(w * r**2))
+        significant = product.sum() > _SIGNIFICANT * math.sqrt(float(np.sum(product**2)))
+        return float(product.sum()) ** 2 / power if significant and power > 0.0 else 0.0
+
+    def faults(self, fit: _Fit) -> list[str]:
+        """Say which units do not count: without them, but with a linear function, as much is explained."""
+        k, (w, b) = len(fit.descent.weights), np.split(fit.descent.weights[:, :-1].T, [self.Z.shape[1]])
+        images = (self.Z if self.model.fit_biases else self.Z + self.shift) @ w + b
+        features = np.column_stack([self.phi(images), self.Z, self.y])
+        weight = np.full(len(features), 1.0 / len(features))
+        weight = weight if self.weight is None else self.weight / self.weight.sum()
+        features = features - weight @ features
+        gram = (features * weight[:, None]).T @ features
+        columns = np.arange(gram.shape[1] - 1)
+        whole = float(_remaining(gram, columns[None])[0])
+        chance = max(3.0 * (self.Z.shape[1] + 2) * whole / len(self.y), 100.0 * _EXACT * gram[-1, -1])
+        without = np.array([_remaining(gram, np.delete(columns, i)[None])[0] for i in range(k)])
+        idle = np.flatnonzero(without - whole < chance)
+        if len(idle) == 0:
+            return []
+        return [
+            f"{len(idle)} of the {k} units do no more than a line does: pass fewer units, or more samples"
+        ]
+
+
+def _solved(gram: Array, chosen: Array) -> Array:
+    """Return the least-squares coefficients for each row of chosen columns; the last column is y."""
+    matrices = gram[chosen[:, :, None], chosen[:, None, :]]
+    scale = np.einsum("tii->t", matrices)[:, None, None] + 1e-300
+    eye = np.eye(chosen.shape[1])
+    return np.asarray(np.linalg.solve(matrices + 1e-12 * scale * eye, gram[chosen, -1][:, :, None])[:, :, 0])
+
+
+def _remaining(gram: Array, chosen: Array) -> Array:
+    """Return what least squares on each row of chosen columns leaves of y's square."""
+    if not chosen.shape[1]:
+        return np.full(len(chosen), gram[-1, -1])
+    return np.asarray(gram[-1, -1] - np.sum(_solved(gram, chosen) * gram[chosen, -1], axis=1))

@@ -21,7 +21,7 @@ from nnmoments.validation import (
     check_rng,
 )
 
-__all__ = ["ScoreChoice", "choose_score", "score_matching_loss"]
+__all__ = ["ScoreChoice", "choose_score", "score_matching_loss", "spread_ties"]
 
 
 def score_matching_loss(
@@ -137,6 +137,7 @@ def choose_score(
     order: int = 1,
     folds: int = 2,
     points: int = 1000,
+    directions: int = 1,
     rng: Any,
 ) -> ScoreChoice:
     r"""Choose among ways of fitting a score model by cross-validated score matching.
@@ -156,6 +157,8 @@ def choose_score(
         At least 2; each is held out in turn.
     points : int
         Held-out points used in each fold, at most.
+    directions : int
+        Directions at each point; more of them tell closer candidates apart.
     rng : None, int, Generator or RandomState
         Of the folds and the directions.
 
@@ -184,24 +187,23 @@ def choose_score(
         check_callable("candidates", fit)
     order = check_integer("order", order, 1, 4)
     folds = check_integer("folds", folds, 2, len(X))
-    points = check_integer("points", points, 2)
+    points, directions = check_integer("points", points, 2), check_integer("directions", directions, 1)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = check_result("X", math.sqrt(np.var(X, axis=0).mean()))
     if spread == 0.0:
         raise ValueError("X is constant, or so small that its variance is 0")
     generator = check_rng("rng", rng)
     parts = np.array_split(generator.permutation(len(X)), folds)
-    X, tied = _spread_ties(X, generator)
+    X, tied = spread_ties(X, generator)
     # Differences over a tenth of the data's scale; wider for orders whose rounding grows as step^-m.
     step = 0.1 * spread * (1.0 + 0.5 * (order - 1))
     losses = []
     for part in parts:
         rest = X[np.setdiff1d(np.arange(len(X)), part)]
-        held_out, seed = X[part[:points]], int(generator.integers(2**32))
-        losses.append(
-            [score_matching_loss(fit(rest), held_out, order, step=step, rng=seed) for fit in candidates]
-        )
-    table = np.concatenate([np.array(fold) for fold in losses], axis=1)
+        held_out, seed = np.repeat(X[part[:points]], directions, axis=0), int(generator.integers(2**32))
+        each = [score_matching_loss(fit(rest), held_out, order, step=step, rng=seed) for fit in candidates]
+        losses.append(np.array(each).reshape(len(candidates), -1, directions).mean(axis=2))
+    table = np.concatenate(losses, axis=1)
     chosen = int(table.mean(axis=1).argmin())
     difference = table - table[chosen]
     errors = difference.std(axis=1) / math.sqrt(table.shape[1])
@@ -209,8 +211,15 @@ def choose_score(
     return ScoreChoice(chosen, table.mean(axis=1), errors, status)
 
 
-def _spread_ties(X: Array, rng: np.random.Generator) -> tuple[Array, list[int]]:
-    """Return X with noise where values are tied, and the columns where they are."""
+def spread_ties(X: Array, rng: np.random.Generator) -> tuple[Array, list[int]]:
+    """Return X with noise where values are tied, and the columns where they are.
+
+    Examples
+    --------
+    >>> spread, tied = spread_ties(np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 3.0]]), np.random.default_rng(0))
+    >>> tied, len(np.unique(spread[:, 0]))
+    ([0], 3)
+    """
     spread, tied = X.copy(), []
     for axis, column in enumerate(X.T):
         most = int(np.unique(column, return_counts=True)[1].max())

@@ -12,8 +12,6 @@ __all__ = ["KernelMoments", "central_moments", "kernel_moments"]
 
 # Doubles of the kernel matrix held at a time: 2 MB, so that its four passes stay in the cache.
 _CHUNK = 2**18
-# Logarithm of a window's largest weight below which it is its unit, so that the squares do not underflow.
-_LOW = -100.0
 # Rounding of a moment, relative to the bandwidth's power, above which its powers are taken about another c.
 _LOSS = 1e-8
 _EPS = float(np.finfo(float).eps)
@@ -106,14 +104,12 @@ def kernel_moments(
 
 
 def _weigh(logs: Array, own: np.ndarray | None) -> Array:
-    """Turn the logarithms of weights, in place, to weights without underflow; return that of their unit."""
+    """Turn the logarithms of weights, in place, to weights in units of the largest; return its logarithm."""
     if own is not None:
         mine = np.flatnonzero(own >= 0)
         logs[mine, own[mine]] = -np.inf
     peak = logs.max(axis=1)
-    peak[peak > _LOW] = 0.0
-    if peak.any():
-        logs -= peak[:, None]
+    logs -= peak[:, None]
     np.exp(logs, out=logs)
     return peak
 

@@ -83,15 +83,11 @@ CALLS = {
                 "n_hidden": 2,
                 "activation": "relu",
                 "score_model": StandardNormal(2),
-                "mu": 0.01,
-                "lam": 100.0,
-                "n_starts": 2,
-                "solver": "quasi-newton",
-                "step": 1e-3,
+                "decoder": "tensor",
+                "n_starts": 1,
                 "max_iter": 20,
-                "tol": 1e-6,
                 "fit_intercept": True,
-                "max_unexplained": 0.5,
+                "fit_biases": True,
                 "random_state": 0,
             },
             100,
@@ -212,4 +208,6 @@ CALLS = {
     ]
 }
 
-ABSTRACT = {"learners": {"AverageDerivatives", "DimensionTest", "MomentLearner", "RidgeLearner"}}
+ABSTRACT = {
+    "learners": {"AverageDerivatives", "DimensionTest", "FourthOrderRows", "MomentLearner", "RidgeLearner"}
+}

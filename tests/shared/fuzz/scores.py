@@ -77,10 +77,30 @@ CALLS = {
         ),
         Case(
             scores.choose_score,
-            {"X": X, "candidates": [fit, fit], "order": 1, "folds": 2, "points": 10, "rng": 0},
+            {
+                "X": X,
+                "candidates": [fit, fit],
+                "order": 1,
+                "folds": 2,
+                "points": 10,
+                "directions": 2,
+                "rng": 0,
+            },
             also={"X": "folds"},
             trusted=("candidates",),
         ),
+        Case(then(scores.estimate_score, both), {"X": X, "order": 1, "rng": 0}),
+        Case(
+            then(scores.AffineScore, both),
+            {"model": KERNEL, "matrix": V, "centre": [1.0, 0.5]},
+            also={"matrix": "X basis vectors", "centre": "X"},
+        ),
+        Case(
+            scores.check_score,
+            {"model": KERNEL, "X": X, "order": 1, "sample_weight": np.ones(30)},
+            also={"X": "sample_weight"},
+        ),
+        Case(scores.standardization, {"X": X, "sample_weight": np.ones(30)}, also={"X": "sample_weight"}),
         Case(
             scores.degree_two,
             {
@@ -118,4 +138,4 @@ CALLS = {
     ]
 }
 
-ABSTRACT = {"scores": {"STATUS", "LocalFit", "ScoreChoice"}}
+ABSTRACT = {"scores": {"STATUS", "LocalFit", "ScoreChoice", "ScoreEstimate", "SteinCheck"}}
