@@ -599,9 +599,36 @@ BASINS = """
 import os
 from companion.sweep import Sweep, grid
 def _trial(*, trial, rng):
-    return {"end": float(trial in eval(os.environ.get("ELSEWHERE", "()")))}
-figure = Sweep("00-basins", _trial, quick=[], paper=grid(trial=range(100)), chaotic=0.05)
+    elsewhere = trial in eval(os.environ.get("ELSEWHERE", "()"))
+    return {"end": float(elsewhere), "path": 1.0 + float(os.environ.get("DRIFT", "0"))}
+figure = Sweep(
+    "00-basins", _trial, quick=[], paper=grid(trial=range(100)), sensitivity=1e-3, chaotic=0.05
+)
 """
+
+
+@pytest.mark.parametrize(("drift", "tolerated"), [(5e-4, True), (5e-3, False)])
+def test_rounding_on_another_processor_may_be_multiplied(example, tmp_path, monkeypatch, drift, tolerated):
+    (tmp_path / "sweep_example.py").write_text(BASINS, encoding="utf-8")
+    figure = importlib.reload(example).figure
+    figure.store(n_jobs=1)
+    here = _document(figure)["provenance"]["versions"]["blas"]
+    assert here
+    for made_on in (here, "Another", None):
+        document = _document(figure)
+        document["provenance"].pop("restamped", None)
+        document["provenance"]["versions"]["blas"] = made_on
+        document["provenance"]["source_hash"] = "stale"
+        figure.path.write_text(json.dumps(document), encoding="utf-8")
+        monkeypatch.setenv("DRIFT", str(drift))
+        assert bool(_check(figure, restamp=True)) is not (tolerated and made_on in ("Another", None))
+        if tolerated and made_on in ("Another", None):  # still what it was made on, or not known
+            assert _document(figure)["provenance"]["restamped"]["versions"]["blas"] == made_on
+        monkeypatch.delenv("DRIFT")
+        figure.path.write_text(json.dumps(document), encoding="utf-8")
+        assert not _check(figure, restamp=True)
+        shown = _document(figure)["provenance"]["restamped"]["versions"]["blas"]
+        assert shown == (made_on or here)
 
 
 @pytest.mark.parametrize(("elsewhere", "tolerated"), [(1, True), (10, True), (30, False)])

@@ -4,8 +4,8 @@ Run ``python tests/mutants/random_mutants.py [--count N] [--seed S] [--jobs J] [
 operator is exchanged, a comparison turned round, a sign dropped or a constant of a formula changed.
 What only tunes is left alone: module-level names in capitals, defaults of arguments, constants below
 a thousandth; so are messages, representations and annotations. A mutant meets its own module's
-doctests, then the tests of its package, then those of the packages that build on it. Survivors are
-listed with their place; the last line has the seed, to run the same again.
+doctests, then the tests of its package, then those of the packages that build on it. Each is listed
+with its place; the last line has the seed, to run the same again.
 """
 
 import argparse
@@ -169,7 +169,7 @@ def killed(mutant: RandomMutant) -> bool:
 
 
 def main() -> int:
-    """Draw mutants, plant them, print the survivors and the share killed."""
+    """Draw mutants, plant them, print what became of each and how many were killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", help="packages or modules of nnmoments; all by default")
     parser.add_argument("--count", type=int, default=100)
@@ -187,8 +187,8 @@ def main() -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         for mutant, dead in zip(chosen, pool.map(killed, chosen), strict=True):
             survivors += not dead
-            if not dead:
-                print(f"SURVIVED {mutant.path.relative_to(ROOT)}:{mutant.line}: {mutant.change}", flush=True)
+            outcome, place = "killed" if dead else "SURVIVED", mutant.path.relative_to(LIBRARY)
+            print(f"{outcome:9} {place}:{mutant.line}: {mutant.change}", flush=True)
     seconds = time.perf_counter() - start
     dead = len(chosen) - survivors
     print(f"seed {seed}: {dead} of {len(chosen)} killed, {len(every)} possible, {seconds:.0f} s")

@@ -160,7 +160,7 @@ def test_evidence_is_what_a_row_is_computed_from(path):
     """Rows recorded under a constant name; a live run may be one cell or one call of the library."""
     claims = ledger.load(ROOT)
     found = Evidence(path).recorded
-    assert len(found) > 5
+    assert found
     for name, sources in found.items():
         said = {"live", "stored"} if claims[name].evidence == "both" else {claims[name].evidence}
         assert said <= sources, (name, said, sources)
