@@ -171,15 +171,10 @@ def test_the_front_page_moves_unless_the_reader_minds(show, motion):
 def test_pages_are_light(page):
     """The page with its own pictures, scripts and styles; MathJax, which all share, comes from a cache."""
     text = (SITE / page).read_text(encoding="utf-8")
-    parsed = BeautifulSoup(text, "html.parser")
-    files = {
-        tag.get("src") or tag.get("href")
-        for tag in parsed.select("img[src], script[src], link[rel=stylesheet]")
-    }
-    paths = [(SITE / page).parent / str(file).partition("?")[0] for file in files]
-    total = len(text.encode()) + sum(
-        p.stat().st_size for p in paths if p.is_file() and "mathjax" not in str(p).lower()
-    )
+    tags = BeautifulSoup(text, "html.parser").select("img[src], script[src], link[rel=stylesheet]")
+    files = {str(tag.get("src") or tag.get("href")).partition("?")[0] for tag in tags}
+    paths = [(SITE / page).parent / file for file in files if "mathjax" not in file.lower()]
+    total = len(text.encode()) + sum(path.stat().st_size for path in paths if path.is_file())
     assert total < 3e6
 
 
