@@ -20,7 +20,7 @@ export MKL_NUM_THREADS := 1
 # What the shell has set for other work must not reach in.
 unexport MPLBACKEND PYTHONPATH PYTHONHOME
 
-.PHONY: help environment book test test-lowest lint unit notebooks-test site-test chapter paper refresh check-results bench lock clean
+.PHONY: help environment book pdf stills test test-lowest lint unit notebooks-test site-test chapter paper refresh check-results bench lock clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -30,6 +30,12 @@ environment: ## Make the environment, if it is missing or stale
 
 book: environment ## Execute the chapters at the quick preset and render _build/html/index.html
 	$(BIN)/python book/build.py
+
+pdf: book ## Print the whole book to _build/networks-from-moments.pdf (needs Chromium)
+	$(BIN)/python book/pdf.py
+
+stills: environment ## Draw the still pictures of the explorables again (needs Chromium)
+	$(BIN)/python book/stills.py
 
 test: lint unit notebooks-test book site-test ## Run every check: lint, types, layers, units, notebooks, rendered site
 

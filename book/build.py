@@ -440,6 +440,9 @@ def render() -> None:
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    # single_page.py is an extension of the book's own.
+    paths = [str(ROOT / "book"), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
     program = str(Path(sys.executable).with_name("jupyter-book"))
     command = [program, "build", str(STAGE), "--path-output", str(ROOT)]
     command += ["--toc", str(STAGE / "book" / "_toc.yml"), "--config", str(STAGE / "_config.yml")]

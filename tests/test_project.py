@@ -97,6 +97,15 @@ def test_the_weekly_workflow_tests_the_floors_other_pythons_and_other_kernels():
     assert {"OPENBLAS_CORETYPE=Haswell", "OPENBLAS_CORETYPE=Nehalem", "OPENBLAS_NUM_THREADS=2"} <= words
 
 
+def test_the_repository_has_one_address():
+    """Buttons of the pages take it from _config.yml; the metadata must say the same."""
+    address = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    assert PROJECT["urls"]["Source"] == address
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["repository-code"] == address
+    for path in [*(ROOT / "book").glob("*.py"), *(ROOT / "book").glob("*.md")]:
+        assert address not in path.read_text(), path
+
+
 def test_pins_agree():
     text = (ROOT / "requirements.lock").read_text()
     for requirement in declared().values():

@@ -2,7 +2,7 @@
    the ledger filters and sorts. */
 (() => {
   "use strict";
-  const LEAST = 0.72;
+  const LEAST = 0.62;
 
   const fit = () => {
     for (const formula of document.querySelectorAll("article mjx-container[display='true']")) {

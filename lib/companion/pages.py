@@ -5,7 +5,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Source", "source"]
+import pandas as pd
+
+__all__ = ["Source", "Table", "source", "table"]
 
 
 class Source:
@@ -91,3 +93,77 @@ def _plain_signature(node: ast.FunctionDef) -> str:
     for each in filter(None, (arguments.vararg, arguments.kwarg)):
         each.annotation = None
     return f"def {node.name}({ast.unparse(arguments)}):"
+
+
+class Table:
+    """A table that a notebook shows with typeset heads and sensible digits."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
+
+    def _repr_mimebundle_(self, **_: Any) -> Mapping[str, str]:
+        return {"text/markdown": repr(self), "text/plain": repr(self)}
+
+
+def table(
+    frame: pd.DataFrame, *, digits: int = 3, heads: Mapping[str, str] | None = None, index: bool = True
+) -> Table:
+    """Show a data frame as a table of the page.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    digits : int
+        Significant ones, of floating numbers.
+    heads : mapping, optional
+        What stands over a column (or over the index, by its name) in place of its name; ``$..$`` is
+        typeset, so symbols and units are the field's.
+    index : bool
+        Whether the index is shown.
+
+    Returns
+    -------
+    Table
+        Shown when it is the last value of a cell.
+
+    Raises
+    ------
+    ValueError
+        If `heads` names no column.
+
+    Examples
+    --------
+    >>> errors = pd.DataFrame({"n": [100, 1000], "error": [0.123456, 0.0000234]})
+    >>> table(errors, heads={"n": "$n$", "error": "error (degrees)"}, index=False)
+    | $n$ | error (degrees) |
+    | --: | --: |
+    | 100 | 0.123 |
+    | 1000 | 2.34e-05 |
+    """
+    shown = frame.reset_index() if index else frame
+    names = [" ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in shown.columns]
+    unknown = set(heads or {}) - set(names)
+    if unknown:
+        raise ValueError(f"heads must name columns of {names}, got {sorted(unknown)}")
+    values = [[_written(value, digits) for value in row] for row in shown.itertuples(index=False)]
+    left = [not pd.api.types.is_numeric_dtype(dtype) for dtype in shown.dtypes]
+    return Table(
+        [
+            _row([(heads or {}).get(name, name) for name in names]),
+            _row([":--" if side else "--:" for side in left]),
+            *map(_row, values),
+        ]
+    )
+
+
+def _row(entries: list[str]) -> str:
+    return f"| {' | '.join(entries)} |"
+
+
+def _written(value: Any, digits: int) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value + 0.0:.{digits}g}" if isinstance(value, float) else str(value)

@@ -3,9 +3,10 @@
 import ast
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from companion.pages import source
+from companion.pages import source, table
 from nnmoments import linalg
 from nnmoments.scores import LLSFE
 from nnmoments.sparse import l1_method
@@ -41,3 +42,15 @@ def test_classes_and_several_functions_stand_in_one_block():
 def test_what_has_no_source_is_refused():
     with pytest.raises(ValueError, match="function 1 must be a function"):
         source(l1_method, 3.0)
+
+
+def test_tables_have_heads_and_digits():
+    frame = pd.DataFrame(
+        {"error": [0.25, -1e-9], "ok": [True, False]}, index=pd.Index(["relu", "erf"], name="unit")
+    )
+    lines = table(frame, digits=2, heads={"error": r"$\|\hat W - W\|$"}).lines
+    assert lines[0] == r"| unit | $\|\hat W - W\|$ | ok |"
+    assert lines[1].startswith("| :-- | --: |")
+    assert lines[2:] == ["| relu | 0.25 | yes |", "| erf | -1e-09 | no |"]
+    with pytest.raises(ValueError, match="heads must name columns"):
+        table(frame, heads={"loss": "L"})

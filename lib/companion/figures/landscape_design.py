@@ -48,7 +48,7 @@ def end_points(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         share = np.arange(1, len(depths) + 1) / len(depths)
         right.step(depths, share, where="post", color=color, label=label)
     right.axvline(1.0, color="black", linestyle=":", linewidth=1.2)
-    right.text(1.3, 0.5, r"$\tau$ of the theorem", rotation=90, va="center", fontsize=8)
+    right.text(1.3, 0.5, r"$\tau$ of the theorem", rotation=90, va="center")
     right.set(xscale="log", xlabel=r"$-\lambda_{\min}/\tau$ at saddles", ylabel="share of saddles")
     right.legend(loc="upper left", bbox_to_anchor=(0.12, 1.0))
     return figure

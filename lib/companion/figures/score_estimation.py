@@ -174,5 +174,5 @@ def estimators(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     for ax, ticks in zip(panels, ((0.03, 0.05, 0.1, 0.2, 0.3, 0.5), (0.1, 0.2, 0.5, 1.0, 2.0)), strict=True):
         _decimals(ax, ticks)
     panels[0].set_ylabel("relative error")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

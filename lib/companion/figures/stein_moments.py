@@ -42,7 +42,7 @@ def one_identity() -> Figure:
     ax.set_axis_off()
     ax.set(xlim=(0, 10), ylim=(0, 4.1))
 
-    def box(x: float, y: float, w: float, h: float, text: str, color: str, size: float = 8.5) -> None:
+    def box(x: float, y: float, w: float, h: float, text: str, color: str, size: float = 9.0) -> None:
         shape = FancyBboxPatch(
             (x, y), w, h, boxstyle="round,pad=0.06", facecolor=color + "1A", edgecolor=color, linewidth=1.3
         )

@@ -22,7 +22,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F
 WIDTH = 7.0
 
 _STYLE: Any = {
-    "figure.dpi": 144,
+    "figure.dpi": 192,  # twice the width of the column
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "figure.constrained_layout.use": True,
@@ -37,7 +37,7 @@ _STYLE: Any = {
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "axes.labelsize": 9.0,
-    "legend.fontsize": 8.0,
+    "legend.fontsize": 9.0,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "lines.markersize": 4.0,

@@ -81,7 +81,7 @@ def _maps(
                 signs = chosen.pivot_table(index="n", columns="d", values="signs", aggfunc="min")
                 for i, j in zip(*np.nonzero(signs.to_numpy() == 0), strict=True):
                     ax.add_patch(_block(j, i))
-            ax.set_title(f"{_TITLES[method]}: {title}", fontsize=8.5)
+            ax.set_title(f"{_TITLES[method]}: {title}", fontsize=9.0)
             if place == 0:
                 ax.set_ylabel("samples $n$")
     figure.colorbar(image, ax=list(panels), label=name, shrink=0.8)
