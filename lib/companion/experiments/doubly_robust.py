@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from companion.ledger import LEVEL
-from companion.sweep import Sweep, grid
+from companion.sweep import Sweep, grid, slope_interval
 from nnmoments.activations import get_activation
 from nnmoments.densities import Density, Gaussian, GaussianMixture, Logistic, StandardNormal, iid
 from nnmoments.learners import GeneralInputNetwork, RidgeLearner, TensorNetwork, ThresholdNetwork
@@ -38,12 +38,14 @@ __all__ = [
     "coverage",
     "efficiency",
     "errors_of",
+    "exact_error",
     "factors",
     "in_sample_coverage",
     "noise_free",
     "over_limit",
     "ratios",
     "shares",
+    "slopes",
 ]
 
 
@@ -244,6 +246,23 @@ def errors_of(frame: pd.DataFrame, surrogate: str) -> tuple[Array, Array]:
     """Return sizes (s,) and errors (s, trials) of one surrogate."""
     rows = frame[frame["surrogate"] == surrogate]
     return np.array(rows["n"].iloc[0], dtype=float), np.array(rows["error"].tolist()).T
+
+
+def exact_error(rng: np.random.Generator, surrogate: str) -> float:
+    """Return the relative error of T_2 from 2000 labels without noise."""
+    teacher, density, net, _ = _setting("ZS", "squared_relu", rng)
+    X = density.sample(2000, rng=rng)
+    family = _families(net)[surrogate](2)
+    moment = cross_moment(X, teacher(X), density, 2, surrogate=family, known_density=True)
+    exact = truth(teacher, density, 2)
+    return float(np.linalg.norm(moment.value - exact) / np.linalg.norm(exact))
+
+
+def slopes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the log-log slope of the errors of each surrogate, with its 95 % interval."""
+    names = frame["surrogate"].unique()
+    rows = [slope_interval(*errors_of(frame, name), level=0.95) for name in names]
+    return pd.DataFrame(rows, index=names, columns=["slope", "low", "high"])
 
 
 # --- the bias: a product of two errors ----------------------------------------------------------------

@@ -61,7 +61,7 @@ def fold_rows(n: int, folds: int) -> list[Rows]:
     Examples
     --------
     >>> [sorted(rows.tolist()) for rows in fold_rows(5, 2)]
-    [[0, 1, 3], [2, 4]]
+    [[2, 3, 4], [0, 1]]
     """
     n, folds = check_integer("n", n, 1), check_integer("folds", folds, 2)
     if n < folds:

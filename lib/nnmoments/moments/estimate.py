@@ -371,7 +371,8 @@ class CrossMoment(Comparable):
         with np.errstate(invalid="ignore", over="ignore"):
             found = (self._blocks.mean, np.sqrt(self._blocks.variance()))
         if not all(np.isfinite(a).all() for a in found):
-            raise ValueError(TOO_LARGE)
+            own = "" if self._powers is None else " (or weights, output or intercept of the surrogate)"
+            raise ValueError(TOO_LARGE + own)
         value, error = (
             squeeze_slots(a[0] if self._first.ndim == 0 else a, self._vectors, self.order) for a in found
         )

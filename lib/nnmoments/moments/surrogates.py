@@ -315,8 +315,12 @@ class Polynomials(SurrogateFamily):
     degree: int | None = None
     basis: Array | None = None
 
+    def _width(self, d: int) -> int:
+        basis = self.basis
+        return d if basis is None else check_array("basis", basis, shape=(d, None), most=_LARGEST).shape[1]
+
     def enough(self, d: int) -> int:
-        width = d if self.basis is None else np.shape(self.basis)[-1]
+        width = self._width(d)
         if self.degree is None:
             return _SAMPLES_TO_SPARE * _MOST_COEFFICIENTS
         return _SAMPLES_TO_SPARE * math.comb(width + check_integer("degree", self.degree, 0), self.degree)
@@ -352,7 +356,7 @@ class Polynomials(SurrogateFamily):
 
         Each quarter is held out in turn. A degree that is better by chance only is not worth its tails.
         """
-        width = X.shape[1] if self.basis is None else check_array("basis", self.basis, ndim=2).shape[1]
+        width = self._width(X.shape[1])
         w = np.ones(len(X)) if sample_weight is None else sample_weight
         quarters = np.arange(len(X)) % 4
         errors: list[Array] = []
@@ -661,7 +665,7 @@ class RandomFeatures(SurrogateFamily):
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> RidgeSurrogate:
         count, rng = check_integer("count", self.count, 1), check_rng("rng", self.rng)
         basis = np.eye(X.shape[1]) if self.basis is None else self.basis
-        basis = check_array("basis", basis, shape=(X.shape[1], None))
+        basis = check_array("basis", basis, shape=(X.shape[1], None), most=_LARGEST)
         widths = _WIDTHS if self.width is None else (check_number("width", self.width, above=1e-6),)
         ridges = _RIDGES if self.ridge is None else np.array([check_number("ridge", self.ridge, above=0.0)])
         w = np.ones(len(X)) if sample_weight is None else sample_weight
