@@ -152,7 +152,7 @@ _CASES = ["variance only", "much noise", "third order", "twenty inputs"]
 limits = Sweep(
     "08-limits",
     _limits,
-    quick=grid(case=_CASES, n=[500], trial=range(3)),
+    quick=grid(case=_CASES, n=[500], trial=range(1)),
     paper=grid(case=_CASES, n=[500], trial=range(20)),
 )
 
