@@ -297,7 +297,7 @@ def _doubts(
                 f"rows {pairs[0][0]} and {pairs[0][1]} have a combination sparser than they are, so they "
                 "are not the sparsest of the span: try columns='fast'"
             )
-        elif k > 1 and tied(rows, mask) and proof_of(rows, mask, k) is None:
+        elif k > 1 and not generic and tied(rows, mask) and proof_of(rows, mask, k) is None:
             doubts.append(
                 "entries of equal size were found: then zeros do not tell rows from their combinations, and "
                 "nothing proves that these are the sparsest of the span"
