@@ -710,6 +710,24 @@ MUTANTS = [
         "factors that are not unique pass",
     ),
     Mutant(
+        "tensors/joint_diagonalization",
+        "- jacobian < 0.5 * np.log(white)",
+        "- jacobian > 0.5 * np.log(white)",
+        "the less likely criterion",
+    ),
+    Mutant(
+        "tensors/joint_diagonalization",
+        'G = np.einsum("l,lij,li->ij", p, D, 1.0 / diagonal)',
+        'G = np.einsum("l,lij,lj->ij", p, D, 1.0 / diagonal)',
+        "the gradient's other index",
+    ),
+    Mutant(
+        "learners/misfit",
+        "pairs[np.arange(len(pairs)), np.arange(n)[rows]] = 0.0",
+        "pairs += 0.0",
+        "a sample paired with itself",
+    ),
+    Mutant(
         "tensors/decomposition",
         "signed = self._signs[:, None] * powers",
         "signed = powers",

@@ -11,7 +11,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from nnmoments.activations import Activation, get_activation, relu, squared_relu
 from nnmoments.densities import Gaussian
 from nnmoments.learners import TensorNetwork
-from nnmoments.learners.misfit import residual_misfit
 from nnmoments.linalg import match_rows
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
 
@@ -150,21 +149,6 @@ def test_columns_that_do_not_vary_freely_are_named():
         TensorNetwork(2).fit(np.column_stack([X[:, 0], np.ones(len(X))]), y)
     with pytest.raises(ValueError, match=r"at most 1, .*columns 0, 1 of X are tied"):
         TensorNetwork(2).fit(np.column_stack([X[:, 0], 2.0 * X[:, 0]]), y)
-
-
-def test_misfit_is_the_variance_that_hermite_polynomials_explain():
-    """Against the moments themselves: the U-statistic is unbiased, and noise is let pass."""
-    rng = np.random.default_rng(0)
-    shares, false = [], 0
-    for _ in range(40):
-        X = rng.standard_normal((1200, 2))
-        wave = 0.5 * (X[:, 0] ** 2 - 1.0) + X[:, 0] * X[:, 1] + X[:, 1]  # variance 1/2 + 1 + 1
-        found = residual_misfit(X, wave + 2.0 * rng.standard_normal(1200))
-        shares.append(found.share)
-        assert found.significant
-        false += residual_misfit(X, rng.standard_normal(1200) * (1.0 + X[:, 0] ** 2)).significant
-    assert abs(np.mean(shares) - 2.5 / 6.5) < 5 * np.std(shares) / np.sqrt(40) + 0.02
-    assert false == 0
 
 
 def test_constant_costs_nothing_where_there_is_none():

@@ -1,0 +1,36 @@
+"""Whether residuals are noise: the U-statistics of their Hermite moments."""
+
+import math
+
+import numpy as np
+
+from nnmoments.hermite import hermite_polynomial
+from nnmoments.learners.misfit import residual_misfit
+
+
+def test_misfit_is_the_variance_that_hermite_polynomials_explain():
+    """Against the moments themselves: the U-statistic is unbiased, and noise is let pass."""
+    rng = np.random.default_rng(0)
+    shares, false = [], 0
+    for _ in range(8):
+        X = rng.standard_normal((1200, 2))
+        wave = 0.5 * (X[:, 0] ** 2 - 1.0) + X[:, 0] * X[:, 1] + X[:, 1]  # variance 1/2 + 1 + 1
+        found = residual_misfit(X, wave + 2.0 * rng.standard_normal(1200))
+        shares.append(found.share)
+        assert found.significant
+        false += residual_misfit(X, rng.standard_normal(1200) * (1.0 + X[:, 0] ** 2)).significant
+    assert abs(np.mean(shares) - 2.5 / 6.5) < 5 * np.std(shares) / np.sqrt(8) + 0.02
+    assert false == 0
+
+
+def test_kernels_are_those_of_hermite_polynomials():
+    """In one dimension <S_m(x), S_m(y)> is He_m(x) He_m(y): the sum over pairs, written out."""
+    rng = np.random.default_rng(1)
+    x, r = rng.standard_normal((2, 300))
+    r = (r - r.mean()) / r.std()
+    total = 0.0
+    for m in (1, 2, 3, 4):
+        terms = r * hermite_polynomial(m, x) / np.sqrt(math.factorial(m))
+        total += (terms.sum() ** 2 - terms @ terms) / (300 * 299)
+    assert abs(residual_misfit(x[:, None], r).share - total) < 1e-12
+    assert not residual_misfit(x[:, None], np.ones(300)).significant
