@@ -326,8 +326,8 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         self._store(weights=rows_back, biases=biases, output=fitted.linear, intercept=fitted.intercept)
         self.products_ = fitted.products
         self.n_iter_ = (minima.n_starts if minima else 0) + searches
-        square = float(np.average((y - rest) ** 2, weights=weight))
-        variance = float(np.cov(y, aweights=weight, ddof=0))
+        square = float(np.average(labels**2, weights=weight))
+        variance = square - float(np.average(labels, weights=weight)) ** 2
         noise = min(1.0, 2.0 * wrong * square / variance) if variance > 0.0 else 0.0
         self.diagnostics_: dict[str, Any] = {
             "moments": moments,
