@@ -27,8 +27,9 @@ from typing import Any
 
 import api
 import nbformat
+import sources
 
-from companion import ledger
+from companion import explorables, ledger
 from companion.figures.stein_moments import one_identity
 from companion.sweep import end
 
@@ -38,7 +39,6 @@ BUILD = ROOT / "_build"
 STAGE = BUILD / "stage"
 EXECUTED = BUILD / "executed"
 SITE = BUILD / "html"
-SOURCE = "https://github.com/nnmoments/nnmoments/blob/main/"
 PAPERS = {
     "SA": "Sedghi and Anandkumar: a sparse first layer by l1",
     "ZS": "Zhong, Song, Jain, Bartlett and Dhillon: tensor initialisation",
@@ -251,10 +251,11 @@ def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     """Return one claim's row of the table."""
     module, _, name = claim.function.rpartition(".")
     test_file, _, test_name = claim.test.partition("::")
-    # The reference has no entry for what only the companion has: the repository shows it.
+    # The reference has no entry for what only the companion has: pages of source show it.
     entry = api.link(claim.function)
-    function = f"<a href='api/{entry}'>{name}</a>" if entry else f"[{name}]({SOURCE}{module_path(module)})"
-    links = f"{{ref}}`chapter <{claim.anchor}>` · {function} · [test]({SOURCE}{test_file} '{test_name}')"
+    where = f"api/{entry}" if entry else sources.address(module_path(module), name)
+    test = f'<a href="{sources.address(test_file, test_name)}" title="{test_name}">test</a>'
+    links = f'{{ref}}`chapter <{claim.anchor}>` · <a href="{where}">{name}</a> · {test}'
     name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
     reason = f" <br> {claim.reason}" if claim.reason else ""
     return [
@@ -294,6 +295,31 @@ def evidence(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     if claim.rule_set:
         parts.append(f"rule set {claim.rule_set} the results")
     return " <br> ".join(parts)
+
+
+def write_sources(site: Path) -> None:
+    """Write the pages of source that the ledger leads to."""
+    paths = set()
+    for claim in ledger.load(ROOT).values():
+        paths.add(claim.test.partition("::")[0])
+        if api.link(claim.function) is None:
+            paths.add(module_path(claim.function.rpartition(".")[0]))
+    for path in sorted(paths):
+        sources.write_page(site, path)
+
+
+def moving_picture() -> str:
+    """Return the picture of the front page, which starts by itself."""
+    html = explorables.second_moment().html()
+    return html.replace("<figure ", '<figure data-plays="size" ', 1)
+
+
+def write_glossary(folder: Path) -> None:
+    """Write the glossary as a script, for pages that show an entry where the pointer rests on a word."""
+    text = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+    entries = dict(re.findall(r"^(\S[^\n]*)\n    (\S[^\n]*)$", text.split(":::{glossary}")[1], re.MULTILINE))
+    data = json.dumps(entries, ensure_ascii=False, sort_keys=True)
+    (folder / "glossary.js").write_text(f"window.GLOSSARY = {data};\n", encoding="utf-8")
 
 
 def module_path(module: str) -> str:
@@ -338,15 +364,36 @@ def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
     return linked
 
 
-def link_claims(cells: list[nbformat.NotebookNode]) -> None:
-    """Link each recorded claim to its row of the ledger."""
+def claims_to_margin(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Turn the claims that a cell records into marks in the margin beside it, each opening to its record."""
+    claims, moved = ledger.load(ROOT), []
     for cell in cells:
+        marks: list[str] = []
         for output in cell.get("outputs", []):
             outcome = output.get("data", {}).get(ledger.MIME)
             if outcome is not None:
-                name = f"<strong>{outcome['id']}</strong>"
-                row = f'<a href="../book/ledger.html#claim-{outcome["id"]}">{name}</a>'
-                output.data["text/html"] = output.data["text/html"].replace(name, row)
+                marks += mark_lines(claims[outcome["id"]], outcome)
+        if marks:
+            note = "\n".join(["::::{margin}", *marks, "::::"])
+            moved.append(nbformat.v4.new_markdown_cell(note, id=f"{cell.id}-claims"))
+            cell.outputs = [o for o in cell.outputs if ledger.MIME not in o.get("data", {})]
+        moved.append(cell)
+    return moved
+
+
+def mark_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
+    """Return one claim's mark: its name and verdict, and folded the record."""
+    row = f'<a href="../book/ledger.html#claim-{claim.id}">ledger</a>'
+    against = f" Foil: {foil(claim, outcome)}." if outcome["foil"] is not None else ""
+    return [
+        f":::{{dropdown}} {claim.id} *{claim.verdict}*",
+        f":class-container: claim claim-{claim.verdict}",
+        "",
+        f"{claim.statement}",
+        "",
+        f"{claim.measure}: **{measured(outcome, claim.floor)}**; rule: {claim.rule}.{against} {row}",
+        ":::",
+    ]
 
 
 def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
@@ -365,12 +412,13 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         notebook.cells = [
             c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])
         ]
-        link_claims(notebook.cells)
-        notebook.cells = with_data_links(notebook.cells)
+        notebook.cells = claims_to_margin(with_data_links(notebook.cells))
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     shutil.copy(ROOT / "_config.yml", STAGE)
     write_ledger(STAGE / "book" / "_generated", outcomes)
     api.write_pages(STAGE / "book" / "api")
+    (STAGE / "book" / "_generated" / "front.md").write_text(moving_picture(), encoding="utf-8")
+    write_glossary(STAGE / "book" / "_static")
     one_identity().savefig(STAGE / "book" / "_generated" / "one-identity.png")
 
 
@@ -399,6 +447,7 @@ def render() -> None:
     run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     if run.returncode or not (SITE / "index.html").is_file():
         raise BuildError(f"jupyter-book failed:\n{run.stdout[-4000:]}\n{run.stderr[-6000:]}")
+    write_sources(SITE)
     mark.write_text(key)
 
 

@@ -1,0 +1,118 @@
+/* What a page does once it is laid out: wide formulas shrink a little, whatever is wider scrolls visibly;
+   the ledger filters and sorts. */
+(() => {
+  "use strict";
+  const LEAST = 0.62;
+
+  const fit = () => {
+    for (const formula of document.querySelectorAll("article mjx-container[display='true']")) {
+      if (!formula.offsetParent) continue;
+      formula.dataset.size ??= formula.style.fontSize;  // MathJax's own
+      formula.style.fontSize = formula.dataset.size;
+      const size = parseFloat(getComputedStyle(formula).fontSize), room = formula.clientWidth, wide = formula.scrollWidth;
+      // A little smaller if that is enough; else as it is, to be scrolled.
+      if (wide > room + 1 && 0.985 * room >= LEAST * wide) formula.style.fontSize = `${size * 0.985 * room / wide}px`;
+    }
+    for (const block of document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")) {
+      block.classList.toggle("scrolls", block.scrollWidth > block.clientWidth + 1);
+      if (block.classList.contains("scrolls")) block.tabIndex = 0;
+    }
+  };
+
+  const ledger = () => {
+    const tables = [...document.querySelectorAll("table.ledger")];
+    const place = document.querySelector(".totals");
+    if (!tables.length || !place) return;
+    const rows = tables.flatMap(table => [...table.tBodies[0].rows]);
+    const verdict = row => row.querySelector(".verdict")?.textContent.trim() || "not yet run";
+    const kind = row => row.cells[row.cells.length - 1].textContent.trim().split(/\s+/)[0];
+    const tools = document.createElement("form");
+    tools.className = "ledger-tools";
+    const add = (text, control) => {
+      const label = document.createElement("label");
+      label.append(text, control); tools.append(label);
+      control.addEventListener("input", sieve);
+      return control;
+    };
+    const select = values => {
+      const made = document.createElement("select");
+      for (const value of ["all", ...new Set(values)]) made.append(new Option(value, value));
+      return made;
+    };
+    const words = document.createElement("input");
+    words.type = "search";
+    const count = document.createElement("span");
+    count.setAttribute("role", "status");
+    const find = add("Contains", words), byVerdict = add("Verdict", select(rows.map(verdict).sort())), byKind = add("Kind", select(rows.map(kind).sort()));
+    tools.append(count);
+    tools.addEventListener("submit", event => event.preventDefault());
+    function sieve() {
+      const wanted = find.value.toLowerCase();
+      let shown = 0;
+      for (const row of rows) {
+        row.hidden = !(row.textContent.toLowerCase().includes(wanted) && ["all", verdict(row)].includes(byVerdict.value) && ["all", kind(row)].includes(byKind.value));
+        shown += !row.hidden;
+      }
+      for (const table of tables) table.closest("section")?.toggleAttribute("data-empty", [...table.tBodies[0].rows].every(row => row.hidden));
+      count.textContent = `${shown} of ${rows.length} rows`;
+    }
+    for (const table of tables) {
+      [...table.tHead.rows[0].cells].forEach((head, column) => {
+        head.setAttribute("aria-sort", "none"); head.tabIndex = 0; head.title = "Sort";
+        const sort = () => {
+          const up = head.getAttribute("aria-sort") !== "ascending";
+          for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
+          head.setAttribute("aria-sort", up ? "ascending" : "descending");
+          const key = row => row.cells[column].textContent.trim();
+          const sorted = [...table.tBodies[0].rows].sort((a, b) => key(a).localeCompare(key(b), "en", { numeric: true }));
+          table.tBodies[0].append(...(up ? sorted : sorted.reverse()));
+        };
+        head.addEventListener("click", sort);
+        head.addEventListener("keydown", event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(); } });
+      });
+    }
+    [...document.querySelectorAll(".totals")].pop().after(tools);
+    sieve();
+  };
+
+  /* The first time that a word of the glossary stands in a chapter, it carries its entry. */
+  const glossary = () => {
+    const entries = window.GLOSSARY, article = document.querySelector("article");
+    if (!entries || !article || !location.pathname.includes("/notebooks/")) return;
+    const plain = text => text.replace(/\\(mathrm|operatorname)\s*\{?(\w+)\}?/g, "$2").replace(/\\(,|otimes|cdot|langle|rangle|nabla)/g, (_, w) => ({ ",": " ", otimes: "⊗", cdot: "·", langle: "⟨", rangle: "⟩", nabla: "∇" })[w]).replace(/[$\\{}]/g, "");
+    const base = (document.documentElement.dataset.content_root || "../");
+    const waiting = new Map(Object.keys(entries).map(term => [term, new RegExp(`\\b${term.replace("'", "['\u2019]")}s?\\b`, /[A-Z]/.test(term) ? "" : "i")]));
+    for (const paragraph of article.querySelectorAll("section > p, .admonition p, .proof p")) {
+      if (paragraph.closest("figure, aside, details.claim")) continue;
+      for (const node of [...paragraph.childNodes]) {
+        if (node.nodeType !== Node.TEXT_NODE) continue;
+        for (const [term, pattern] of waiting) {
+          const found = pattern.exec(node.textContent);
+          if (!found) continue;
+          const rest = node.splitText(found.index);
+          rest.splitText(found[0].length);
+          const link = document.createElement("a");
+          link.className = "term";
+          link.href = `${base}book/glossary.html#term-${term.replaceAll("'", "").replace(/\W+/g, "-")}`;
+          link.title = plain(entries[term]);
+          link.textContent = found[0];
+          rest.replaceWith(link);
+          waiting.delete(term);
+          break;
+        }
+      }
+    }
+  };
+
+  const start = () => {
+    glossary();
+    ledger();
+    fit();
+    window.MathJax?.startup?.promise?.then(fit);
+    let pause = 0;
+    addEventListener("resize", () => { clearTimeout(pause); pause = setTimeout(fit, 120); });
+    document.addEventListener("toggle", fit, true);
+  };
+  // MathJax starts after its own script, which is deferred.
+  addEventListener("load", start);
+})();

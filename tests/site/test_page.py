@@ -1,0 +1,194 @@
+"""How the pages look and what they do: nothing is cut off, nothing is left raw, margins and ledger work."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
+CHAPTERS = sorted(f"notebooks/{path.name}" for path in (SITE / "notebooks").glob("[0-9]*.html"))
+TEXTS = [
+    "book/index.html",
+    "book/notation.html",
+    "book/glossary.html",
+    "book/ledger.html",
+    "book/errata.html",
+]
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium found")
+by_chapter = pytest.mark.parametrize("page", CHAPTERS)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser):
+    """Open a page from the disk, its maths typeset and fitted."""
+    contexts = []
+
+    def opened(page, width=1280, **options):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
+        view = contexts[-1].new_page()
+        view.goto((SITE / page).as_uri(), wait_until="load")
+        view.wait_for_function(
+            "!document.querySelector('.math') || (window.MathJax?.startup?.promise?.then(() => true))"
+        )
+        view.wait_for_timeout(300)
+        return view
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+WIDER = """(selector) => [...document.querySelectorAll(selector)]
+  .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1)
+  .map(e => e.textContent.slice(0, 80) || e.outerHTML.slice(0, 80))"""
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1280, 1920])
+@pytest.mark.parametrize("page", [*CHAPTERS, *TEXTS])
+def test_no_formula_and_no_code_is_cut_off(show, page, width):
+    view = show(page, width)
+    assert view.evaluate(WIDER, "article mjx-container[display='true'], article pre") == []
+    sizes = "e => e.map(x => parseFloat(getComputedStyle(x).fontSize) * 0.75)"
+    assert min(view.locator("article mjx-container[display='true']").evaluate_all(sizes), default=9) >= 9
+
+
+@needs_browser
+@by_chapter
+def test_on_a_phone_what_is_wide_scrolls_and_shows_it(show, page):
+    view = show(page, 390)
+    hidden = """[...document.querySelectorAll("article :is(mjx-container[display='true'], table, pre)")]
+      .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1
+        && !(e.classList.contains("scrolls") && getComputedStyle(e).overflowX === "auto" && e.tabIndex === 0))
+      .map(e => e.textContent.slice(0, 80))"""
+    assert view.evaluate(hidden) == []
+
+
+@pytest.mark.parametrize("page", [*CHAPTERS, *TEXTS])
+def test_no_markup_is_left_raw(page):
+    article = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser").find("article")
+    for raw in article.select("code, pre, .math, script, svg, input, .highlight"):
+        raw.decompose()
+    for text in article.find_all(string=True):
+        assert not re.search(r"\$|\*\*|(?<!\w)\*\w[^*]*\w\*(?!\w)|\{(?:ref|eq|numref|doc)\}", text), text
+
+
+@needs_browser
+@by_chapter
+def test_captions_are_plain_text(show, page):
+    weights = "e => e.map(x => [getComputedStyle(x).fontWeight, parseFloat(getComputedStyle(x).fontSize)])"
+    found = show(page).locator("article figcaption .caption-text").evaluate_all(weights)
+    assert found
+    for weight, size in found:
+        assert int(weight) == 400
+        assert size >= 14
+
+
+@needs_browser
+@by_chapter
+def test_claims_are_marks_in_the_margin_that_open(show, page):
+    view = show(page)
+    marks = view.locator("aside.margin details.claim")
+    assert marks.count() > 5
+    edge = view.locator("article").bounding_box()
+    first = marks.first.bounding_box()
+    assert first["x"] >= edge["x"] + edge["width"] - 8
+    assert first["height"] < 60
+    marks.first.locator("summary").click()
+    assert view.locator("aside.margin details.claim[open]").inner_text().count("rule") >= 1
+    assert marks.first.bounding_box()["height"] > first["height"]
+    assert view.locator("p.claim").count() == 0
+
+
+@needs_browser
+def test_the_ledger_filters_and_sorts(show):
+    view = show("book/ledger.html")
+    rows = view.locator("table.ledger tbody tr:visible")
+    everything = rows.count()
+    view.get_by_label("Verdict").select_option("refuted")
+    some = rows.count()
+    assert 0 < some < everything
+    assert set(view.locator("table.ledger tbody tr:visible .verdict").all_inner_texts()) == {"refuted"}
+    view.get_by_label("Contains").fill("Theorem")
+    assert rows.count() <= some
+    view.get_by_label("Contains").fill("")
+    view.get_by_label("Verdict").select_option("all")
+    head = view.locator("table.ledger thead th").first
+    for wanted in (False, True):
+        head.focus()
+        head.press("Enter")
+        names = view.locator("table.ledger").first.locator("tbody tr td:first-child strong").all_inner_texts()
+        key = [[int(x) if x.isdigit() else x.lower() for x in re.split(r"(\d+)", name)] for name in names]
+        assert (key == sorted(key)) is not wanted or (key == sorted(key, reverse=True)) is wanted
+    assert rows.count() == everything
+
+
+@needs_browser
+def test_words_of_the_glossary_carry_their_entry(show):
+    view = show(CHAPTERS[0])
+    words = view.locator("a.term")
+    assert words.count() > 5
+    entries = {tag["id"] for tag in glossary().find_all("dt", id=True)}
+    for word in words.all():
+        assert len(word.get_attribute("title")) > 20
+        assert "$" not in word.get_attribute("title")
+        assert word.get_attribute("href").partition("#")[2] in entries
+
+
+def glossary() -> BeautifulSoup:
+    return BeautifulSoup((SITE / "book/glossary.html").read_text(encoding="utf-8"), "html.parser")
+
+
+@needs_browser
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_the_front_page_moves_unless_the_reader_minds(show, motion):
+    view = show("book/index.html", reduced_motion=motion)
+    view.wait_for_selector("figure[data-ready]")
+    state = "document.querySelector('figure.explorable').dataset.state"
+    before = json.loads(view.evaluate(state))["size"]
+    view.wait_for_timeout(2500)
+    assert (json.loads(view.evaluate(state))["size"] != before) is (motion == "no-preference")
+
+
+@by_chapter
+def test_pages_are_light(page):
+    """The page with its own pictures, scripts and styles; MathJax, which all share, comes from a cache."""
+    text = (SITE / page).read_text(encoding="utf-8")
+    parsed = BeautifulSoup(text, "html.parser")
+    files = {
+        tag.get("src") or tag.get("href")
+        for tag in parsed.select("img[src], script[src], link[rel=stylesheet]")
+    }
+    paths = [(SITE / page).parent / str(file).partition("?")[0] for file in files]
+    total = len(text.encode()) + sum(
+        p.stat().st_size for p in paths if p.is_file() and "mathjax" not in str(p).lower()
+    )
+    assert total < 3e6
+
+
+def test_source_links_lead_to_pages_of_the_site():
+    parsed = BeautifulSoup((SITE / "book/ledger.html").read_text(encoding="utf-8"), "html.parser")
+    links = [link["href"] for link in parsed.select("table.ledger a[href]")]
+    assert not [link for link in links if link.startswith("http")]
+    tests = [link for link in links if "/source/tests/" in link]
+    assert len(tests) > 100
+    for link in {*tests}:
+        path, _, name = link.partition("#")
+        assert f'id="{name}"' in (SITE / "book" / path).read_text(encoding="utf-8")
