@@ -13,6 +13,7 @@ from companion import ledger
 from companion.experiments import high_thresholds
 from nnmoments.activations import cosine, relu_threshold
 from nnmoments.borders import delta_correlation
+from nnmoments.densities import GaussianMixture
 from nnmoments.hermite import gaussian_expectation, hermite_polynomial, normal_density, normalized_hermite
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.structured import even_form
@@ -200,3 +201,22 @@ def test_the_sum_condition_of_theorem_9_is_not_enough(c, printed_holds):
     np.testing.assert_allclose(form(arc), exact, rtol=1e-9)
     assert form.margin < 0.0
     assert even_form(HiddenPolynomial(np.eye(2), cosine, {(0,): 4.0, (1,): 4.0, (0, 1): 1.0})).margin > 0.0
+
+
+# --- GM ------------------------------------------------------------------------------------------------
+
+
+def test_kernel_density_scores_are_consistent():
+    """The mean of the estimate is the smoothed density, whose S_4 is off by O(h^2), and n h^(d + 8) grows."""
+    points = np.random.default_rng(0).standard_normal((50, 2))
+    means = [[1.0, 1.0], [-1.0, -1.0]]
+    truth = GaussianMixture([0.5, 0.5], means).score(points, 4)
+    widths = np.array([0.2, 0.1, 0.05, 0.025])
+    smoothed = [
+        GaussianMixture([0.5, 0.5], means, (1.0 + h * h) * np.eye(2)).score(points, 4) for h in widths
+    ]
+    errors = [np.linalg.norm(found - truth) for found in smoothed]
+    slope = np.polyfit(np.log(widths), np.log(errors), 1)[0]
+    assert slope == pytest.approx(2.0, abs=0.1)
+    n = 10.0 ** np.arange(3, 8)
+    assert np.all(np.diff(n * (n ** (-1.0 / 14.0)) ** 10) > 0.0)

@@ -16,7 +16,7 @@ from sklearn.neural_network import MLPRegressor
 
 from companion.sweep import Sweep, grid
 from nnmoments.activations import relu, relu_threshold
-from nnmoments.densities import Density, GaussianMixture, Laplace, Logistic, StandardNormal, iid
+from nnmoments.densities import Density, Gaussian, GaussianMixture, Laplace, Logistic, StandardNormal, iid
 from nnmoments.landscapes import (
     FourthOrderLoss,
     SquareLoss,
@@ -46,6 +46,8 @@ __all__ = [
     "initialisers",
     "marginal_kappa",
     "missing_neuron",
+    "noise_or_score",
+    "oblique",
     "smooth_input",
 ]
 
@@ -72,14 +74,17 @@ def _tensor(W: Array, kappa: Array) -> Array:
 # --- formulas -----------------------------------------------------------------------------------------
 
 
-def _t1(X: Array, u: Array, v: Array) -> Array:
+def _t1(X: Array, u: Array, v: Array, middle: float = -4.0) -> Array:
     """t_1 of the standard Gaussian.  GM Example 1"""
     a, b, uu, vv, uv = X @ u, X @ v, u @ u, v @ v, u @ v
-    return a**2 * b**2 - uu * b**2 - 4.0 * a * b * uv - vv * a**2 + uu * vv + 2.0 * uv**2
+    return a**2 * b**2 - uu * b**2 + middle * a * b * uv - vv * a**2 + uu * vv + 2.0 * uv**2
 
 
-def examples(*, seed: int) -> float:
-    """Return the largest difference of GM Examples 1 and 2 from the score tensors of the library."""
+def examples(*, seed: int, middle: float = -4.0) -> float:
+    """Return the largest difference of GM Examples 1 and 2 from the score tensors of the library.
+
+    `middle` is the factor of (u.x)(v.x)(u.v), which GP print as +4.
+    """
     rng = np.random.default_rng(seed)
     worst = 0.0
     for _ in range(5):
@@ -92,34 +97,35 @@ def examples(*, seed: int) -> float:
         joint = np.array([0.3, 0.7]) * np.exp(-0.5 * np.sum((X[:, None] - means) ** 2, axis=2))
         posterior = joint / joint.sum(axis=1, keepdims=True)
         for w in (v, u):  # t_1(x, u, v), and t_2(x, u) = t_1(x, u, u)
-            gaussian = StandardNormal(3).contract(X, u, u, w, w) - _t1(X, u, w)
-            expected = sum(posterior[:, c] * _t1(X - means[c], u, w) for c in range(2))
+            gaussian = StandardNormal(3).contract(X, u, u, w, w) - _t1(X, u, w, middle)
+            expected = sum(posterior[:, c] * _t1(X - means[c], u, w, middle) for c in range(2))
             mixture = f.contract(X, u, u, w, w) - expected
             worst = max(worst, float(np.abs(gaussian).max()), float(np.abs(mixture).max()))
     return worst
 
 
-def closed_form(*, seed: int) -> float:
-    """Return the largest relative difference between (19) with squared norms and (21)."""
+def closed_form(*, seed: int, regularizer: str = "squared") -> float:
+    """Return the largest relative difference between (19), with squared norms or as printed, and (21)."""
     rng = np.random.default_rng(seed)
     worst = 0.0
     for d in (2, 4, 6):
         W, kappa, A = _rotation(d, d, rng), rng.uniform(0.5, 2.0, d), rng.standard_normal((d, d))
-        value = FourthOrderLoss(TensorMoment(_tensor(W, kappa)), 0.2, 3.0).value(A)
+        value = FourthOrderLoss(TensorMoment(_tensor(W, kappa)), 0.2, 3.0, regularizer=regularizer).value(A)
         worst = max(worst, abs(value / orthogonal_closed_form(A, W, kappa, 0.2, 3.0) - 1.0))
     return worst
 
 
-def indifference(*, seed: int) -> float:
+def indifference(*, seed: int, hermite: bool = False) -> float:
     """Return how much L with the score sgn(x) tells a permutation of the axes from repeated axes.
 
     The largest difference of its data terms over assignments of rows to axes, relative to them. Since
-    sgn(x_a)^2 sgn(x_b)^2 = 1 it must be nothing, for any sample.
+    sgn(x_a)^2 sgn(x_b)^2 = 1 it must be nothing, for any sample; with
+    a Gaussian score (`hermite`) it is not.
     """
     rng = np.random.default_rng(seed)
     d, X = 5, iid(Laplace(), 5).sample(1000, rng=rng)
     y = OneHiddenLayer(np.eye(d), relu)(X)
-    loss = FourthOrderLoss(SampledMoment(np.sign(X), y, hermite=False), 30.0, 1.0)
+    loss = FourthOrderLoss(SampledMoment(X if hermite else np.sign(X), y, hermite=hermite), 30.0, 1.0)
     values = [loss.value(np.eye(d)[rng.integers(d, size=d)]) for _ in range(20)]
     exact = loss.value(np.eye(d))
     return float(np.abs(np.array(values) / exact - 1.0).max())
@@ -470,6 +476,77 @@ def by_loss(frame: pd.DataFrame) -> pd.DataFrame:
     table = frame.explode(columns, ignore_index=True)
     numbers = ["error", "heavy_printed", "heavy", "kappa"]
     return table.astype(dict.fromkeys(numbers, float))
+
+
+# --- rows that are independent only ------------------------------------------------------------------
+
+
+def _oblique(*, cosine: float, k: int, d: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """L on the exact T_4 of k rows of one pairwise cosine: as printed, in their span, whitened there.
+
+    Errors are one less the cosine of the worst row: (22) presupposes orthonormal rows.
+    """
+    gram = np.full((k, k), cosine) + (1.0 - cosine) * np.eye(k)
+    W = np.linalg.cholesky(gram) @ _rotation(k, d, rng)
+    T4 = _tensor(W, rng.uniform(0.5, 2.0, k))
+    span = np.linalg.svd(T4.reshape(d, -1))[0][:, :k]
+    inner = TensorMoment(np.asarray(TensorMoment(T4).contract(span)))
+    seed = int(rng.integers(2**31))
+    found = {
+        "direct": landscape_rows(TensorMoment(T4), k, rng=seed).rows,
+        "projected": landscape_rows(inner, k, rng=seed).rows @ span.T,
+        "whitened": landscape_rows(TensorMoment(T4), k, whiten=True, rng=seed).rows,
+    }
+    return {name: _off(rows, W) for name, rows in found.items()}
+
+
+def _off(rows: Array, W: Array) -> float:
+    """Return 1 - |cos| of the worst row of W (and of the rows) with its nearest."""
+    unit = W / np.linalg.norm(W, axis=1, keepdims=True)
+    cosines = np.abs(rows @ unit.T) / np.linalg.norm(rows, axis=1, keepdims=True)
+    return float(1.0 - min(cosines.max(axis=0).min(), cosines.max(axis=1).min()))
+
+
+oblique = Sweep(
+    "07-oblique",
+    _oblique,
+    quick=grid(cosine=[0.0, 0.3, 0.6], k=[3], d=[5], trial=range(3)),
+    paper=grid(cosine=[0.0, 0.3, 0.6], k=[4], d=[8], trial=range(5)),
+)
+
+
+# --- is it the score, or the noise? -------------------------------------------------------------------
+
+
+def _noise_or_score(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The third input of Figure 4 once more: each loss with the plain moment and with a control variate."""
+    f, W = _INPUTS["close mixture"], _rotation(2, 2, rng)
+    X = f.sample(n, rng=rng)
+    y = OneHiddenLayer(W, relu)(X)
+    scores: dict[str, Any] = {
+        "G": StandardNormal(2),
+        "G, fitted covariance": Gaussian(X.mean(axis=0), np.cov(X, rowvar=False)),
+        "L, true score": f,
+        "L, LLSFE": LocalLikelihood(X, degree=2, bandwidth=1.0),
+    }
+    starts, out = random_rows(2, 2, count=4, rng=rng), dict[str, Any]()
+    for name, score in scores.items():
+        for control, said in ((None, "plain"), (ControlVariate(), "controlled")):
+            loss = FourthOrderLoss(
+                TensorMoment(cross_moment(X, y, score, 4, control=control).value), _MU, _LAMBDA, sign=-1.0
+            )
+            ends = [quasi_newton(loss, A, max_iter=500, tol=1e-6) for A in starts]
+            out[f"{name}, {said}"] = parameter_error(min(ends, key=lambda end: end.value).weights, W)
+    return out
+
+
+noise_or_score = Sweep(
+    "07-noise-or-score",
+    _noise_or_score,
+    quick=grid(n=[4096], trial=range(2)),
+    paper=grid(n=[8192], trial=range(10)),
+    rtol=1e-3,
+)
 
 
 # --- control variates for each decoder ----------------------------------------------------------------
