@@ -27,10 +27,10 @@ from typing import Any
 
 import api
 import nbformat
-import psutil
 
 from companion import ledger
 from companion.figures.stein_moments import one_identity
+from companion.sweep import end
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = str(ROOT / "lib")
@@ -77,13 +77,7 @@ def alone() -> Iterator[None]:
 def stop(number: int, frame: object) -> None:
     """End all that this process has started, kernels and their workers too, then itself."""
     STOPPED.set()
-    started = psutil.Process().children(recursive=True)
-    for act in (psutil.Process.terminate, psutil.Process.kill):
-        for process in started:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                act(process)
-        _, started = psutil.wait_procs(started, timeout=3.0)
-    os._exit(128 + number)
+    end(number, frame)
 
 
 # --- executing ------------------------------------------------------------------------------------
@@ -125,19 +119,36 @@ def execute(notebook: Path, target: Path, preset: str, seed: int) -> str | None:
     return None
 
 
+def kept(notebook: Path, key: str) -> bool:
+    """Say whether an execution from the same things is there."""
+    target, mark = EXECUTED / notebook.name, EXECUTED / f"{notebook.stem}.key"
+    return target.is_file() and mark.is_file() and mark.read_text() == key
+
+
+def keep(executed: nbformat.NotebookNode, notebook: Path, key: str) -> None:
+    """Keep an execution for the next build; its key is written last."""
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    target, mark = EXECUTED / notebook.name, EXECUTED / f"{notebook.stem}.key"
+    mark.unlink(missing_ok=True)
+    partial = target.with_suffix(".partial.ipynb")
+    nbformat.write(executed, partial)
+    partial.replace(target)
+    mark.write_text(key)
+
+
 def execute_all(notebooks: list[Path], preset: str, seed: int) -> list[Path]:
     """Execute notebooks side by side, skipping those whose last execution still stands."""
 
     def one(notebook: Path) -> str | None:
-        target, mark = EXECUTED / notebook.name, EXECUTED / f"{notebook.stem}.key"
         key = fingerprint(notebook, preset, seed)
-        if target.is_file() and mark.is_file() and mark.read_text() == key:
+        if kept(notebook, key):
             return None
-        mark.unlink(missing_ok=True)
         print(f"executing {notebook.name}", flush=True)
-        error = execute(notebook, target, preset, seed)
+        fresh = EXECUTED / f"{notebook.stem}.fresh.ipynb"
+        error = execute(notebook, fresh, preset, seed)
         if error is None:
-            mark.write_text(key)
+            keep(nbformat.read(fresh, as_version=4), notebook, key)
+            fresh.unlink()
         return error
 
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
@@ -218,12 +229,17 @@ def totals(claims: list[ledger.Claim], waiting: int) -> str:
     for kind, words in KINDS.items():
         rows = [claim for claim in claims if claim.kind == kind]
         counts = {v: sum(c.verdict == v for c in rows) for v in ledger.VERDICTS[kind]}
-        badges = [badge(verdict, f"{count} {verdict}") for verdict, count in counts.items() if count]
+        badges = [badge(verdict, counted(count, verdict)) for verdict, count in counts.items() if count]
         if rows:
             parts.append(f"{len(rows)} {words}: {' '.join(badges)}")
     if waiting:
         parts.append(badge("not-yet-run", f"{waiting} not yet run"))
     return "".join(f'<p class="totals">{part}</p>\n' for part in parts)
+
+
+def counted(count: int, verdict: str) -> str:
+    """Return 1 holds, 2 hold, 2 refuted."""
+    return f"{count} {verdict if count == 1 else verdict.removesuffix('s')}"
 
 
 def badge(verdict: str, text: str) -> str:
@@ -358,8 +374,21 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
     one_identity().savefig(STAGE / "book" / "_generated" / "one-identity.png")
 
 
+def site_key() -> str:
+    """Hash all that the site is rendered from: the stage, the documented code and the programs' versions."""
+    digest = hashlib.sha256()
+    sources = [*STAGE.rglob("*"), *(ROOT / "lib").rglob("*.py"), *(ROOT / "book").glob("*.py")]
+    for path in sorted(path for path in [*sources, ROOT / "requirements.lock"] if path.is_file()):
+        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def render() -> None:
-    """Run jupyter-book on the stage; warnings are errors."""
+    """Run jupyter-book on the stage, unless the site is that of this stage; warnings are errors."""
+    mark, key = BUILD / "html.key", site_key()
+    if (SITE / "index.html").is_file() and mark.is_file() and mark.read_text() == key:
+        return
+    mark.unlink(missing_ok=True)
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
@@ -370,6 +399,7 @@ def render() -> None:
     run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     if run.returncode or not (SITE / "index.html").is_file():
         raise BuildError(f"jupyter-book failed:\n{run.stdout[-4000:]}\n{run.stderr[-6000:]}")
+    mark.write_text(key)
 
 
 def refresh(notebooks: list[Path]) -> None:

@@ -103,6 +103,14 @@ def test_make_hides_what_the_shell_has_set_for_other_work():
     assert make("-f", "-", "probe", given=probe, PYTHONPATH="elsewhere", MPLBACKEND="Agg") == "[]\n"
 
 
+@needs_make
+def test_make_passes_on_another_kernel_and_another_number_of_threads():
+    probe = 'include Makefile\nprobe:\n\t@echo "[$${OPENBLAS_CORETYPE-} $$OPENBLAS_NUM_THREADS]"\n'
+    chosen = ["OPENBLAS_CORETYPE=Haswell", "OPENBLAS_NUM_THREADS=2"]
+    assert make("-f", "-", "probe", *chosen, given=probe) == "[Haswell 2]\n"
+    assert make("-f", "-", "probe", given=probe).endswith(" 1]\n")
+
+
 WAITS = """
 import importlib.util, sys
 from pathlib import Path
@@ -153,6 +161,79 @@ def test_another_checkouts_library_is_refused(monkeypatch, capsys):
     assert "the library is that of another checkout" in capsys.readouterr().err
 
 
+# --- what need not be done again ---------------------------------------------------------------------
+
+REUSE = """
+build.ROOT, build.EXECUTED = build.BUILD, build.BUILD / "executed"
+sys.modules["build"] = build
+import os, pytest
+os.chdir(build.ROOT)
+options = ["-q", "-p", "reuse", "-p", "no:cacheprovider", "-c", os.devnull, "--nbval", "notebooks"]
+pytest.main([*options, "--nbval-kernel-name", "python3"])
+"""
+
+
+@pytest.mark.slow
+def test_what_nbval_has_executed_is_kept_for_the_book(tmp_path, monkeypatch):
+    """Where all its cells passed, and for as long as nothing that it depends on changes."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "requirements.lock").touch()
+    for name, value, shown in (("01_right", 1, "1"), ("02_wrong", 1, "2"), ("03_broken", "1 / 0", "1")):
+        cells = [
+            nbformat.v4.new_markdown_cell("Numbers."),
+            nbformat.v4.new_code_cell("x = 0", execution_count=1),
+            nbformat.v4.new_code_cell(
+                f"from IPython.display import display\ndisplay({value})",
+                execution_count=2,
+                outputs=[nbformat.v4.new_output("display_data", {"text/plain": shown})],
+            ),
+        ]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / f"{name}.ipynb")
+    output = start(REUSE, tmp_path).communicate(timeout=300)[0]
+    assert "2 failed, 4 passed" in output
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "EXECUTED", tmp_path / "executed")
+    right, *others = sorted((tmp_path / "notebooks").glob("*.ipynb"))
+    key = build.fingerprint(right, "quick", 0)
+    assert build.kept(right, key), output
+    assert nbformat.read(tmp_path / "executed" / right.name, 4).cells == nbformat.read(right, 4).cells
+    assert not any(build.kept(other, build.fingerprint(other, "quick", 0)) for other in others)
+    monkeypatch.setattr(build, "execute", lambda *args: pytest.fail("executed again"))
+    assert build.execute_all([right], "quick", 0) == [tmp_path / "executed" / right.name]
+    (tmp_path / "requirements.lock").write_text("numpy==3.0")
+    assert not build.kept(right, build.fingerprint(right, "quick", 0))
+
+
+def test_a_site_is_rendered_again_if_its_sources_change(tmp_path, monkeypatch):
+    for name in ("ROOT", "BUILD", "STAGE", "SITE"):
+        folder = tmp_path if name == "ROOT" else tmp_path / name
+        folder.mkdir(exist_ok=True)
+        monkeypatch.setattr(build, name, folder)
+    (tmp_path / "requirements.lock").touch()
+    runs = []
+
+    def program(*args, **kwargs):
+        build.SITE.mkdir()
+        (build.SITE / "index.html").touch()
+        runs.append(args)
+        return subprocess.CompletedProcess(args, 0)
+
+    monkeypatch.setattr(build.subprocess, "run", program)
+    for source in ("page.md", "requirements.lock", "lib/library.py", "book/api.py"):
+        build.render()
+        before = len(runs)
+        build.render()
+        assert len(runs) == before
+        path = (build.STAGE if source == "page.md" else tmp_path) / source
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("changed")
+        build.render()
+        assert len(runs) == before + 1, source
+    shutil.rmtree(build.SITE)
+    build.render()
+    assert len(runs) == before + 2
+
+
 # --- the ledger page --------------------------------------------------------------------------------
 
 POINT = {"level": None, "resolution": None, "foil": None, "trials": None, "seeds": None}
@@ -163,14 +244,15 @@ def row(name, **changes):
 
 
 def test_kinds_are_counted_apart():
-    rows = [row("SA-P1"), row("SA-T1"), row("GP-L1"), row("SA-CTL-SCORE"), row("NEW-RATE"), row("NEW-REAL")]
+    names = ("SA-P1", "SA-T1", "GP-L1", "SA-CTL-SCORE", "SA-CTL-DENSE", "NEW-RATE", "NEW-REAL")
+    rows = [row(name) for name in names]
     text = BeautifulSoup(build.totals(rows, 2), "html.parser").get_text("|", strip=True)
     assert text.split("|") == [
         "3 claims of the papers:",
         "2 reproduced",
         "1 refuted",
-        "1 controls:",
-        "1 holds",
+        "2 controls:",
+        "2 hold",
         "2 hypotheses and findings of ours:",
         "1 holds",
         "1 fails",

@@ -4,14 +4,17 @@ import importlib
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from scipy import stats
 
@@ -588,6 +591,137 @@ def test_proportion_interval_is_clopper_pearson():
 def test_intervals_refuse(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- other processors, and runs that are killed -----------------------------------------------------
+
+BASINS = """
+import os
+from companion.sweep import Sweep, grid
+def _trial(*, trial, rng):
+    elsewhere = trial in eval(os.environ.get("ELSEWHERE", "()"))
+    return {"end": float(elsewhere), "path": 1.0 + float(os.environ.get("DRIFT", "0"))}
+figure = Sweep(
+    "00-basins", _trial, quick=[], paper=grid(trial=range(100)), sensitivity=1e-3, chaotic=0.05
+)
+"""
+
+
+@pytest.mark.parametrize(("drift", "tolerated"), [(5e-4, True), (5e-3, False)])
+def test_rounding_on_another_processor_may_be_multiplied(example, tmp_path, monkeypatch, drift, tolerated):
+    (tmp_path / "sweep_example.py").write_text(BASINS, encoding="utf-8")
+    figure = importlib.reload(example).figure
+    figure.store(n_jobs=1)
+    here = _document(figure)["provenance"]["versions"]["blas"]
+    assert here
+    for made_on in (here, "Another", None):
+        document = _document(figure)
+        document["provenance"].pop("restamped", None)
+        document["provenance"]["versions"]["blas"] = made_on
+        document["provenance"]["source_hash"] = "stale"
+        figure.path.write_text(json.dumps(document), encoding="utf-8")
+        monkeypatch.setenv("DRIFT", str(drift))
+        assert bool(_check(figure, restamp=True)) is not (tolerated and made_on in ("Another", None))
+        if tolerated and made_on in ("Another", None):  # still what it was made on, or not known
+            assert _document(figure)["provenance"]["restamped"]["versions"]["blas"] == made_on
+        monkeypatch.delenv("DRIFT")
+        figure.path.write_text(json.dumps(document), encoding="utf-8")
+        assert not _check(figure, restamp=True)
+        shown = _document(figure)["provenance"]["restamped"]["versions"]["blas"]
+        assert shown == (made_on or here)
+
+
+@pytest.mark.parametrize(("elsewhere", "tolerated"), [(1, True), (10, True), (30, False)])
+def test_chaotic_cells_may_end_elsewhere_on_another_processor_only(
+    example, tmp_path, monkeypatch, capsys, elsewhere, tolerated
+):
+    (tmp_path / "sweep_example.py").write_text(BASINS, encoding="utf-8")
+    figure = importlib.reload(example).figure
+    figure.store(n_jobs=1)
+    monkeypatch.setenv("ELSEWHERE", str((*range(elsewhere), -1)))
+    assert len(_check(figure)) == elsewhere  # the same processor
+    document = _document(figure)
+    document["provenance"]["versions"]["blas"] = "Another"
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert len(_check(figure)) == (0 if tolerated else elsewhere)
+    assert ("cells end elsewhere, as they may" in capsys.readouterr().out) is tolerated
+
+
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from companion.sweep import Sweep, grid
+def _trial(*, trial, rng):
+    value = rng.random()
+    with open("started", "a") as log:
+        log.write(f"{trial}\\n")
+    time.sleep(0.005)
+    return {"value": value, "bulk": [value] * 500}
+figure = Sweep("00-killed", _trial, quick=[], paper=grid(trial=range(60)), folder="results")
+if __name__ == "__main__":
+    import killed
+    after = float(sys.argv[1])
+    threading.Thread(target=lambda: (time.sleep(after), os.kill(os.getpid(), signal.SIGKILL))).start()
+    killed.figure.store(n_jobs=1)
+    os._exit(0)
+"""
+
+
+def test_a_run_that_is_killed_loses_one_cell_at_most(tmp_path, monkeypatch):
+    """kill -9 at random times: nothing half-written, and the next run goes on and is right."""
+    (tmp_path / "killed.py").write_text(KILLED, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    seed = np.random.SeedSequence().entropy
+    print(f"seed {seed}")
+    killed = 0
+    for after in np.random.default_rng(seed).uniform(0.0, 0.25, size=4):
+        run = subprocess.run([sys.executable, "killed.py", str(after)], cwd=tmp_path, check=False)
+        killed += run.returncode != 0
+        for path in (tmp_path / "results").glob("*.json"):
+            json.loads(path.read_text())
+    figure = importlib.import_module("killed").figure
+    figure.store(n_jobs=1)
+    started = (tmp_path / "started").read_text().splitlines()
+    assert set(map(int, started)) == set(range(60))
+    assert len(started) <= 60 + killed
+    fresh = [figure.run_cell(cell, seed=0)[0]["value"] for cell in figure.paper]
+    assert figure.stored()["value"].tolist() == fresh
+
+
+ENDED = """
+import os, signal, sys, time
+from pathlib import Path
+from companion import sweep
+def _trial(*, trial, rng):
+    Path(f"worker-{os.getpid()}").touch()
+    time.sleep(600.0)
+figure = sweep.Sweep("00-ended", _trial, quick=[], paper=sweep.grid(trial=range(2)), folder="results")
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, sweep.end)
+    import ended
+    ended.figure.store(n_jobs=2)
+"""
+
+
+def test_a_run_that_is_ended_leaves_no_worker_behind(tmp_path):
+    (tmp_path / "ended.py").write_text(ENDED, encoding="utf-8")
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    run = subprocess.Popen([sys.executable, "ended.py"], cwd=tmp_path, env=os.environ | paths)
+    try:
+        deadline = time.monotonic() + 120.0
+        while len(workers := list(tmp_path.glob("worker-*"))) < 2:
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        below = [psutil.Process(int(path.name.split("-")[1])) for path in workers]
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(timeout=60) == 128 + signal.SIGTERM
+        _, alive = psutil.wait_procs(below, timeout=5.0)
+        assert not alive
+    finally:
+        run.kill()
 
 
 # --- command line -----------------------------------------------------------------------------------

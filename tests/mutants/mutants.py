@@ -610,6 +610,12 @@ MUTANTS = [
         "seeds share streams",
     ),
     Mutant("companion/sweep", 'self._file.write("\\n")', "pass", "torn line swallows the next"),
+    Mutant(
+        "companion/sweep",
+        "if problems and made_on != here and",
+        "if problems and",
+        "chaos on the same processor",
+    ),
     Mutant("companion/sweep", "if stale and not restamp:", "if False:", "stale results pass"),
     Mutant("companion/sweep", "if stale and not problems:", "if stale:", "restamped although cells differ"),
     Mutant("companion/sweep", "len(values) ** 0.5", "1.0", "standard deviation instead of error"),

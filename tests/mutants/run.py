@@ -27,7 +27,7 @@ def copy_project(target: Path) -> Path:
     return target
 
 
-def green(project: Path, tests: list[str]) -> bool:
+def green(project: Path, tests: list[str], timeout: float | None = None) -> bool:
     """Run the tests in the project's copy, stopping at the first that fails."""
     environment = {
         **os.environ,
@@ -47,7 +47,9 @@ def green(project: Path, tests: list[str]) -> bool:
     )
     assert found.stdout.startswith(str(project)), f"the copy is not what is imported: {found.stdout}"
     command = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
-    run = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=timeout
+    )
     if run.returncode not in (0, 1):  # 1: a test failed; anything else: the tests did not run
         # A module that cannot be imported is a killed mutant as well.
         assert "Error" in run.stdout + run.stderr, run.stdout + run.stderr

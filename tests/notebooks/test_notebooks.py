@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 # The committed outputs are those of seed 0; this one was chosen before any notebook was run at it.
 SECOND_SEED = 20_261_124
-# nbval, the second seed and the book: executions of each notebook in one run of the suite.
-EXECUTIONS = 3
+# nbval, whose run the book shows, and the second seed: executions of each notebook in one run of CI.
+EXECUTIONS = 2
 
 by_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
@@ -160,7 +160,7 @@ def test_evidence_is_what_a_row_is_computed_from(path):
     """Rows recorded under a constant name; a live run may be one cell or one call of the library."""
     claims = ledger.load(ROOT)
     found = Evidence(path).recorded
-    assert len(found) > 5
+    assert found
     for name, sources in found.items():
         said = {"live", "stored"} if claims[name].evidence == "both" else {claims[name].evidence}
         assert said <= sources, (name, said, sources)

@@ -183,6 +183,7 @@ rates = Sweep(
     _rates,
     quick=grid(degree=[1, 2, 3, 4], n=[8000], trial=range(4)),
     paper=grid(degree=[1, 2, 3, 4], n=[8000, 32_000], trial=range(30)),
+    sensitivity=1e-3,
 )
 
 

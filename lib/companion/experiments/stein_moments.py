@@ -285,7 +285,7 @@ def property_table() -> pd.DataFrame:
 def rho_table() -> pd.DataFrame:
     """Return rho of the slides' activations beside the printed values, one row an entry."""
     rows = [
-        (name, sigma, phi.rho(sigma), printed)
+        (name, sigma, round(phi.rho(sigma), 14) + 0.0, printed)  # no rounding noise for zero
         for name, phi in LABELED.items()
         if name in _PRINTED_RHO
         for sigma, printed in zip(SIGMAS, _PRINTED_RHO[name], strict=True)

@@ -61,6 +61,7 @@ def axes(
     """
     # Not in an rc_context: the style must still hold when the figure is drawn, and the context would
     # undo what a notebook's backend sets when it is loaded by the first figure (then no other shows).
+    mpl.rcdefaults()  # whatever the user's matplotlibrc says
     mpl.rcParams.update(_STYLE)
     figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, rows * height), squeeze=False, **options)
     return figure, grid.reshape(-1)
