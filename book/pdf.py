@@ -44,7 +44,7 @@ def single_page(folder: Path) -> Path:
 def print_page(browser: Any, page: Path, target: Path) -> list[str]:
     """Print a page with all folds open; return what was cut off."""
     view = browser.new_page(viewport={"width": 980, "height": 1300})
-    view.goto(page.as_uri(), wait_until="load")
+    view.goto(page.as_uri(), wait_until="load", timeout=300_000)
     view.wait_for_function("window.MathJax?.startup?.promise?.then(() => true)", timeout=300_000)
     view.evaluate("document.querySelectorAll('article details').forEach(fold => { fold.open = true; })")
     view.emulate_media(media="print")
