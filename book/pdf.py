@@ -34,14 +34,17 @@ def single_page(folder: Path) -> Path:
     site = folder / "_build" / "singlehtml"
     if not (site / "book" / "index.html").is_file():
         sys.exit(f"the single page was not built:\n{run.stderr[-3000:]}")
-    # The page stands for pages of two folders: from one below the root all their links to files are right.
-    return site / "book" / "index.html"
+    # Sphinx and the explorables disagree on where the page stands; at the root both can be right.
+    text = (site / "book" / "index.html").read_text(encoding="utf-8")
+    page = site / "print.html"
+    page.write_text(text.replace('"../_', '"_'), encoding="utf-8")
+    return page
 
 
 def print_page(browser: Any, page: Path, target: Path) -> list[str]:
     """Print a page with all folds open; return what was cut off."""
     view = browser.new_page(viewport={"width": 980, "height": 1300})
-    view.goto(page.as_uri(), wait_until="load")
+    view.goto(page.as_uri(), wait_until="load", timeout=300_000)
     view.wait_for_function("window.MathJax?.startup?.promise?.then(() => true)", timeout=300_000)
     view.evaluate("document.querySelectorAll('article details').forEach(fold => { fold.open = true; })")
     view.emulate_media(media="print")

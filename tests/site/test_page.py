@@ -169,12 +169,11 @@ def test_the_front_page_moves_unless_the_reader_minds(show, motion):
 
 @by_chapter
 def test_pages_are_light(page):
-    """The page with its own pictures, scripts and styles; MathJax, which all share, comes from a cache."""
+    """The page with its pictures and explorables; what all pages share comes from a browser's cache."""
     text = (SITE / page).read_text(encoding="utf-8")
-    tags = BeautifulSoup(text, "html.parser").select("img[src], script[src], link[rel=stylesheet]")
-    files = {str(tag.get("src") or tag.get("href")).partition("?")[0] for tag in tags}
-    paths = [(SITE / page).parent / file for file in files if "mathjax" not in file.lower()]
-    total = len(text.encode()) + sum(path.stat().st_size for path in paths if path.is_file())
+    tags = BeautifulSoup(text, "html.parser").select("article img[src], article script[src]")
+    files = {(SITE / page).parent / tag["src"].partition("?")[0] for tag in tags}
+    total = len(text.encode()) + sum(file.stat().st_size for file in files)
     assert total < 3e6
 
 

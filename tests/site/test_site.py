@@ -23,9 +23,9 @@ FRONT = "index.html"  # only sends the browser on to the book's first page
 PAGES = sorted(str(p.relative_to(SITE)) for p in SITE.rglob("*.html") if "_static" not in p.parts)
 PAGES = [page for page in PAGES if page != FRONT]
 REFERENCE = [page for page in PAGES if page.startswith("book/api/")]
-# Pages of source are all alike: the browser opens one.
-SOURCES = [page for page in PAGES if page.startswith("_modules/nnmoments/")]
-OPENED = [page for page in PAGES if page not in SOURCES[1:]]
+# Pages of source are all alike: the browser opens one of either kind.
+SOURCES = [[page for page in PAGES if page.startswith(kind)] for kind in ("_modules/nnmoments/", "source/")]
+OPENED = [page for page in PAGES if not any(page in kind[1:] for kind in SOURCES)]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needs_browser = pytest.mark.skipif(
