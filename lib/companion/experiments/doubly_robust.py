@@ -369,7 +369,6 @@ def _coverage(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]
             families = {
                 "plain": None,
                 "degree m": Polynomials(order),
-                "chosen degree": "auto",
                 "features": features,
                 "network": network,
             }
@@ -385,11 +384,11 @@ coverage = Sweep(
     "01-coverage",
     _coverage,
     quick=grid(n=[2000], trial=range(1)),
-    paper=grid(n=[2000], trial=range(12)),
+    paper=grid(n=[2000], trial=range(8)),
 )
 
 
-FITTED = ["degree m", "chosen degree", "features", "network"]
+FITTED = ["degree m", "features", "network"]
 
 
 def shares(frame: pd.DataFrame) -> pd.DataFrame:
