@@ -42,7 +42,6 @@ __all__ = [
     "noise_free",
     "over_limit",
     "ratios",
-    "shares",
     "slopes",
 ]
 
