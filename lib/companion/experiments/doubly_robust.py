@@ -30,21 +30,18 @@ from nnmoments.networks import OneHiddenLayer, conditioned_weights
 from nnmoments.validation import Array
 
 __all__ = [
-    "FITTED",
     "bias",
     "bias_falls",
     "bias_slopes",
     "chi_square",
-    "coverage",
     "efficiency",
     "errors_of",
     "exact_error",
     "factors",
-    "in_sample_coverage",
+    "feature_coverage",
     "noise_free",
     "over_limit",
     "ratios",
-    "shares",
     "slopes",
 ]
 
@@ -358,50 +355,10 @@ def _inside(moment: MomentEstimate, exact: Array, blocks: int = 63) -> float:
     return float(np.mean(np.abs(moment.value - exact) < width))
 
 
-def _coverage(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Share of the entries of T_m in their 95 % intervals, in each of 25 repetitions, all orders."""
-    found: dict[str, Any] = {"order": [], "surrogate": [], "inside": []}
-    for _ in range(25):
-        teacher, density, X, y = _sample(n, rng)
-        features = Remembered(RandomFeatures(30, width=2.0, ridge=1e-2))
-        network = Remembered(TensorNetwork(1, "squared_relu", noise=0.5, random_state=0, n_attempts=1))
-        for order in (1, 2, 3, 4):
-            families = {
-                "plain": None,
-                "degree m": Polynomials(order),
-                "chosen degree": "auto",
-                "features": features,
-                "network": network,
-            }
-            for name, family in families.items():
-                moment = cross_moment(X, y, density, order, surrogate=family, known_density=True)
-                row = (order, name, _inside(moment, teacher.moment(order)))
-                for key, value in zip(found, row, strict=True):
-                    found[key].append(value)
-    return found
+def feature_coverage(repetitions: int, rng: np.random.Generator, *, crossed: bool) -> Array:
+    """Return the share of T_1's entries in their 95 % intervals, if many features are taken out.
 
-
-coverage = Sweep(
-    "01-coverage",
-    _coverage,
-    quick=grid(n=[2000], trial=range(1)),
-    paper=grid(n=[2000], trial=range(12)),
-)
-
-
-FITTED = ["degree m", "chosen degree", "features", "network"]
-
-
-def shares(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean coverage by order and surrogate."""
-    rows = frame.explode(["order", "surrogate", "inside"]).astype({"order": int, "inside": float})
-    return rows.groupby(["order", "surrogate"])["inside"].mean().unstack()
-
-
-def in_sample_coverage(repetitions: int, rng: np.random.Generator, *, crossed: bool) -> Array:
-    """Return the share of T_1's entries in their intervals if many features are fitted to their own rows.
-
-    With `crossed` to the other half, as they must be.
+    They are fitted to the other half, or, if not `crossed`, to the rows they are taken out of.
     """
     family, shares = RandomFeatures(200, width=0.2, ridge=1e-8), np.empty(repetitions)
     for i in range(repetitions):
