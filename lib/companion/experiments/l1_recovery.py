@@ -29,6 +29,7 @@ __all__ = [
     "controls",
     "depth",
     "edges",
+    "exact_share",
     "expansion",
     "guarantee",
     "noise",
@@ -36,8 +37,10 @@ __all__ = [
     "phase_theta",
     "product_scores",
     "samples",
+    "samples_needed",
     "scores",
     "second_layer",
+    "slope",
     "solvers",
     "sparsest",
     "success_edge",
@@ -129,6 +132,12 @@ def success_edge(frame: pd.DataFrame, size: str) -> tuple[float, float]:
     model = LogisticRegression(C=1e4, max_iter=1000).fit(np.vstack([X, X]), label, sample_weight=weight)
     by_size, by_k = model.coef_[0]
     return math.exp(-model.intercept_[0] / by_size), float(-by_k / by_size)
+
+
+def exact_share(live: pd.DataFrame, stored: pd.DataFrame, cells: str) -> float:
+    """Return the share of exact recoveries in the cells that a query chooses, live and stored trials."""
+    counts = pd.concat([live, stored]).query(cells)[["exact", "trials"]].sum()
+    return float(counts["exact"] / counts["trials"])
 
 
 def _guarantee(*, columns: str, trials: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -426,6 +435,18 @@ samples = Sweep(
     quick=grid(link=["softmax", "identity"], sizes=["quick"], trial=range(12)),
     paper=grid(link=["softmax", "identity"], sizes=["paper"], trial=range(20)),
 )
+
+
+def samples_needed(frame: pd.DataFrame, way: str) -> pd.Series:
+    """Return the samples that a way needs for the plain moment's error, as a share, by trial (n^-1/2)."""
+    logs = frame[[way, "plain"]].map(np.log).map(np.mean)
+    return np.exp(2.0 * (logs[way] - logs["plain"]))
+
+
+def slope(frame: pd.DataFrame, column: str) -> float:
+    """Return the log-log slope of the median error over the sizes."""
+    middle = np.median(frame[column].tolist(), axis=0)
+    return float(np.polyfit(np.log(frame["n"].iloc[0]), np.log(middle), 1)[0])
 
 
 def _scores(*, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
