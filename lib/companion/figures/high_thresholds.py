@@ -215,8 +215,9 @@ def dimension(stored: pd.DataFrame) -> Figure:
         ticks = sorted(stored["d"].unique())
         ax.set_xticks(ticks, [str(d) for d in ticks])
         ax.minorticks_off()
-        ax.legend(loc="best")
-    panels[0].set_ylabel("worst angle, degrees")
+    panels[0].set(ylabel="worst angle, degrees", ylim=(3e-3, None))
+    panels[0].legend(loc="lower left")
+    panels[1].legend(loc="center right")
     panels[1].set_ylabel("labels asked for")
     return figure
 
