@@ -1397,8 +1397,8 @@ MUTANTS = [
     # --- learners of thresholds
     Mutant(
         "learners/threshold_network",
-        "np.argsort(-np.abs(np.linalg.eigvalsh(second)))[:k]",
-        "np.argsort(np.abs(np.linalg.eigvalsh(second)))[:k]",
+        "np.argsort(-np.abs(values))[:k]",
+        "np.argsort(np.abs(values))[:k]",
         "leading eigenvectors",
     ),
     Mutant(
@@ -1463,7 +1463,7 @@ MUTANTS = [
     Mutant("learners/threshold_network", "coefficients * scale", "coefficients", "scale of the labels"),
     Mutant(
         "learners/threshold_network",
-        "center = float(root @ target / (root @ root)) if",
+        "center = float(np.average(target, weights=w)) if",
         "center = 0.0 if",
         "variance about the mean",
     ),
@@ -1481,8 +1481,8 @@ MUTANTS = [
     ),
     Mutant(
         "learners/halfspaces",
-        "self._store(weights=weights, biases=-t)",
-        "self._store(weights=weights, biases=t)",
+        "rows, biases = frame.rows(weights, -t)",
+        "rows, biases = frame.rows(weights, t)",
         "sign of the threshold",
     ),
     Mutant(
@@ -1505,7 +1505,7 @@ MUTANTS = [
     ),
     Mutant(
         "learners/halfspaces",
-        "place = found.threshold if threshold is None else threshold",
+        "place = unit.threshold if threshold is None else threshold",
         "place = 2.0",
         "fitted thresholds",
     ),

@@ -12,6 +12,7 @@ __all__ = [
     "activations",
     "coefficients",
     "cotangent",
+    "dimension",
     "landscape",
     "recovery",
     "refinement",
@@ -194,6 +195,30 @@ def tangent(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         panels[0].plot([], [], marker=mark, color=color, label=f"$t = {t:g}$")
     panels[0].set_ylabel(r"estimate of $\tan\alpha$ / truth")
     panels[0].legend(loc="upper left", ncols=2)
+    return figure
+
+
+def dimension(stored: pd.DataFrame) -> Figure:
+    """Angles, and the cost of refinement, against the number of inputs; medians over single runs."""
+    figure, panels = axes(1, 2)
+    looks = (
+        ("plain", "landscape, plain moments"),
+        ("factors", "factors of $T_2$, $T_3$"),
+        ("bias", "exact moments"),
+    )
+    costs = (("search_labels", "random search"), ("crossing_labels", "crossings"))
+    for ax, columns in ((panels[0], looks), (panels[1], costs)):
+        for (column, label), color, mark in zip(columns, COLORS, _MARKS, strict=False):
+            ax.plot(stored["d"], stored[column], mark, color=color, alpha=0.5)
+            ax.plot(stored.groupby("d")[column].median(), color=color, label=label)
+        ax.set(xscale="log", yscale="log", xlabel="inputs and units $d$")
+        ticks = sorted(stored["d"].unique())
+        ax.set_xticks(ticks, [str(d) for d in ticks])
+        ax.minorticks_off()
+    panels[0].set(ylabel="worst angle, degrees", ylim=(3e-3, None))
+    panels[0].legend(loc="lower left")
+    panels[1].legend(loc="center right")
+    panels[1].set_ylabel("labels asked for")
     return figure
 
 

@@ -313,9 +313,9 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         refinements = [refinements[i] for i in kept]
         biases = _own_biases(activation, refinements)
         beyond = X @ weights.T + biases
-        wrong, hidden = 0.0, False
+        wrong, loud, hidden = 0.0, 0.0, False
         if len(kept) and all(refinements):
-            wrong, hidden = _beyond_no_border(X, beyond, mask, weight, activation)
+            wrong, loud, hidden = _beyond_no_border(X, labels, beyond, mask, weight, activation)
         shifted = biases != 0.0
         for _ in range(1 + int(shifted.any())):  # a step of Gauss and Newton in the thresholds, then the fit
             fitted = _polynomial(
@@ -328,7 +328,7 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         self.n_iter_ = (minima.n_starts if minima else 0) + searches
         square = float(np.average(labels**2, weights=weight))
         variance = square - float(np.average(labels, weights=weight)) ** 2
-        noise = min(1.0, 2.0 * wrong * square / variance) if variance > 0.0 else 0.0
+        noise = min(1.0, (loud + wrong * square) / variance) if variance > 0.0 else 0.0
         self.diagnostics_: dict[str, Any] = {
             "moments": moments,
             "minima": minima,
@@ -543,25 +543,31 @@ def _own_biases(activation: Activation, refinements: list[Refinement | None]) ->
 
 
 def _beyond_no_border(
-    X: Array, beyond: Array, mask: npt.NDArray[np.bool_], weight: Array | None, activation: Activation
-) -> tuple[float, bool]:
-    """The share of active samples beyond no border, and whether they are a unit's rather than wrong."""
+    X: Array,
+    y: Array,
+    beyond: Array,
+    mask: npt.NDArray[np.bool_],
+    weight: Array | None,
+    activation: Activation,
+) -> tuple[float, float, bool]:
+    """The share of active samples beyond no border, their mean square, and whether they are a unit's."""
     if len(activation.breakpoints) != 1:
-        return 0.0, False
+        return 0.0, 0.0, False
     outside = np.max(beyond, axis=1) <= activation.breakpoints[0] - 0.05
     w = np.ones(len(X)) if weight is None else weight
     total = float(w[outside].sum())
     if total == 0.0:
-        return 0.0, False
+        return 0.0, 0.0, False
     there = X[outside & mask]
     wrong = float(w[outside & mask].sum()) / total
+    loud = float(np.sum(w[outside & mask] * y[outside & mask] ** 2)) / total
     if len(there) < 2:
-        return wrong, False
+        return wrong, loud, False
     # Wrong labels are spread like all samples out there; a unit that is missing is not.
     scaled = there * np.sqrt(w[outside & mask])[:, None]
     every = X[outside] * np.sqrt(w[outside])[:, None]
     excess = (scaled.T @ scaled - wrong * every.T @ every) / len(X)
-    return wrong, wrong > _LEFT or significant_rank(excess, wrong * total / len(X), len(X)) > 0
+    return wrong, loud, wrong > _LEFT or significant_rank(excess, wrong * total / len(X), len(X)) > 0
 
 
 class _Polynomial(NamedTuple):
