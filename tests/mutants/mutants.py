@@ -1045,6 +1045,12 @@ MUTANTS = [
     Mutant(
         "landscapes/fourth_order", "TensorMoment(tensor / scale)", "TensorMoment(tensor)", "scale of kappa"
     ),
+    Mutant(
+        "landscapes/fourth_order",
+        "unwhiten = vectors[:, leading] * size",
+        "unwhiten = vectors[:, leading] / size",
+        "rows return by the inverse of what whitens",
+    ),
     Mutant("landscapes/fourth_order", "best = min(ends", "best = max(ends", "the least end"),
     Mutant(
         "landscapes/fourth_order",
@@ -1166,15 +1172,15 @@ MUTANTS = [
     # --- the learner of general input
     Mutant(
         "learners/general_input",
-        "weights = signs[:, None] * landscape.rows",
-        "weights = landscape.rows",
+        "sides = (1.0, -1.0) if",
+        "sides = (1.0,) if",
         "signs of units",
     ),
     Mutant(
         "learners/general_input",
-        "landscape.converged and unexplained <= limit",
-        "landscape.converged",
-        "unexplained labels",
+        "[] if checked.passed else [checked.status]",
+        "[]",
+        "a score that is not that of the inputs",
     ),
     Mutant(
         "learners/general_input",

@@ -44,6 +44,7 @@ __all__ = [
     "figure_4",
     "indifference",
     "initialisers",
+    "label_share",
     "marginal_kappa",
     "missing_neuron",
     "noise_or_score",
@@ -312,11 +313,18 @@ def _figure_3(
     }
 
 
-def _label_share(S: Array, y: Array, rng: np.random.Generator) -> float:
+def label_share(*, seed: int) -> float:
+    """Return the same for a moment that does hold the network: the Gaussian's score and inputs, d = 10."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((8192, 10))
+    return _label_share(X, OneHiddenLayer(np.eye(10), relu)(X), rng, hermite=True)
+
+
+def _label_share(S: Array, y: Array, rng: np.random.Generator, *, hermite: bool = False) -> float:
     """Return how far E[y s^4] moves when the label is replaced by its mean, relative to its size."""
     A = random_rows(4, S.shape[1], rng=rng)
-    labelled = SampledMoment(S, y, hermite=False).cubic(A)[0]
-    constant = SampledMoment(S, np.full(len(y), y.mean()), hermite=False).cubic(A)[0]
+    labelled = SampledMoment(S, y, hermite=hermite).cubic(A)[0]
+    constant = SampledMoment(S, np.full(len(y), y.mean()), hermite=hermite).cubic(A)[0]
     return float(np.linalg.norm(labelled - constant) / np.linalg.norm(labelled))
 
 
