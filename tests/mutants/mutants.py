@@ -863,8 +863,8 @@ MUTANTS = [
     # --- the learner of ZS
     Mutant(
         "learners/tensor_network",
-        "self._conclude(best.unexplained <= noise, status)",
-        "self._conclude(True, status)",
+        "self._conclude(self._trusted(best), self._verdict(best, used))",
+        "self._conclude(True, self._verdict(best, used))",
         "a failure in silence",
     ),
     Mutant(
@@ -893,8 +893,8 @@ MUTANTS = [
     ),
     Mutant(
         "learners/tensor_network",
-        "bool(self.fit_biases) and phi.homogeneity is None",
-        "False",
+        "free = phi.homogeneity is None if free is None else free",
+        "free = bool(free)",
         "outputs that biases have spoilt are kept",
     ),
     Mutant(

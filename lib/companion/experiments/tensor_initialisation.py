@@ -382,7 +382,6 @@ def _modern(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str
         "wide": left(squared_relu(fresh @ end[:, :-1].T) @ end[:, -1]),
         "learner": left(model.predict(fresh)),
         "recovered": int(matched and error <= _SUCCESS),
-        "trusted": int(model.converged_),
         "wide_seconds": middle - begin,
         "learner_seconds": last - middle,
     }

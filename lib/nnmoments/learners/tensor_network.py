@@ -369,7 +369,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         return not misfit.significant and max(misfit.share, misfit.resolution) < _RESOLVED
 
     def _trusted(self, found: _Attempt) -> bool:
-        return self._settled(found) and found.unexplained < _idle(found)
+        exact = found.unexplained <= _NOISE_FREE and found.weights.size < len(found.residual)
+        return self._settled(found) and (exact or found.unexplained < _idle(found))
 
     def _verdict(self, found: _Attempt, used: int) -> str:
         """Say what was found, and what to do where it is not good enough."""
@@ -380,7 +381,7 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         said = f"{left:.1e} of the labels' variance unexplained after {used} initialisations"
         if self.noise is not None:
             said += "; pass more samples, another n_hidden, or leave noise to be estimated"
-        elif left >= _idle(found):
+        elif left >= _idle(found) and left > _NOISE_FREE:
             said += ", as much as noise alone leaves: pass more samples, or other inputs"
         elif misfit.significant:
             said += (
