@@ -184,7 +184,8 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         "coarse" rows before refinement and their "coefficients" from :math:`T_1`, which products of units
         bias, estimated "angles" of all rows (nan where there is none), their "refinements" (Refinement or
         None), the shares of the labels' variance that is "explained" and that wrong labels make ("noise"),
-        the share of labels that are "wrong", and "intervals" (m, 2) of :math:`c_i` at 95 %, given the rows.
+        the share of labels that are "wrong", and "intervals" (m, 2)
+        of :math:`c_i` given the rows: too narrow, as they leave out the errors of rows.
 
     References
     ----------
