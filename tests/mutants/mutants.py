@@ -947,7 +947,12 @@ MUTANTS = [
         "logs[mine, own[mine]] = 0.0",
         "own point",
     ),
-    Mutant("scores", "_LOW = -100.0", "_LOW = -400.0", "underflow of squared weights"),
+    Mutant(
+        "scores/kernel_moments",
+        "    logs -= peak[:, None]",
+        "    peak *= 0.0",
+        "underflow of squared weights",
+    ),
     Mutant("scores", "> _LOSS", "> 1.0 / _LOSS", "moments about a far centre"),
     Mutant("scores", "rest[1] / h2**3", "rest[1] / h2**2", "power of h in a cumulant"),
     # --- descents
