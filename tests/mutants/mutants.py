@@ -273,12 +273,6 @@ MUTANTS = [
     ),
     Mutant(
         "moments/crossfit",
-        "np.random.default_rng(_SHUFFLE).permutation(n)",
-        "np.arange(n)",
-        "folds in the order of the file",
-    ),
-    Mutant(
-        "moments/crossfit",
         "[*parts[:i], *parts[i + 1 :]]",
         "list(parts)",
         "no cross-fitting at all",
@@ -1534,8 +1528,8 @@ MUTANTS = [
     ),
     Mutant(
         "learners/reduction",
-        "parts.reshape(sums.shape) + sums",
-        "parts.reshape(sums.shape) - sums",
+        "parts.reshape(sums.shape) + means",
+        "parts.reshape(sums.shape) - means",
         "what the surrogate adds",
     ),
     Mutant(

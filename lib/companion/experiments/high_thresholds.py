@@ -389,7 +389,6 @@ landscape = Sweep(
     quick=grid(d=[3], points=[45]),
     paper=grid(d=[3], points=[45]),
     rtol=1e-4,
-    volatile=("unturned",),  # newer than the stored run
 )
 
 

@@ -13,7 +13,14 @@ import numpy.typing as npt
 from nnmoments.borders import Refinement, fit_border
 from nnmoments.chunks import row_chunks
 from nnmoments.tensors import joint_diagonalize
-from nnmoments.validation import Array, check_array, check_integer, check_rng, check_samples
+from nnmoments.validation import (
+    Array,
+    check_array,
+    check_integer,
+    check_rng,
+    check_samples,
+    finite_result,
+)
 
 __all__ = ["borders_beside", "factor_rows", "significant_rank"]
 
@@ -46,6 +53,7 @@ def significant_rank(second: Array, square: float, n: int) -> int:
     return int(np.sum(np.abs(np.linalg.eigvalsh(second)) > _NOISE * np.sqrt(len(second) * square / n)))
 
 
+@finite_result("X or y")
 def factor_rows(X: npt.ArrayLike, y: npt.ArrayLike, k: int, *, rng: Any = None) -> Array:
     r"""Return unit rows (k, d) that make :math:`T_2` and all slices of :math:`T_3` diagonal together.
 

@@ -193,8 +193,9 @@ class DimensionTest(Result):
 
     Examples
     --------
-    >>> X = np.random.default_rng(0).standard_normal((500, 3))
-    >>> SufficientReduction(random_state=0).fit(X, np.exp(X[:, 0])).diagnostics_["dimension"].dimension
+    >>> X, noise = np.random.default_rng(0).standard_normal((2, 500, 3))
+    >>> fitted = SufficientReduction(random_state=0).fit(X, np.exp(X[:, 0]) + noise[:, 0])
+    >>> fitted.diagnostics_["dimension"].dimension
     1
     """
 
@@ -516,13 +517,16 @@ class _Search:
         # A block's mean is that of labels which are zero elsewhere.
         member = (index[:, None] == np.arange(len(mass))) * (w.sum() / mass)
         labels = (member[:, :, None] * residuals[:, None, :]).reshape(len(X), -1)
-        parts = cross_moment(X, labels, self.score, order, bases=slots, sample_weight=w).value
         size = int(np.sum(index == 0))
         even = size * len(mass)
         sums = g.derivative_sums(X[:even], slots, size, w[:even])
         if even < len(X):  # the last block holds the remainder
             sums[-1] += g.derivative_sums(X[even:], slots, len(X) - even, w[even:])[0]
-        return parts.reshape(sums.shape) + sums / mass.reshape(-1, *(1,) * (sums.ndim - 1))
+        means = sums / mass.reshape(-1, *(1,) * (sums.ndim - 1))
+        if not residuals.any():  # nothing is left of a few labels
+            return means
+        parts = cross_moment(X, labels, self.score, order, bases=slots, sample_weight=w).value
+        return parts.reshape(sums.shape) + means
 
     def directions(self, blocks: Array, count: int) -> tuple[Array, Array]:
         """Return orthonormal directions (count, r) in whitened coordinates, and the singular values."""

@@ -120,7 +120,7 @@ class ScoreEstimate(AffineScore):
         c.
     chosen : str
         The model's name among the candidates.
-    **found
+    **found : object
         The attributes below.
 
     Attributes

@@ -160,7 +160,7 @@ def test_the_landscape_whitened_by_the_moment_itself():
     assert match_rows(decoded, W / np.linalg.norm(W, axis=1, keepdims=True)).worst < 0.1
     assert model.converged_
     noisy = y + 0.1 * np.random.default_rng(1).standard_normal(len(y))
-    with pytest.warns(ConvergenceWarning, match="do no more than a line does"):
+    with pytest.warns(ConvergenceWarning, match="do no more than a line does|3 units explain as much"):
         GeneralInputNetwork(4, score_model=StandardNormal(5), random_state=0).fit(X, noisy)
 
 

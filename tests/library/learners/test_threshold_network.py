@@ -19,7 +19,12 @@ from nnmoments.networks import HiddenPolynomial, conditioned_weights
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([ThresholdNetwork(random_state=0)])
+@parametrize_with_checks(
+    [ThresholdNetwork(random_state=0)],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "the polynomial is judged on halves, cut by position"
+    },
+)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
