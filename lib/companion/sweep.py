@@ -298,7 +298,7 @@ class Sweep:
             cell = self.cells("paper")[i]
             fresh, _ = self.run_cell(cell, seed=provenance["seed"])
             spent, checked, before = spent + times[i], checked + 1, len(problems)
-            if unknown := fresh.keys() ^ (document["columns"].keys() - provenance["parameters"]):
+            if unknown := (fresh.keys() | set(provenance["parameters"])) ^ document["columns"].keys():
                 return [f"{self.name}: {', '.join(sorted(unknown))}: not both stored and computed"]
             for name, value in fresh.items():
                 was = document["columns"][name][i]
