@@ -14,6 +14,7 @@ _STYLE = """
 body { margin: 0 auto; max-width: 70rem; padding: 1rem; font: 16px/1.5 sans-serif; }
 body { color: #1d2433; background: #fff; }
 pre { overflow-x: auto; font-size: 0.85rem; line-height: 1.45; }
+code { overflow-wrap: anywhere; } pre code { overflow-wrap: normal; }
 a { color: #00619a; } span:target { background: #fff3bf; scroll-margin-top: 2rem; }
 @media (prefers-color-scheme: dark) { body { color: #e6e8ec; background: #14161a; } a { color: #6cb8ee; }
 span:target { background: #4a3f10; } }
@@ -48,7 +49,7 @@ def write_page(site: Path, path: str) -> None:
     up = "../" * (path.count("/") + 1)
     target.write_text(
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(path)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{style}</style></head>'
+        f'<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><style>{style}</style></head>'
         "<body><main><article>"
         f'<p><a href="{up}book/ledger.html">The claims ledger</a> · <code>{escape(path)}</code></p>'
         "<pre>" + "\n".join(lines) + "</pre></article></main></body></html>\n",

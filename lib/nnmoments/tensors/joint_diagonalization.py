@@ -135,8 +135,10 @@ def joint_diagonalize(
     r"""Find vectors that diagonalise symmetric matrices together, without orthogonality.
 
     .. math:: \min_{U, \lambda} \sum_l p_l \Big\| M_l - \sum_i \lambda_{li} u_i u_i^\top \Big\|_F^2
-              \qquad\text{or}\qquad
-              \min_W \sum_l p_l \log\frac{\det\operatorname{diag}(W M_l W^\top)}{\det(W M_l W^\top)}
+
+    or
+
+    .. math:: \min_W \sum_l p_l \log\frac{\det\operatorname{diag}(W M_l W^\top)}{\det(W M_l W^\top)}
 
     Least squares is right for noise that is alike in all entries. Covariances of samples have noise in
     proportion to themselves: there the second criterion is their Gaussian likelihood [3]_, W being the
