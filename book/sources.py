@@ -49,7 +49,8 @@ def write_page(site: Path, path: str) -> None:
     up = "../" * (path.count("/") + 1)
     target.write_text(
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(path)}</title>'
-        f'<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><style>{style}</style></head>'
+        f'<meta name="viewport" content="width=device-width">'
+        f'<link rel="icon" href="data:,"><style>{style}</style></head>'
         "<body><main><article>"
         f'<p><a href="{up}book/ledger.html">The claims ledger</a> · <code>{escape(path)}</code></p>'
         "<pre>" + "\n".join(lines) + "</pre></article></main></body></html>\n",

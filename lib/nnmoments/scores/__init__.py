@@ -1,9 +1,9 @@
 """Score functions estimated from a sample: local likelihood, its alternatives, and the choice among them."""
 
+from nnmoments.scores.automatic import AffineScore, ScoreEstimate, estimate_score
 from nnmoments.scores.bandwidth import NearestNeighbor, rate_bandwidth
 from nnmoments.scores.check import SteinCheck, check_score, standardization
 from nnmoments.scores.choice import ScoreChoice, choose_score, score_matching_loss
-from nnmoments.scores.estimate import AffineScore, ScoreEstimate, estimate_score
 from nnmoments.scores.independent import IndependentLocalLikelihood
 from nnmoments.scores.kernel_density import KernelDensity
 from nnmoments.scores.llsfe import LLSFE, degree_two
