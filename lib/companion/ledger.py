@@ -48,7 +48,7 @@ _PENDING = "pending.yml"
 VERDICTS = {
     "claim": ("reproduced", "corrected", "refuted", "undecided"),
     "control": ("holds", "fails"),
-    "ours": ("holds", "fails"),
+    "ours": ("holds", "fails", "undecided"),
 }
 
 #: What must become of the rule, by verdict.

@@ -152,7 +152,7 @@ def _efficiency(
 efficiency = Sweep(
     "01-efficiency",
     _efficiency,
-    quick=grid(setting=["ZS"], activation=["squared_relu"], n=[2000], noise=[0.1], trial=range(4)),
+    quick=grid(setting=["ZS"], activation=["squared_relu"], n=[2000], noise=[0.1], trial=range(10)),
     paper=[
         *grid(setting=["ZS"], activation=["relu", "squared_relu"], n=[2000], noise=[0.1], trial=range(6)),
         *grid(setting=["ZS"], activation=["relu"], n=[2000], noise=[0.0, 0.3], trial=range(3)),

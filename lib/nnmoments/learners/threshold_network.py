@@ -184,8 +184,8 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         "coarse" rows before refinement and their "coefficients" from :math:`T_1`, which products of units
         bias, estimated "angles" of all rows (nan where there is none), their "refinements" (Refinement or
         None), the shares of the labels' variance that is "explained" and that wrong labels make ("noise"),
-        the share of labels that are "wrong", and "intervals" (m, 2)
-        of :math:`c_i` given the rows: too narrow, as they leave out the errors of rows.
+        and the share of labels that are "wrong". There are no intervals of :math:`c_i`: the errors of rows
+        outweigh those of the regression, given the rows.
 
     References
     ----------
@@ -341,7 +341,6 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             "explained": fitted.explained,
             "noise": noise,
             "wrong": wrong,
-            "intervals": fitted.intervals,
         }
         status = [f"{len(kept)} of {k} units, which explain {fitted.explained:.1%} of the labels' variance"]
         left = 1.0 - fitted.explained > limit + 2.0 * noise
@@ -575,7 +574,6 @@ class _Polynomial(NamedTuple):
     linear: Array
     products: dict[tuple[int, ...], float]
     intercept: float
-    intervals: Array
     moved: Array
     explained: float
 
@@ -647,11 +645,6 @@ def _polynomial(
             residual[part] = target[some[part]] - design(some[part]) @ c
         if wrong and len(some):
             kept = (np.abs(residual) <= np.quantile(np.abs(residual), max(0.0, 1.0 - 2.0 * wrong))) * 1.0
-    meat = np.zeros((p, p))
-    for part in row_chunks(len(some), p):
-        D = (w[some[part]] * kept[part] * residual[part])[:, None] * design(some[part]) / spread
-        meat += D.T @ D
-    error = np.sqrt(np.maximum(np.diag(inverse @ meat @ inverse), 0.0)) / spread * size
     intercept = float(c[len(sets)]) if fit_intercept else 0.0
     moved = np.zeros(k)
     if own:
@@ -663,7 +656,6 @@ def _polynomial(
         size * c[:k],
         {S: float(size * a) for S, a in zip(sets[k:], c[k:], strict=False)},
         size * intercept,
-        size * c[:k, None] + 1.96 * error[:k, None] * np.array([-1.0, 1.0]),
         moved,
         1.0 - unexplained / total if total > 0.0 else 1.0,
     )
