@@ -276,8 +276,6 @@ def measured(outcome: dict[str, Any], floor: float) -> str:
 
 def foil(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     """Write what was measured for the foil, and what the foil is."""
-    if outcome["foil"] is None:
-        return "none yet"
     value, low, high = map(ledger.digits, outcome["foil"])
     return f"**{value if low == high else f'{value} [{low}, {high}]'}**: {claim.foil}"
 
@@ -384,14 +382,14 @@ def claims_to_margin(cells: list[nbformat.NotebookNode]) -> list[nbformat.Notebo
 def mark_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     """Return one claim's mark: its name and verdict, and folded the record."""
     row = f'<a href="../book/ledger.html#claim-{claim.id}">ledger</a>'
-    against = f" Foil: {foil(claim, outcome)}." if outcome["foil"] is not None else ""
+    against = f"Foil: {foil(claim, outcome)}."
     return [
         f":::{{dropdown}} {claim.id} *{claim.verdict}*",
         f":class-container: claim claim-{claim.verdict}",
         "",
         f"{claim.statement}",
         "",
-        f"{claim.measure}: **{measured(outcome, claim.floor)}**; rule: {claim.rule}.{against} {row}",
+        f"{claim.measure}: **{measured(outcome, claim.floor)}**; rule: {claim.rule}. {against} {row}",
         ":::",
     ]
 

@@ -236,7 +236,7 @@ def test_a_site_is_rendered_again_if_its_sources_change(tmp_path, monkeypatch):
 
 # --- the ledger page --------------------------------------------------------------------------------
 
-POINT = {"level": None, "resolution": None, "foil": None, "trials": None, "seeds": None}
+POINT = {"level": None, "resolution": None, "foil": [7.0, 7.0, 7.0], "trials": None, "seeds": None}
 
 
 def row(name, **changes):
@@ -272,11 +272,11 @@ def test_a_row_of_the_ledger_shows_all_that_it_rests_on():
     assert verdict == '  - claim <br> <span class="verdict verdict-reproduced">reproduced</span>'
 
 
-def test_a_row_without_interval_or_foil_shows_none():
+def test_a_row_without_interval_shows_none():
     claim = row("ZS-MOM-ZERO", floor=1e-12, evidence="both")
     *_, value, foil, evidence, _ = build.row_lines(claim, POINT | {"value": 0.0, "low": 0.0, "high": 0.0})
     assert "**&lt;1e-12**; rule" in value
-    assert foil == "  - none yet"
+    assert foil == "  - **7**: m_4 of ReLU"
     assert evidence == "  - live and stored"
 
 

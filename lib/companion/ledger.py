@@ -279,6 +279,10 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Claim:
     return claim
 
 
+# What a foil leaves below this is rounding, and differs from run to run.
+_ROUNDING = 1e-12
+
+
 def digits(value: float, floor: float = 0.0) -> str:
     """Write a number as box, prose and ledger all show it: three digits; zero up to `floor`.
 
@@ -362,7 +366,7 @@ def record(
         )
     against = _foil(claim, foil)
     if against is not None:
-        shown = digits(against[0]) + (_interval(*against[1:]) if against[1] < against[2] else "")
+        shown = digits(against[0], _ROUNDING) + (_interval(*against[1:]) if against[1] < against[2] else "")
         found += f"; foil, {claim.foil}: {shown}"
     counts = {"trials": trials, "seeds": seeds}
     for name, count in counts.items():
@@ -378,7 +382,7 @@ def record(
         "high": _rounded(high, claim.floor),
         "level": None if interval is None else check_number("level", level, above=0.0, below=1.0),
         "resolution": None if interval is None else _rounded((high - low) / 2.0),
-        "foil": None if against is None else [_rounded(bound) for bound in against],
+        "foil": None if against is None else [_rounded(bound, _ROUNDING) for bound in against],
         "holds": outcome == "holds",
         **counts,
     }

@@ -43,7 +43,7 @@ from tqdm import tqdm
 
 import nnmoments
 from companion.ledger import LEVEL, LedgerError, project_root
-from nnmoments.validation import check_array, check_choice, check_integer, check_number
+from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
 
 __all__ = [
     "Sweep",
@@ -51,6 +51,7 @@ __all__ = [
     "end",
     "grid",
     "hash_modules",
+    "log_slopes",
     "main",
     "mean_interval",
     "proportion_interval",
@@ -604,6 +605,31 @@ def mean_interval(values: npt.ArrayLike, *, level: float = LEVEL) -> tuple[float
     return mean, mean - half, mean + half
 
 
+def log_slopes(sizes: npt.ArrayLike, values: Iterable[npt.ArrayLike]) -> Array:
+    """Return the least-squares log-log slope of values against sizes, one per trial.
+
+    Parameters
+    ----------
+    sizes : (s,) array_like
+        At least two different sizes, positive.
+    values : (trials, s) array_like, or iterable of (s,)
+        Positive.
+
+    Examples
+    --------
+    >>> log_slopes([1, 10, 100], [[1.0, 0.1, 0.01], [5.0, 5.0, 5.0]]).round(6)
+    array([-1.,  0.])
+    """
+    sizes = check_array("sizes", sizes, ndim=1)
+    values = check_array("values", np.array(list(values)), shape=(None, len(sizes)))
+    if np.any(sizes <= 0) or np.any(values <= 0):
+        raise ValueError("sizes and values must be positive for a log-log slope")
+    if np.all(sizes == sizes[0]):
+        raise ValueError(f"sizes must hold at least two different sizes for a slope, got {sizes}")
+    x = np.log(sizes) - np.log(sizes).mean()
+    return np.log(values) @ x / (x @ x)
+
+
 def slope_interval(
     sizes: npt.ArrayLike, values: npt.ArrayLike, *, level: float = LEVEL
 ) -> tuple[float, float, float]:
@@ -622,14 +648,8 @@ def slope_interval(
     >>> round(slope, 6)
     -1.0
     """
-    sizes = check_array("sizes", sizes, ndim=1)
-    values = check_array("values", values, shape=(len(sizes), None))
-    if np.any(sizes <= 0) or np.any(values <= 0):
-        raise ValueError("sizes and values must be positive for a log-log slope")
-    if np.all(sizes == sizes[0]):
-        raise ValueError(f"sizes must hold at least two different sizes for a slope, got {sizes}")
-    x = np.log(sizes) - np.log(sizes).mean()
-    return mean_interval(x @ np.log(values) / (x @ x), level=level)
+    values = check_array("values", values, ndim=2)
+    return mean_interval(log_slopes(sizes, values.T), level=level)
 
 
 def proportion_interval(successes: int, trials: int, *, level: float = LEVEL) -> tuple[float, float, float]:

@@ -25,8 +25,6 @@ from companion.ledger import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-# Rows that name no foil yet, a chapter at a time. The list only shrinks.
-WITHOUT_FOIL = Path(__file__).with_name("without_foil.txt")
 
 ROW = """
 - id: SA-P1
@@ -247,11 +245,9 @@ def test_every_verdict_has_an_outcome():
     assert {verdict for verdicts in VERDICTS.values() for verdict in verdicts} == set(NEEDED)
 
 
-def test_the_rows_without_a_foil_only_become_fewer():
-    """Who gives a row its foil takes its id out of the list; a new row has a foil."""
-    lines = WITHOUT_FOIL.read_text(encoding="utf-8").splitlines()
-    listed = {line for line in lines if line and not line.startswith("#")}
-    assert {claim.id for claim in load(ROOT).values() if not claim.foil} == listed
+def test_every_row_names_a_foil():
+    """And `record` has it measured: a rule that nothing can fail is no rule."""
+    assert [claim.id for claim in load(ROOT).values() if not claim.foil] == []
 
 
 # --- numbers ----------------------------------------------------------------------------------------
@@ -401,6 +397,13 @@ def test_a_foil_has_another_outcome(write, shown, verdict):
         with pytest.raises(LedgerError, match=r"SA-P1: .* for the foil too, the wrong score, .*cannot tell"):
             record("SA-P1", value, interval, foil=foil)
     assert not shown
+
+
+def test_what_a_foil_leaves_of_rounding_is_not_shown(write, shown):
+    write(judged(FOIL, "refuted"))
+    record("SA-P1", 7.0, foil=2.5e-15)
+    assert "the wrong score: <1e-12" in shown["bundle"]["text/plain"]
+    assert shown["bundle"][MIME]["foil"] == [0.0, 0.0, 0.0]
 
 
 def test_a_foil_is_named_and_recorded(write, shown):

@@ -49,6 +49,7 @@ __all__ = [
     "missing_neuron",
     "noise_or_score",
     "oblique",
+    "permuted_minima",
     "smooth_input",
 ]
 
@@ -225,11 +226,15 @@ end_points = Sweep(
 # --- Theorem 3 ----------------------------------------------------------------------------------------
 
 
-def _empirical(*, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+def _empirical(
+    *, d: int, n: int, trial: int, rng: np.random.Generator, permuted: bool = False
+) -> dict[str, Any]:
     """Minimise the empirical L for Gaussian input from several starts."""
     f, W = StandardNormal(d), _rotation(d, d, rng)
     X = f.sample(n, rng=rng)
     y = OneHiddenLayer(W, relu)(X)
+    if permuted:
+        y = rng.permutation(y)
     moment = TensorMoment(cross_moment(X, y, f, 4, control=ControlVariate()).value)
     loss = FourthOrderLoss(moment, _MU, _LAMBDA, sign=-1.0)
     ends = [quasi_newton(loss, A, max_iter=20_000) for A in random_rows(d, d, count=4, rng=rng)]
@@ -246,6 +251,12 @@ empirical = Sweep(
     paper=grid(d=[4], n=[16_000, 48_000, 144_000, 432_000], trial=range(20)),
     rtol=1e-3,
 )
+
+
+def permuted_minima(trials: int, rng: np.random.Generator) -> float:
+    """Return the share of spurious minima of the empirical L when labels belong to other inputs."""
+    cells = [_empirical(d=4, n=16_000, trial=i, rng=rng, permuted=True) for i in range(trials)]
+    return float(np.mean([cell["spurious"] for cell in cells]))
 
 
 # --- Figure 3 -----------------------------------------------------------------------------------------

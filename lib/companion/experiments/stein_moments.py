@@ -32,6 +32,7 @@ __all__ = [
     "control_variates",
     "convergence",
     "defect",
+    "permuted_spans",
     "property_table",
     "rho_table",
     "row_spans",
@@ -151,7 +152,7 @@ defect = Sweep(
 
 
 def _row_spans(
-    *, link: str, density: str, sizes: str, trial: int, rng: np.random.Generator
+    *, link: str, density: str, sizes: str, trial: int, rng: np.random.Generator, permuted: bool = False
 ) -> dict[str, Any]:
     """T_1 of drawn labels: its z-scores against B A_1, its row span against that of A_1."""
     d, k, n_y = 20, 3, 6
@@ -170,7 +171,8 @@ def _row_spans(
     for n in _SIZES[sizes]:
         while seen < n:
             X = f.sample(min(n - seen, 50_000), rng=rng)
-            moment.partial_fit(X, teacher.sample_labels(X, rng=rng))
+            y = teacher.sample_labels(X, rng=rng)
+            moment.partial_fit(X, rng.permutation(y) if permuted else y)
             factor += teacher.mean_factor(X) * len(X)
             seen += len(X)
         estimate = moment.estimate()
@@ -204,6 +206,12 @@ row_spans = Sweep(
         trial=range(20),
     ),
 )
+
+
+def permuted_spans(trials: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Return what `row_spans` finds when the labels, of Gaussian inputs, belong to other inputs."""
+    cell: dict[str, Any] = {"link": "softmax", "density": "gaussian", "sizes": "quick spans"}
+    return pd.DataFrame([_row_spans(**cell, trial=i, rng=rng, permuted=True) for i in range(trials)])
 
 
 # --- the moments of ZS Definition 5.1 --------------------------------------------------------------
