@@ -1,7 +1,4 @@
-"""What a chapter must have for its reader (CONTRIBUTING says why); what is still missing stands in a list.
-
-The list `not_yet.yml` may only shrink: an entry that is fulfilled must be taken out of it.
-"""
+"""What a chapter must have for its reader (CONTRIBUTING says why)."""
 
 import ast
 import importlib
@@ -11,13 +8,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
 
 import nnmoments
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-NOT_YET = yaml.safe_load((Path(__file__).parent / "not_yet.yml").read_text(encoding="utf-8"))
 STATEMENT = re.compile(r"\{prf:(?:theorem|lemma|proposition|corollary)\}")
 PUBLIC = {
     name
@@ -96,16 +91,7 @@ RULES = {
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_a_chapter_has_what_its_reader_needs(path, rule):
-    waiting = rule in NOT_YET.get(path.stem, [])
-    if RULES[rule](path):
-        assert not waiting, f"{path.stem} fulfils {rule} now: take it out of not_yet.yml"
-    else:
-        assert waiting, f"{path.stem}: {rule} is not fulfilled"
-
-
-def test_the_list_names_chapters_and_rules():
-    assert set(NOT_YET) <= {path.stem for path in NOTEBOOKS}
-    assert {rule for rules in NOT_YET.values() for rule in rules} <= set(RULES)
+    assert RULES[rule](path), f"{path.stem}: {rule} is not fulfilled"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,6 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 SECOND_SEED = 20_261_124
 # nbval, whose run the book shows, and the second seed: executions of each notebook in one run of CI.
 EXECUTIONS = 2
-# Chapters that still show raw data frames; to be emptied.
-RAW_TABLES = {"01_stein_moments"}
 
 by_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
@@ -63,7 +61,7 @@ def test_no_output_is_a_raw_data_frame(path):
     """`companion.pages.table` typesets heads and chooses digits; a frame as it is does neither."""
     outputs = [(cell.id, output) for cell in code_cells(path) for output in cell.outputs]
     raw = {name for name, o in outputs if 'class="dataframe"' in o.get("data", {}).get("text/html", "")}
-    assert not raw or path.stem in RAW_TABLES, raw
+    assert not raw, raw
 
 
 @by_chapter

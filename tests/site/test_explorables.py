@@ -16,6 +16,7 @@ from companion.explorables import (
     high_thresholds,
     l1_recovery,
     landscape_design,
+    reduction,
     score_estimation,
     stein_moments,
     structure,
@@ -288,3 +289,16 @@ def test_two_rows_turn_with_the_network_but_for_laplace(show):
     assert put(view, law=1, score=0, mu=0, turn=turned)["off"] < 1.0
     assert put(view, law=3, mu=1)["off"] == pytest.approx(30.0, abs=2.0)  # the rows are the axes
     assert put(view, turn=0)["off"] < 2.0  # where this looks like success
+
+
+def test_the_turned_direction_is_that_of_the_library(show):
+    view = show("turned_direction")
+    best = int(np.argmin(np.abs(reduction.ANGLES - reduction.TRUE)))
+    for link, seen in enumerate([[True, False, True], [False, True, True], [False, False, False]]):
+        X, y = reduction.turned_sample(link)
+        for order, expected in enumerate(seen):
+            found = put(view, link=link, order=order, angle=best)
+            assert found["seen"] is expected
+            assert not expected or abs(found["found"] - reduction.TRUE) < 3.0
+        close(found["share"], reduction.projected(X, y, reduction.TRUE)[1])
+        assert found["share"] > 2.0 * put(view, angle=(best + 30) % len(reduction.ANGLES))["share"]

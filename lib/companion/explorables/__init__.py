@@ -4,6 +4,7 @@ from companion.explorables.figure import Explorable
 from companion.explorables.high_thresholds import refinement, threshold_sphere
 from companion.explorables.l1_recovery import l1_ball
 from companion.explorables.landscape_design import two_rows
+from companion.explorables.reduction import turned_direction
 from companion.explorables.score_estimation import local_window, score_field
 from companion.explorables.stein_moments import second_moment, stein_identity
 from companion.explorables.structure import even_landscape, needle
@@ -22,5 +23,6 @@ __all__ = [
     "slices",
     "stein_identity",
     "threshold_sphere",
+    "turned_direction",
     "two_rows",
 ]
