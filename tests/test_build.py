@@ -273,7 +273,7 @@ def test_a_row_of_the_ledger_shows_all_that_it_rests_on():
 
 
 def test_a_row_without_interval_shows_none():
-    claim = row("ZS-MOM-ZERO", floor=1e-12, evidence="both")
+    claim = row("ZS-MOM-ZERO", floor=1e-12, evidence="both", rule_set="")
     *_, value, foil, evidence, _ = build.row_lines(claim, POINT | {"value": 0.0, "low": 0.0, "high": 0.0})
     assert "**&lt;1e-12**; rule" in value
     assert foil == "  - **7**: m_4 of ReLU"
