@@ -648,7 +648,8 @@ def slope_interval(
     >>> round(slope, 6)
     -1.0
     """
-    values = check_array("values", values, ndim=2)
+    sizes = check_array("sizes", sizes, ndim=1)
+    values = check_array("values", values, shape=(len(sizes), None))
     return mean_interval(log_slopes(sizes, values.T), level=level)
 
 

@@ -634,8 +634,8 @@ MUTANTS = [
     Mutant("companion/sweep", "(1.0 - level) / 2.0", "1.0 - level", "one-sided interval"),
     Mutant(
         "companion/sweep",
-        "x @ np.log(values) / (x @ x)",
-        "x @ np.log(values) / len(x)",
+        "np.log(values) @ x / (x @ x)",
+        "np.log(values) @ x / len(x)",
         "least-squares slope",
     ),
     Mutant(
