@@ -1213,6 +1213,7 @@ MUTANTS = [
     ),
     Mutant("scores/llsfe", 'np.einsum("...ij,...j->...i", precision, mean)', "mean", "precision in GM (14)"),
     # --- borders
+    Mutant("borders/crossings", "shares[1] - shares[0] > 0.2", "True", "convergence by the angle alone"),
     Mutant(
         "borders/angles",
         "(high - low) / float(ndtri(_HIGH) - ndtri(_LOW))",

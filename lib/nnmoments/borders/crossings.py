@@ -109,7 +109,7 @@ def fit_crossings(
             history.append(math.atan(size))
             middle /= math.sqrt(1.0 + size * size)  # t, where the border stands once z = w
             spread = max(1e-4 * size, 10.0 * finest)
-            converged = size <= tol
+            converged = size <= tol and _tells(oracle, z, in_plane(z, points, rng), middle, 10.0 * tol)
         directions.append(z)
     return refined(
         directions,
@@ -121,6 +121,16 @@ def fit_crossings(
         converged=converged,
         advice="" if converged else f" > {tol:.1e}: raise max_iter or points, or start closer to the weight",
     )
+
+
+def _tells(oracle: LabelOracle, z: Array, inside: Array, middle: float, off: float) -> bool:
+    """Say whether labels differ across the border, `off` from it, as they do across no other plane.
+
+    Where wrong labels have sent all bisections to one place, both sides have the same shares. A quarter
+    of the lines must cross the border first (the others meet another unit), so .2 is asked of the shares.
+    """
+    shares = [oracle(inside + (middle + sign * off) * z).mean() for sign in (-1.0, 1.0)]
+    return bool(shares[1] - shares[0] > 0.2)
 
 
 def _robust_plane(inside: Array, places: Array, z: Array) -> tuple[float, Array]:
