@@ -273,6 +273,12 @@ MUTANTS = [
     ),
     Mutant(
         "moments/crossfit",
+        "np.random.default_rng(_SHUFFLE).permutation(n)",
+        "np.arange(n)",
+        "folds in the order of the file",
+    ),
+    Mutant(
+        "moments/crossfit",
         "[*parts[:i], *parts[i + 1 :]]",
         "list(parts)",
         "no cross-fitting at all",

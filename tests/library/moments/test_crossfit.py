@@ -16,6 +16,16 @@ def test_folds_are_even_and_hold_each_row_once(n, folds):
     assert all(np.array_equal(a, b) for a, b in zip(parts, fold_rows(n, folds), strict=True))
 
 
+def test_folds_and_their_blocks_do_not_follow_the_order_of_rows():
+    """Means of places over folds and over 20 blocks of each: within 5 standard errors of (n - 1)/2."""
+    n = 10_000
+    for part in fold_rows(n, 2):
+        assert abs(part.mean() - (n - 1) / 2) < 5.0 * n / np.sqrt(12.0 * n / 2)
+        blocks = part.reshape(20, -1).mean(axis=1)
+        assert np.abs(blocks - (n - 1) / 2).max() < 5.0 * n / np.sqrt(12.0 * n / 40)
+        assert abs((part % 2).mean() - 0.5) < 5.0 / np.sqrt(4.0 * n / 2)
+
+
 def test_each_part_is_fitted_to_all_others():
     seen = cross_fit([1, 2, 4], fit=list, apply=lambda model, part: (model, part))
     assert seen == [([2, 4], 1), ([1, 4], 2), ([1, 2], 4)]
