@@ -271,7 +271,11 @@ class Sweep:
         _write_json(self.path, document)
 
     def check(self, *, budget: float, restamp: bool, rng: np.random.Generator) -> list[str]:
-        """Recompute randomly chosen stored cells within `budget` seconds; return what differs."""
+        """Recompute randomly chosen stored cells within `budget` seconds; return what differs.
+
+        After a change of the source the result may be stamped as still right (`restamp`): then a cell of
+        each kind is recomputed, whatever it costs.
+        """
         document = self._document()
         provenance = document["provenance"]
         stale = provenance["source_hash"] != self.source_hash()
@@ -279,7 +283,7 @@ class Sweep:
             message = (
                 f"{self.name}: the source has changed since the result was stored; refresh it with "
                 f"`python -m companion.sweep store {self.name}`, or, if the change cannot matter to it, "
-                f"let a sample decide: `python -m companion.sweep check --restamp {self.name}`"
+                f"let a cell of each kind decide: `python -m companion.sweep check --restamp {self.name}`"
             )
             return [message]
         frame, times = pd.DataFrame(document["columns"]), document["seconds"]
@@ -292,13 +296,11 @@ class Sweep:
         made_on = provenance.get("restamped", provenance)["versions"].get("blas")
         here = _versions()["blas"]
         rtol = self.rtol if made_on == here else max(self.rtol, self.sensitivity)
-        spent, checked, elsewhere, exact = 0.0, 0, 0, True
-        for i in rng.permutation(len(frame)):
-            if spent + times[i] > budget and not (checked == 0 and times[i] <= np.median(times)):
-                continue
+        checked, elsewhere, exact = 0, 0, True
+        for i in self._sample(times, budget, rng, each_kind=stale):
             cell = self.cells("paper")[i]
             fresh, _ = self.run_cell(cell, seed=provenance["seed"])
-            spent, checked, before = spent + times[i], checked + 1, len(problems)
+            checked, before = checked + 1, len(problems)
             if unknown := (fresh.keys() | set(provenance["parameters"])) ^ document["columns"].keys():
                 return [f"{self.name}: {', '.join(sorted(unknown))}: not both stored and computed"]
             for name, value in fresh.items():
@@ -321,6 +323,23 @@ class Sweep:
             provenance["restamped"] = {"cells_recomputed": checked, "versions": _versions() | {"blas": blas}}
             _write_json(self.path, document)
         return problems
+
+    def _sample(
+        self, times: Sequence[float], budget: float, rng: np.random.Generator, *, each_kind: bool
+    ) -> Iterable[int]:
+        """Yield cells in random order within the budget, and, if asked, one of each kind at any cost.
+
+        Two cells are of one kind if they differ in the trial's number only. A change of the source may
+        touch one method or size and spare all others, so cheap cells cannot answer for dear ones.
+        """
+        cells, spent, kinds = self.cells("paper"), 0.0, set[str]()
+        for i in map(int, rng.permutation(len(cells))):
+            kind = _key({name: value for name, value in cells[i].items() if name != "trial"})
+            first = spent == 0.0 and times[i] <= np.median(times)
+            if first or spent + times[i] <= budget or (each_kind and kind not in kinds):
+                kinds.add(kind)
+                spent += times[i]
+                yield i
 
     def _tolerated(self, checked: int) -> int:
         """Return how many of the cells may end elsewhere: more do so once in 1e6 checks."""
@@ -703,7 +722,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="check: seconds to spend on each sweep")
     parser.add_argument("--jobs", type=int, default=1, help="check: as many sweeps side by side")
     parser.add_argument(
-        "--restamp", action="store_true", help="check: accept a stale hash if a sample agrees"
+        "--restamp", action="store_true", help="check: accept a stale hash if a cell of each kind agrees"
     )
     options = parser.parse_intermixed_args(arguments)
     known = sweeps()

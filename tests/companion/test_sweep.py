@@ -647,6 +647,34 @@ def test_chaotic_cells_may_end_elsewhere_on_another_processor_only(
     assert ("cells end elsewhere, as they may" in capsys.readouterr().out) is tolerated
 
 
+KINDS = """
+import os
+from companion.sweep import Sweep, grid
+def _trial(*, method, n, trial, rng):
+    changed = os.environ.get("CHANGED") == f"{method} {n}"
+    return {"mean": rng.standard_normal() + changed}
+figure = Sweep("00-kinds", _trial, quick=[], paper=grid(method=["old", "new"], n=[10, 100], trial=range(50)))
+"""
+
+
+@pytest.mark.parametrize("changed", ["old 10", "new 100"])
+def test_a_stamp_needs_a_cell_of_each_kind(example, tmp_path, monkeypatch, changed):
+    """A change that touches one method at one size is seen, although its cells are dear."""
+    (tmp_path / "sweep_example.py").write_text(KINDS, encoding="utf-8")
+    figure = importlib.reload(example).figure
+    figure.store(n_jobs=1)
+    document = _document(figure)
+    document["provenance"]["source_hash"] = "older"
+    document["seconds"] = [1.0 if row["n"] == 10 else 100.0 for row in sweep.document_rows(document)]
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    monkeypatch.setenv("CHANGED", changed)
+    (problem,) = _check(figure, budget=0.0, restamp=True)
+    assert str(changed.split()[0]) in problem
+    monkeypatch.delenv("CHANGED")
+    assert _check(figure, budget=0.0, restamp=True) == []
+    assert _document(figure)["provenance"]["restamped"]["cells_recomputed"] == 4
+
+
 KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path

@@ -635,6 +635,7 @@ MUTANTS = [
         "chaos on the same processor",
     ),
     Mutant("companion/sweep", "if stale and not restamp:", "if False:", "stale results pass"),
+    Mutant("companion/sweep", "each_kind=stale", "each_kind=False", "cheap cells stamp dear ones"),
     Mutant("companion/sweep", "if stale and not problems:", "if stale:", "restamped although cells differ"),
     Mutant("companion/sweep", "len(values) ** 0.5", "1.0", "standard deviation instead of error"),
     Mutant("companion/sweep", "(1.0 - level) / 2.0", "1.0 - level", "one-sided interval"),
