@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from companion import explorables
 from companion.explorables import (
     high_thresholds,
     l1_recovery,
@@ -22,7 +21,6 @@ from companion.explorables import (
     structure,
     tensor_initialisation,
 )
-from nnmoments.linalg import match_rows
 from nnmoments.moments import cross_moment
 from nnmoments.sparse import recover_rows
 from nnmoments.structured import even_form
@@ -38,8 +36,15 @@ each = pytest.mark.parametrize("name", stills.NAMES)
 
 
 @functools.cache
-def figure(name: str):
-    return getattr(explorables, name)()
+def figure(name: str) -> str:
+    """The explorable as it stands in the chapter that shows it."""
+    marked = f'data-draw="{name}"'
+    for page in sorted((ROOT / "_build" / "html" / "notebooks").glob("[0-9]*.html")):
+        text = page.read_text(encoding="utf-8")
+        if marked in text:
+            start = text.rindex("<figure", 0, text.index(marked))
+            return text[start : text.index("</figure>", start) + len("</figure>")]
+    raise AssertionError(f"no chapter shows {name}")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +70,7 @@ def show(browser, tmp_path):
         view = context.new_page()
         view.on("pageerror", lambda error: errors.append(str(error)))
         view.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        view.goto(stills.write_page(tmp_path, figure(name).html()).as_uri())
+        view.goto(stills.write_page(tmp_path, figure(name)).as_uri())
         if options.get("java_script_enabled", True):
             view.wait_for_selector("figure[data-ready]")
         views.append(context)
@@ -160,7 +165,7 @@ def test_texts_stand_out_and_fit(show, name, scheme):
 
 @each
 def test_the_data_are_light(name):
-    html = figure(name).html()
+    html = figure(name)
     assert len(html) < 400_000  # two in a chapter stay far below a megabyte
     assert "http://www.w3.org" in html or "http" not in html
     assert not re.search(r"NaN|Infinity", html)
@@ -228,12 +233,7 @@ def test_a_descent_from_the_readers_start(show):
     found = put(view, first=4, second=7, step=9)
     close(found["loss"], losses[9])
     close(found["rows"], rows[9], 2)
-    found = put(view, source=1, step=17)
-    assert (
-        match_rows(found["rows"], tensor_initialisation.TRUTH, signs=False).worst < 0.1
-        if False
-        else found["loss"] < 0.01
-    )
+    assert put(view, source=1, step=17)["loss"] < 0.01
     view.locator(".ex-stage svg").click(position={"x": 200, "y": 100})
     assert json.loads(view.locator("figure").get_attribute("data-state"))["source"] == 0
 
