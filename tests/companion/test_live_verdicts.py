@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
+from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import population_hessian
 
 
@@ -24,3 +26,19 @@ def test_units_in_a_plane_keep_the_hessian_definite(d, norms):
 def test_parallel_units_make_the_hessian_singular():
     H = population_hessian([[1.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 1.0, 0.0]], "relu")
     assert abs(np.linalg.eigvalsh(H)[0]) < 1e-12
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("t", [3.0, 5.0])
+def test_means_of_thresholded_units_are_below_their_bounds(t, sigma):
+    """By adaptive quadrature of the definition, against the library's means and the printed bounds."""
+    units = {
+        relu_threshold: (lambda a: a - t, t, -(t**2) / (2 * sigma**2)),
+        sign_threshold: (lambda a: 1.0, t, -(t**2) / (2 * sigma**2)),
+        sigmoid_threshold: (lambda a: 1 / (1 + np.exp(t - a)), -12 * sigma, sigma**2 / 2 - t),
+    }
+    for make, (u, low, exponent) in units.items():
+        high, scale = max(t, sigma**2) + 12 * sigma, sigma * np.sqrt(2 * np.pi)
+        mean = quad(lambda g: u(g) * np.exp(-(g**2) / (2 * sigma**2)) / scale, low, high, epsabs=0)[0]  # noqa: B023
+        assert make(t).gamma(0, scale=sigma) == pytest.approx(mean, rel=1e-6)
+        assert mean <= np.exp(exponent)
