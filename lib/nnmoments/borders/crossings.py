@@ -52,7 +52,7 @@ def fit_crossings(
         Labels (n,) of points (n, d), without noise.
     z : (d,) array_like
         Of any length; nearer to one weight than to all others.
-    tol : float
+        Angle in radians, below 1.
         Angle in radians.
     active : callable, optional
         Which labels are active; by default those that are not zero.
@@ -83,7 +83,7 @@ def fit_crossings(
     (True, True)
     """
     z, oracle, rng = checked_direction(z), LabelOracle(f, active), check_rng("rng", rng)
-    tol, limit = check_number("tol", tol, above=0.0), check_integer("max_iter", max_iter, 1)
+    tol, limit = check_number("tol", tol, above=0.0, below=1.0), check_integer("max_iter", max_iter, 1)
     d = len(z)
     points = max(100, 20 * d) if points is None else check_integer("points", points, 4 * d)
     start = angle_from_oracle(oracle, z, in_plane(z, points, rng))

@@ -157,7 +157,7 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     max_unexplained : float
         Share of the labels' variance that the network may leave, beyond twice what wrong labels explain.
     tol : float
-        Angle in radians that an oracle refines to.
+        Angle in radians, below 1, that an oracle refines to.
     random_state : int, RandomState, Generator or None
 
     Attributes
@@ -272,7 +272,8 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         d = X.shape[1]
         k = None if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
         control = check_choice("control", self.control, ("network", "polynomial", "none"))
-        activation, tol, rng = self._activation(), check_number("tol", self.tol, above=0.0), self._rng()
+        tol = check_number("tol", self.tol, above=0.0, below=1.0)
+        activation, rng = self._activation(), self._rng()
         limit = check_number("max_unexplained", self.max_unexplained, above=0.0)
         degree = check_integer("degree", self.degree, 1, 3)
         rounds = check_integer("max_iter", self.max_iter, 0)

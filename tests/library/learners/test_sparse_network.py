@@ -251,6 +251,7 @@ def test_several_labels_at_once():
     assert list(model.classes_) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_sample_weights():
     """A zero weight is an absent sample; a positive one counts in moment, regression and training."""
     net, rng = teacher(k=2, d=20, n_y=4, seed=4)
