@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.optimize import minimize
+from scipy.stats import norm
 
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
-from nnmoments.landscapes import population_hessian
+from nnmoments.landscapes import orthogonal_closed_form, parameter_error, population_hessian
 
 
 @pytest.mark.parametrize("norms", [(1.0, 1.0, 1.0), (1.0, 2.0, 0.5)])
@@ -42,3 +44,37 @@ def test_means_of_thresholded_units_are_below_their_bounds(t, sigma):
         mean = quad(lambda g: u(g) * np.exp(-(g**2) / (2 * sigma**2)) / scale, low, high, epsabs=0)[0]  # noqa: B023
         assert make(t).gamma(0, scale=sigma) == pytest.approx(mean, rel=1e-6)
         assert mean <= np.exp(exponent)
+
+
+@pytest.mark.parametrize("d", [3, 30])
+def test_more_than_half_of_the_labels_are_those_of_rest(d):
+    """The share at rest, against the union bound; coefficients of both signs; at t = 0 the median is off."""
+    rng = np.random.default_rng(d)
+    W = rng.standard_normal((d, d))
+    Z = rng.standard_normal((50_001, d)) @ (W / np.linalg.norm(W, axis=1, keepdims=True)).T
+    c = rng.uniform(0.3, 2.0, d) * rng.choice([-1.0, 1.0], d)
+    t = np.sqrt(2.0 * np.log(d))
+    units = relu_threshold(t)(Z)
+    at_rest = np.mean(np.all(units == 0.0, axis=1))
+    assert at_rest > 1.0 - d * norm.sf(t) - 0.01
+    assert 1.0 - d * norm.sf(t) >= 0.5
+    assert np.median(2.0 + units @ c) == 2.0
+    assert abs(np.median(2.0 + relu_threshold(0.0)(Z) @ c) - 2.0) > 0.1
+
+
+@pytest.mark.parametrize(("last", "least", "most"), [(1.0, 0.0, 1e-5), (-1.0, 0.9, 1.0)])
+def test_the_first_term_has_no_minima_but_permutations(last, least, most):
+    """GM (21) as printed, on the product of spheres itself, by a general minimiser."""
+    rng = np.random.default_rng(1)
+    for d in (2, 4, 4, 6):
+        W = np.linalg.qr(rng.standard_normal((d, d)))[0]
+        kappa = np.append(np.ones(d - 1), last)
+
+        def rows(b, d=d):
+            return b.reshape(d, d) / np.linalg.norm(b.reshape(d, d), axis=1, keepdims=True)
+
+        def first(b, W=W, kappa=kappa, rows=rows):
+            return orthogonal_closed_form(rows(b), W, kappa, 0.0, 0.0)
+
+        end = minimize(first, rng.standard_normal(d * d), options={"gtol": 1e-6})
+        assert least <= parameter_error(rows(end.x), W) <= most
