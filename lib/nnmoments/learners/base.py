@@ -1,6 +1,7 @@
 """What all learners share: their checks, their dialect, and that none of them fails in silence."""
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,55 @@ from nnmoments.moments import MomentEstimate, RidgeSurrogate, cross_moment
 from nnmoments.results import Comparable
 from nnmoments.validation import Array, check_array, check_readable, check_rng, check_sample_weight
 
-__all__ = ["MomentLearner", "RidgeLearner"]
+__all__ = ["MomentLearner", "RidgeLearner", "free_columns"]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns vary, the spectrum of their correlation, and the names of those at fault."""
+
+    varying: npt.NDArray[np.intp]
+    scales: Array
+    values: Array
+    vectors: Array
+    kept: npt.NDArray[np.bool_]
+    constant: str
+    tied: str
+
+
+def free_columns(mean: Array, covariance: Array) -> _Columns:
+    r"""Find the columns that are constant, or tied to others by :math:`\operatorname{Var}(a \cdot x) = 0`.
+
+    Parameters
+    ----------
+    mean : (d,) array
+    covariance : (d, d) array
+
+    Returns
+    -------
+    _Columns
+
+    Examples
+    --------
+    >>> free_columns(np.zeros(3), np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 1.0]])).tied
+    'columns 0, 1 of X are tied to each other'
+    """
+    d = len(mean)
+    scales = np.sqrt(np.diag(covariance))
+    varying = np.flatnonzero(scales > 1e-12 * np.abs(mean))
+    correlation = covariance[np.ix_(varying, varying)] / scales[varying] / scales[varying, None]
+    values, vectors = np.linalg.eigh(correlation)
+    kept = values > 1e-10 * values[-1:]
+    fixed = np.setdiff1d(np.arange(d), varying)
+    constant = f"columns {_named(fixed)} of X are constant" if len(fixed) else ""
+    tied = np.flatnonzero(np.any(np.abs(vectors[:, ~kept]) > 1e-6, axis=1))
+    told = f"columns {_named(varying[tied])} of X are tied to each other" if len(tied) else ""
+    return _Columns(varying, scales, values, vectors, kept, constant, told)
+
+
+def _named(columns: npt.NDArray[Any]) -> str:
+    shown = ", ".join(map(str, columns[:8]))
+    return shown + (", ..." if len(columns) > 8 else "")
 
 
 class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
@@ -98,8 +147,16 @@ class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
             single = isinstance(value, np.ndarray) and value.dtype == np.float64
             setattr(self, f"{name}_", value.astype(self._dtype) if single else value)
 
-    def _conclude(self, converged: bool, status: str) -> None:
-        """Set the verdict on the fit, and warn if it is not to be trusted."""
+    def _conclude(self, converged: bool, status: str, tied: str = "") -> None:
+        """Set the verdict on the fit, and warn if it is not to be trusted.
+
+        Weights on tied columns are not determined by any labels, however well these are explained.
+        """
+        if tied:
+            converged, status = (
+                False,
+                f"{tied}, so that their weights are not determined: drop some; {status}",
+            )
         self.converged_, self.status_ = bool(converged), status
         if not converged:
             warnings.warn(f"{type(self).__name__}: {status}", ConvergenceWarning, stacklevel=3)

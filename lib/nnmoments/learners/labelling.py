@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.linalg import solve_triangular
 
 from nnmoments.densities import Gaussian
+from nnmoments.learners.base import free_columns
 from nnmoments.validation import Array, check_array, check_callable, check_instance
 
 __all__ = ["Frame", "labels_for", "standardized"]
@@ -142,11 +143,13 @@ def standardized(X: Array, weight: Array | None, law: Gaussian | None) -> tuple[
             mean, covariance = np.zeros(d), np.eye(d)
         else:
             said = "X is taken for normal with its own mean and covariance"
-    scale = np.sqrt(np.diag(covariance))
-    if not scale.all() or np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < 1e-10:
+    columns = free_columns(mean, covariance)
+    if columns.constant or columns.tied:
         raise ValueError(
-            "X must have no constant input, and none that is a combination of others: drop these"
+            "X must have no constant input, and none that is a combination of others: drop these "
+            f"({'; '.join(filter(None, (columns.constant, columns.tied)))})"
         )
+    scale = columns.scales
     root = scale[:, None] * np.linalg.cholesky(covariance / np.outer(scale, scale))
     standard = np.array_equal(covariance, np.eye(d)) and not np.any(mean)
     Z = X if standard else np.ascontiguousarray(solve_triangular(root, (X - mean).T, lower=True).T)

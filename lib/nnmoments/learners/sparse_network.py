@@ -16,7 +16,7 @@ from sklearn.utils.validation import column_or_1d
 
 from nnmoments.activations import Activation, get_activation
 from nnmoments.densities import Gaussian, ScoreModel
-from nnmoments.learners.base import MomentLearner
+from nnmoments.learners.base import MomentLearner, free_columns
 from nnmoments.moments import MomentEstimate, first_moment
 from nnmoments.results import Result
 from nnmoments.sparse import SparseRecovery, recover_rows, row_basis
@@ -410,7 +410,9 @@ class SparseNetworkClassifier(  # type: ignore[misc]
             "training": network,
             "chance": chance,
         }
-        self._conclude(not notes and recovery.converged, "; ".join([*notes, recovery.status]))
+        # Fewer rows than columns lie in a subspace whatever the columns are: tests of the moment judge that.
+        tied = _tied(Z, weight) if len(Z) > Z.shape[1] else ""
+        self._conclude(not notes and recovery.converged, "; ".join([*notes, recovery.status]), tied)
         return self
 
     def _check_parameters(self) -> None:
@@ -630,6 +632,11 @@ def _centre_and_spread(X: Array, weight: Array | None) -> tuple[Array, Array]:
     # What differs by rounding only does not vary.
     spread[spread <= 1e-12 * np.abs(mean)] = 0.0
     return np.where(spread > 0.0, mean * size, X[0]), np.where(spread > 0.0, spread * size, 1.0)
+
+
+def _tied(Z: Array, weight: Array | None) -> str:
+    covariance = np.atleast_2d(np.cov(Z, rowvar=False, aweights=weight, ddof=0))
+    return free_columns(np.zeros(Z.shape[1]), covariance).tied
 
 
 def _unit_rows(rows: Array) -> Array:

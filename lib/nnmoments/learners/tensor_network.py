@@ -11,7 +11,7 @@ from sklearn.base import RegressorMixin
 from nnmoments.activations import Activation
 from nnmoments.densities import Gaussian
 from nnmoments.landscapes import SquareLoss, SquareLossOfBoth, levenberg_marquardt
-from nnmoments.learners.base import RidgeLearner
+from nnmoments.learners.base import RidgeLearner, free_columns
 from nnmoments.learners.misfit import Misfit, residual_misfit
 from nnmoments.optimize import Descent
 from nnmoments.tensors import TensorInitialization, descend_in_batches, tensor_initialize, tensor_method
@@ -42,6 +42,7 @@ class _Whitening:
     mean: Array
     matrix: Array  # (r, d)
     found: str  # what is wrong with columns
+    tied: str  # which of it leaves weights undetermined
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,6 @@ def _not_normal(Z: Array) -> str:
         if abs(worst) > 6.0 * np.sqrt(spread / n) + 0.1:
             return f"inputs are not normal ({name} {worst:.2g}), as the moments take them to be"
     return ""
-
-
-def _named(columns: npt.NDArray[Any]) -> str:
-    shown = ", ".join(map(str, columns[:8]))
-    return shown + (", ..." if len(columns) > 8 else "")
 
 
 class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
@@ -267,7 +263,7 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
                 "n_attempts": used,
             },
         )
-        self._conclude(self._trusted(best), self._verdict(best, used))
+        self._conclude(self._trusted(best), self._verdict(best, used), whitening.tied)
         return self
 
     def _whitening(self, sample: Problem) -> _Whitening:
@@ -281,24 +277,16 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             mean, covariance = known.mean, known.covariance
             if known.d != d:
                 raise ValueError(f"score_model must be of dimension {d}, got {known.d}")
-        scales = np.sqrt(np.diag(covariance))
-        varying = np.flatnonzero(scales > 1e-12 * np.maximum(np.abs(mean), scales.max()))
-        correlation = covariance[np.ix_(varying, varying)] / np.outer(scales[varying], scales[varying])
-        values, vectors = np.linalg.eigh(correlation)
-        kept = values > 1e-10 * values[-1]
+        columns = free_columns(mean, covariance)
+        varying, vectors, kept = columns.varying, columns.vectors, columns.kept
+        found = "; ".join(filter(None, (columns.constant, columns.tied)))
         if kept.all() and len(varying) == d and np.array_equal(covariance, np.eye(d)):
-            return _Whitening(mean, np.eye(d), "")
+            return _Whitening(mean, np.eye(d), "", "")
         matrix = np.zeros((int(kept.sum()), d))
         # Symmetric where nothing is tied, so that white inputs stay what they are.
-        root = (vectors[:, kept] / np.sqrt(values[kept])).T
-        matrix[:, varying] = (vectors @ root if kept.all() else root) / scales[varying]
-        found = ""
-        if len(varying) < d:
-            found = f"columns {_named(np.setdiff1d(np.arange(d), varying))} of X are constant"
-        elif not kept.all():
-            tied = np.flatnonzero(np.abs(vectors[:, ~kept]).max(axis=1) > 1e-6)
-            found = f"columns {_named(varying[tied])} of X are tied to each other"
-        return _Whitening(mean, matrix, found)
+        root = (vectors[:, kept] / np.sqrt(columns.values[kept])).T
+        matrix[:, varying] = (vectors @ root if kept.all() else root) / columns.scales[varying]
+        return _Whitening(mean, matrix, found, columns.tied)
 
     def _fitted(
         self, sample: _Sample, k: int, attempts: int, rng: np.random.Generator
