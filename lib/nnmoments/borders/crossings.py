@@ -52,8 +52,8 @@ def fit_crossings(
         Labels (n,) of points (n, d), without noise.
     z : (d,) array_like
         Of any length; nearer to one weight than to all others.
+    tol : float
         Angle in radians, below 1.
-        Angle in radians.
     active : callable, optional
         Which labels are active; by default those that are not zero.
     points : int, optional
