@@ -51,7 +51,7 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
     max_iter : int
         Rounds.
     tol : float
-        Angle in radians that an oracle refines to.
+        Angle in radians, below 1, that an oracle refines to.
     random_state : int, RandomState, Generator or None
 
     Attributes
@@ -150,7 +150,10 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         d = X.shape[1]
         k = d if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
         threshold = None if self.threshold is None else check_number("threshold", self.threshold, above=0.0)
-        limit, tol = check_integer("max_iter", self.max_iter, 1), check_number("tol", self.tol, above=0.0)
+        limit, tol = (
+            check_integer("max_iter", self.max_iter, 1),
+            check_number("tol", self.tol, above=0.0, below=1.0),
+        )
         rng = self._rng()
         w = np.ones(len(X)) if given is None else given
         X, y, w = X[w > 0.0], y[w > 0.0], w[w > 0.0] / w[w > 0.0].mean()
