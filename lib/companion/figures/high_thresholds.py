@@ -75,7 +75,7 @@ def landscape(frame: pd.DataFrame) -> Figure:
     figure, (ax,) = axes(1, 1, height=3.4, subplot_kw={"projection": "mollweide"})
     G = np.asarray(row["G"], dtype=float)
     lon, lat = np.meshgrid(np.asarray(row["longitude"]), np.asarray(row["latitude"]))
-    mesh = ax.pcolormesh(lon, lat, G, cmap="cividis", shading="gouraud", rasterized=True)
+    mesh = ax.contourf(lon, lat, G, levels=36, cmap="cividis")
     ax.contour(lon, lat, G, levels=12, colors="white", linewidths=0.4)
     for points, mark, color, label in (
         (row["minima"], "o", "white", "minima $\\pm z_i$"),
