@@ -1202,6 +1202,12 @@ MUTANTS = [
     ),
     Mutant("learners/general_input", "<= n // 2]", "<= 9 * n]", "degree that a fold can fit"),
     Mutant(
+        "learners/general_input",
+        "self.score_model is not None and checked.passed,",
+        "self.score_model is not None,",
+        "a wrong density under the surrogate's mean derivative",
+    ),
+    Mutant(
         "networks/both_signs", "np.where(weaker, -1.0, 1.0)", "np.where(weaker, 1.0, -1.0)", "stronger side"
     ),
     Mutant("networks/both_signs", "(1.0 + _STRONGER) *", "(1.0 - _STRONGER) *", "ties between sides"),

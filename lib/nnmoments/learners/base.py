@@ -172,6 +172,9 @@ class RidgeLearner(MomentLearner):
     True
     """
 
+    # Of the Gaussians that smooth kinks of the surrogate, (k,); None for the default.
+    _widths: Array | None = None
+
     def robust_moment(
         self,
         X: npt.ArrayLike,
@@ -220,7 +223,7 @@ class RidgeLearner(MomentLearner):
         """
         inner = clone(self)
         if "surrogate" in inner.get_params(deep=False):
-            inner.set_params(surrogate="polynomial")  # or this would be a chain without an end
+            inner.set_params(surrogate="auto")  # or this would be a chain without an end
         return cross_moment(X, y, score, order, surrogate=inner, sample_weight=sample_weight, **options)
 
     def as_surrogate(self) -> RidgeSurrogate:
@@ -229,7 +232,8 @@ class RidgeLearner(MomentLearner):
         Returns
         -------
         RidgeSurrogate
-            Whose kinks are smoothed by 0.3 of a row's length, where that is needed.
+            Whose kinks are smoothed by 0.3 of a row's length, where that is needed; for
+            `GeneralInputNetwork`, whose moment is of order four, by 0.6 of their argument's deviation.
 
         Raises
         ------
@@ -250,7 +254,7 @@ class RidgeLearner(MomentLearner):
         weights = np.asarray(self.weights_, dtype=np.float64)
         output = np.atleast_2d(np.asarray(self.output_, dtype=np.float64))
         intercept = np.atleast_1d(np.asarray(self.intercept_, dtype=np.float64))
-        return RidgeSurrogate(weights, self.biases_, output, self._activation(), intercept)
+        return RidgeSurrogate(weights, self.biases_, output, self._activation(), intercept, self._widths)
 
 
 def _matrix(X: Any, min_samples: int = 1) -> npt.NDArray[Any]:

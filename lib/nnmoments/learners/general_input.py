@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from nnmoments.activations import Activation
 from nnmoments.densities import ScoreModel
 from nnmoments.landscapes import SquareLossOfBoth, landscape_rows, levenberg_marquardt, random_rows
 from nnmoments.learners.base import RidgeLearner
-from nnmoments.moments import ControlVariate, MomentEstimate, TensorMoment, cross_moment
+from nnmoments.moments import MomentEstimate, Polynomials, TensorMoment, cross_moment
 from nnmoments.networks import OneHiddenLayer
 from nnmoments.optimize import Descent
 from nnmoments.results import Result
@@ -39,6 +39,9 @@ _LENGTHS = (0.5, 1.0, 2.0, 4.0)
 _CHOOSING, _TESTING = 20_000, 20_000
 # Standard errors above which a quantity is no chance: P(|z| > 5) < 1e-6.
 _SIGNIFICANT = 5.0
+# Width that smooths kinks, in deviations of a unit's argument: averages of fourth derivatives need more
+# than those of second ones.
+_SMOOTHING = 0.6
 # Share of the labels' variance that rounding may leave.
 _EXACT = 1e-12
 # Share below which noise that depends on x and has a skew of its own is not thought of.
@@ -91,12 +94,14 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     The rows :math:`w_i` are independent. In coordinates of mean 0 and covariance I:
 
     1. The score of x is estimated (`estimate_score`), unless it is given (GM Section 2).
-    2. :math:`T_4 = E[y\,S_4(x)] = \sum_i \kappa_i w_i^{\otimes 4}`, with a control variate.
+    2. :math:`T_4 = E[y\,S_4(x)] = \sum_i \kappa_i w_i^{\otimes 4}`, by a surrogate g of E[y|x]:
+       :math:`T_4 = E[\nabla^4 g(x)] + E[(y - g(x))\,S_4(x)]` (`cross_moment`).
     3. T_4 is projected on the span of its unfolding, and decomposed there: by joint diagonalisation of its
        slices, for kappas of any signs, or by L whitened with T_4's trace (GM Section 3), for one sign.
     4. Signs, lengths and places of the units are chosen by least squares among a few.
     5. Levenberg-Marquardt's descent of the square loss moves all weights. If what it leaves of the labels
-       can be predicted from x, it starts again, from random rows.
+       can be predicted from x, it starts again: from T_4 with the network as surrogate, if that is asked
+       for, then from random rows.
 
     Parameters
     ----------
@@ -108,6 +113,10 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         hide scikit-learn's method.)
     decoder : {"tensor", "landscape"}
         How T_4 is decomposed.
+    surrogate : "auto", "network", SurrogateFamily, Surrogate, learner or None
+        Of T_4. "auto" are polynomials of the highest degree up to three that half the sample can fit well.
+        "network" starts with these; then what the learner finds in one half is the surrogate in the other,
+        and T_4 is decomposed again. None for the plain moment of GM. Others as in `cross_moment`.
     n_starts : int
         Most descents, the first from T_4.
     max_iter : int
@@ -134,7 +143,7 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         unit counts.
     status_ : str
     diagnostics_ : dict
-        "moment": the `MomentEstimate` of T_4. "rows": the `FourthOrderRows`. "score": the `SteinCheck`.
+        "moment": the last `MomentEstimate` of T_4. "rows": its `FourthOrderRows`. "score": the `SteinCheck`.
         "descent": the best `Descent`. "unexplained": share of the labels' variance that is left.
         "noise": share that could not be predicted from x by what is left either.
 
@@ -166,6 +175,7 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         *,
         score_model: ScoreModel | None = None,
         decoder: str = "tensor",
+        surrogate: Any = "auto",
         n_starts: int = 10,
         max_iter: int = 200,
         fit_intercept: bool = True,
@@ -176,6 +186,7 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         self.activation = activation
         self.score_model = score_model
         self.decoder = decoder
+        self.surrogate = surrogate
         self.n_starts = n_starts
         self.max_iter = max_iter
         self.fit_intercept = fit_intercept
@@ -217,6 +228,8 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         k = check_integer("n_hidden", self.n_hidden, 1, d)
         n_starts, _ = check_integer("n_starts", self.n_starts, 1), check_integer("max_iter", self.max_iter, 1)
         check_choice("decoder", self.decoder, ("tensor", "landscape"))
+        if isinstance(self.surrogate, str):
+            check_choice("surrogate", self.surrogate, ("auto", "network"))
         for name in ("fit_intercept", "fit_biases"):
             check_choice(name, getattr(self, name), (True, False))
         phi, rng = self._activation(), self._rng()
@@ -226,8 +239,13 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         else:
             score = check_instance("score_model", self.score_model, ScoreModel)
         checked = check_score(score, X, order=1 if self.score_model is None else 4, sample_weight=weight)
-        options: Any = {"control": _control(n, d), "sample_weight": weight}
-        moment = cross_moment(X, y, score, 4, bases=root, **options)
+        options: Any = {
+            "bases": root,
+            "sample_weight": weight,
+            "known_density": self.score_model is not None and checked.passed,
+        }
+        surrogate = _polynomials(n, d) if isinstance(self.surrogate, str) else self.surrogate
+        moment = cross_moment(X, y, score, 4, surrogate=surrogate, **options)
         decoded = _decode(moment, k, self.decoder, rng)
         unit = float(np.sqrt(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)))
         Z, shift = (
@@ -237,9 +255,17 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         problem = _Problem(Z, y / unit, weight, phi, shift, self)
         best = problem.fitted(decoded.rows, "T_4")
         n_fits, predictable = 1, problem.predictable(best)
+        again = isinstance(self.surrogate, str) and self.surrogate == "network"
+        if again:
+            once = clone(self).set_params(score_model=score, n_starts=1)
+            moment = once.robust_moment(X, y, score, 4, **options)
+            decoded = _decode(moment, k, self.decoder, rng)
         while n_fits < n_starts and predictable > 0.0:
             n_fits += 1
-            other = problem.fitted(random_rows(k, d, rng=rng), "random rows")
+            if again:
+                other, again = problem.fitted(decoded.rows, "T_4 of the network's residuals"), False
+            else:
+                other = problem.fitted(random_rows(k, d, rng=rng), "random rows")
             if other.unexplained < best.unexplained:
                 best, predictable = other, problem.predictable(other)
         W, b, v = best.descent.weights[:, :d], best.descent.weights[:, d], unit * best.descent.weights[:, -1]
@@ -248,6 +274,7 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         if phi.homogeneity is not None:
             length = np.maximum(np.linalg.norm(weights, axis=1), 1e-300)
             weights, biases, v = weights / length[:, None], biases / length, v * length**phi.homogeneity
+        self._widths = _SMOOTHING * np.linalg.norm(weights @ root, axis=1)
         self._store(
             weights=weights,
             biases=biases,
@@ -299,10 +326,10 @@ def _repeated(X: Array, weight: Array | None) -> Array:
     return np.repeat(X, np.diff(np.floor(ranks + 0.5), prepend=0.0).astype(int), axis=0)
 
 
-def _control(n: int, d: int) -> ControlVariate:
-    """Return the control of the highest degree that half the sample can fit well."""
+def _polynomials(n: int, d: int) -> Polynomials:
+    """Return those of the highest degree below four that half the sample can fit well."""
     fitting = [p for p in (1, 2, 3) if _SAMPLES_A_COEFFICIENT * math.comb(d + p, p) <= n // 2]
-    return ControlVariate(degree=max(fitting, default=0))
+    return Polynomials(max(fitting, default=0))
 
 
 def _decode(moment: MomentEstimate, k: int, decoder: str, rng: np.random.Generator) -> FourthOrderRows:

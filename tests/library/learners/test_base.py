@@ -16,7 +16,7 @@ class Learner(TensorNetwork):
         self.surrogate = surrogate
 
     def fit(self, X, y, sample_weight=None):
-        assert self.surrogate == "polynomial"
+        assert self.surrogate == "auto"
         return super().fit(X, y, sample_weight)
 
 

@@ -13,11 +13,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from companion.experiments.landscape_design import marginal_kappa
 from nnmoments.activations import relu
 from nnmoments.densities import Gaussian, GaussianMixture, Logistic, StandardNormal, iid
-from nnmoments.learners import GeneralInputNetwork
+from nnmoments.learners import GeneralInputNetwork, general_input
 from nnmoments.linalg import match_rows
-from nnmoments.moments import ControlVariate, cross_moment
+from nnmoments.moments import ControlVariate, Polynomials, RidgeSurrogate, cross_moment
 from nnmoments.networks import OneHiddenLayer
-from nnmoments.scores import IndependentLocalLikelihood, NearestNeighbor
+from nnmoments.scores import IndependentLocalLikelihood, NearestNeighbor, standardization
 
 # Folds and windows are of rows: so many copies of one need not fall where its weight does.
 _REPEATED = {"check_sample_weight_equivalence_on_dense_data": "a weight is not so many copies"}
@@ -75,7 +75,7 @@ def test_control_fits_the_sample(n, d, degree):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
-    assert f"degree <= {degree} " in model.diagnostics_["moment"].removed
+    assert f"degree {degree} " in model.diagnostics_["moment"].removed
 
 
 @pytest.mark.parametrize("angle", np.linspace(0.0, np.pi, 13))
@@ -164,6 +164,82 @@ def test_the_landscape_whitened_by_the_moment_itself():
         GeneralInputNetwork(4, score_model=StandardNormal(5), random_state=0).fit(X, noisy)
 
 
+@pytest.mark.parametrize(
+    ("surrogate", "removed"),
+    [
+        ("auto", "a polynomial of degree 3 (2-fold)"),
+        (Polynomials(4), "a polynomial of degree 4 (2-fold)"),
+        (RidgeSurrogate(np.eye(3), np.zeros(3), np.ones((1, 3)), relu, [0.0]), "3 units (relu)"),
+        ("network", "3 units (relu) (2-fold)"),
+        (None, "nothing"),
+    ],
+)
+def test_the_moment_is_the_doubly_robust_one(surrogate, removed):
+    X, y, W = gaussian_problem(3000)
+    model = learner(surrogate=surrogate).fit(X, y)
+    moment = model.diagnostics_["moment"]
+    assert moment.removed == removed
+    assert match_rows(model.weights_, W, signed=True).worst < 1e-6
+    if surrogate is None:
+        plain = cross_moment(X, y, StandardNormal(3), 4, bases=standardization(X)[1])
+        np.testing.assert_array_equal(moment.value, plain.value)
+
+
+def test_the_network_leaves_less_noise_in_its_moment():
+    """Than polynomials do, whether its mean derivative is integrated or averaged."""
+    rng = np.random.default_rng(0)
+    f, W, v = iid(Logistic(), 3), np.linalg.qr(rng.standard_normal((3, 3)))[0], [1.0, -1.0, 1.0]
+    net = OneHiddenLayer(W, relu, v)
+    truth = RidgeSurrogate(W, np.zeros(3), [v], relu, [0.0]).mean_derivative(f, [None] * 4)[0]
+
+    def sample(n):
+        X = f.sample(n, rng=rng)
+        return X, net.sample_labels(X, noise=0.1, rng=rng)
+
+    X, y = sample(4000)
+    model = learner(score_model=f, surrogate="network").fit(X, y)
+    moment, root = model.diagnostics_["moment"], np.linalg.inv(standardization(X)[1])
+    back = np.einsum("abcd,ai,bj,ck,dl->ijkl", moment.value, root, root, root, root)
+    error = {"polynomial": [], "averaged": []}
+    for _ in range(4):
+        X, y = sample(4000)
+        for name, g in (("polynomial", Polynomials(3)), ("averaged", model.as_surrogate())):
+            error[name].append(np.sum((cross_moment(X, y, f, 4, surrogate=g).value - truth) ** 2))
+    usual = np.mean(error["polynomial"])
+    assert np.sum((back - truth) ** 2) < 0.1 * usual
+    assert np.mean(error["averaged"]) < 0.5 * usual
+
+
+def test_a_second_decoding_comes_before_random_rows(monkeypatch):
+    """Two units cannot explain three, so that the learner goes on."""
+    origins, fitted = [], general_input._Problem.fitted
+    monkeypatch.setattr(
+        general_input._Problem, "fitted", lambda *a: origins.append((len(a[0].y), a[-1])) or fitted(*a)
+    )
+    X, y, _ = gaussian_problem(600)
+    model = GeneralInputNetwork(
+        2, score_model=StandardNormal(3), surrogate="network", n_starts=3, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match="can still be predicted from x, after 3 descents"):
+        model.fit(X, y)
+    ours = [origin for n, origin in origins if n == 600]
+    assert ours == ["T_4", "T_4 of the network's residuals", "random rows"]
+    assert [n for n, _ in origins] == [600, 300, 300, 600, 600]
+
+
+def test_the_network_makes_up_for_a_wrong_score():
+    """Its mean derivative is integrated only where the score passes its test."""
+    X, y, W = gaussian_problem()
+    teacher = RidgeSurrogate(W, np.zeros(3), [[1.0, 1.5, 0.8]], relu, [0.0])
+    truth = teacher.mean_derivative(StandardNormal(3), [standardization(X)[1]] * 4)[0]
+    error = {}
+    for surrogate in ("auto", "network"):
+        with pytest.warns(ConvergenceWarning, match="the score is not that of X"):
+            model = learner(score_model=Gaussian(np.zeros(3), 2.0 * np.eye(3)), surrogate=surrogate).fit(X, y)
+        error[surrogate] = np.linalg.norm(model.diagnostics_["moment"].value - truth)
+    assert error["network"] < 0.25 * error["auto"]
+
+
 def test_real_labels_have_a_mean():
     X, y, W = gaussian_problem()
     plain = learner(fit_intercept=False, fit_biases=False).fit(X, y)
@@ -250,6 +326,8 @@ def test_single_precision_frames_and_pickles():
     ("name", "value"),
     [
         ("decoder", "newton"),
+        ("surrogate", "polynomial"),
+        ("surrogate", 3),
         ("n_starts", 0),
         ("max_iter", 0),
         ("fit_biases", 2),

@@ -84,6 +84,7 @@ CALLS = {
                 "activation": "relu",
                 "score_model": StandardNormal(2),
                 "decoder": "tensor",
+                "surrogate": "auto",
                 "n_starts": 1,
                 "max_iter": 20,
                 "fit_intercept": True,
