@@ -289,13 +289,15 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         All layers.
     n_iter_ : int
     converged_ : bool
-        False, with a ConvergenceWarning, if rows are missing, k was cut to what T_1 holds, programmes
-        are not certified, step 4 stopped early, or T_1 may be noise: its chance is above 0.001.
+        False, with a ConvergenceWarning, if rows are missing or known to less than 0.2, k was cut
+        to what T_1 holds, programmes are not certified, step 4 stopped early, or T_1 may be noise:
+        its chance is above 0.001.
     status_ : str
         What to do then.
     diagnostics_ : dict
-        "moment" : MomentEstimate; "recovery" : SparseRecovery, of standardised inputs; "training" :
-        TrainedNetwork, the same; "chance": how probable a T_1 as large is where y does not depend on x.
+        "moment" : MomentEstimate; "recovery" : SparseRecovery, of standardised inputs, with `row_error`
+        and `unseen`; "training" : TrainedNetwork, the same; "chance": how probable a T_1 as large is where
+        y does not depend on x.
 
     References
     ----------

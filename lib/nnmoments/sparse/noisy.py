@@ -23,6 +23,8 @@ __all__ = [
     "noisy_rows",
     "refine_rows",
     "refined_rows",
+    "row_errors",
+    "unseen_weights",
 ]
 
 _MAX_ITER = 30
@@ -35,6 +37,10 @@ _MOST_CANDIDATES = 15
 _SAME = 0.95
 _CHUNK_DOUBLES = 1 << 22
 _UNEQUAL = 1e100
+# Rows whose errors are found at most: k (k - 1) unknowns, and matrices of as many squared.
+_MOST_ROWS = 40
+# What second derivatives are given in directions that they do not see, so that they can be inverted.
+_UNSEEN = 1e-13
 
 
 def check_comparable(M: Array, error: Array) -> None:
@@ -115,14 +121,11 @@ def refined_rows(
     M: Array, standard_error: Array, rows: Array, *, max_iter: int = _MAX_ITER
 ) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Return what `refine_rows` does, of arguments known to fit."""
-    level = np.sqrt((standard_error**2).mean(axis=1))
-    level = np.maximum(level, 1e-3 * level.max())
-    D = 1.0 / level
-    target, error = D[:, None] * M, D[:, None] * standard_error
+    target, error = _weighted(M, standard_error)
     A = unit(rows)
     mask = np.ones(A.shape, dtype=bool)
     for _ in range(max_iter):
-        B = np.linalg.lstsq(A.T, target.T, rcond=None)[0].T
+        B = np.asarray(np.linalg.lstsq(A.T, target.T, rcond=None)[0].T, dtype=np.float64)
         if np.linalg.matrix_rank(B.T @ B, hermitian=True) < len(A):  # rows that M does not hold
             break
         inverse = np.linalg.pinv(B)
@@ -142,6 +145,13 @@ def refined_rows(
     return A, mask
 
 
+def _weighted(M: Array, standard_error: Array) -> tuple[Array, Array]:
+    """Return M and its standard errors in units of the noise of each label."""
+    level = np.sqrt((standard_error**2).mean(axis=1, keepdims=True))
+    level = np.maximum(level, 1e-3 * level.max())
+    return np.asarray(M / level), np.asarray(standard_error / level)
+
+
 def _masked_least_squares(B: Array, target: Array, mask: npt.NDArray[np.bool_]) -> Array:
     """Solve min ||target_j - B a_j||, a_j zero off mask_j, for every column j at once."""
     gram, right = B.T @ B, B.T @ target
@@ -155,6 +165,152 @@ def _masked_least_squares(B: Array, target: Array, mask: npt.NDArray[np.bool_]) 
         values = np.where(off[part], 0.0, right[:, part].T)
         solution[:, part] = np.linalg.solve(matrix, values[:, :, None])[:, :, 0].T
     return solution
+
+
+def row_errors(M: Array, standard_error: Array, rows: Array, mask: npt.NDArray[np.bool_]) -> Array:
+    r"""Return the standard error of each refined row, :math:`(E\|\hat a_l - a_l\|^2)^{1/2}` to first order.
+
+    With e_j the error of column j of :math:`(DB)^+ D M`, G = (DB)^T DB and S_j the support in column j,
+    least squares for B and A have the errors
+
+    .. math:: \delta a_j = H_j G (e_j - T a_j), \qquad \sum_j P_j (e_j - T a_j) a_j^\top = 0
+
+    where H_j is the inverse of G on S_j, :math:`P_j = G - G H_j G`, and T says how the rows mix: an error
+    of B outside the span of its columns has no part. T's diagonal is 0, for lengths are free, and what is
+    left of them is projected out. It is the information of the model where errors of a label are equal.
+
+    Errors of entries count as independent, the support as known (`unseen_weights`). Any combination of
+    rows can have one zero: a row that only one tells from its combinations has an infinite error.
+    (Indicators of n_y classes are negatively correlated; errors are then up to
+    :math:`\sqrt{n_y / (n_y - 1)}` larger for equally frequent ones.) With more than 40 rows errors are not
+    known: NaN.
+
+    Parameters
+    ----------
+    M, standard_error : (n_y, n) arrays
+    rows : (k, n) array
+        Of unit length.
+    mask : (k, n) bool array
+        Their support.
+
+    Returns
+    -------
+    (k,) array
+
+    Examples
+    --------
+    >>> row = np.array([[0.6, 0.8]])
+    >>> row_errors(5.0 * row, np.full((1, 2), 0.1), row, row != 0).round(6)
+    array([0.02])
+    """
+    k, n = rows.shape
+    if k > _MOST_ROWS:
+        return np.full(k, np.nan)
+    target, error = _weighted(M, standard_error)
+    B = np.linalg.lstsq(rows.T, target.T, rcond=None)[0].T
+    size = float(np.linalg.norm(B))
+    B, error = B / size, error / size
+    G, inverse = B.T @ B, np.linalg.pinv(B)
+    if np.linalg.matrix_rank(G, hermitian=True) < k:
+        return np.full(k, np.inf)
+    free = ~np.eye(k, dtype=bool).ravel()  # T_lm, l != m
+    n_free = int(free.sum())
+    chunks = list(row_chunks(n, 8 * k * k, doubles=_CHUNK_DOUBLES))
+
+    def column_terms(part: slice) -> tuple[Array, Array, Array]:
+        """Return H_j G, P_j and the covariance of e_j for these columns."""
+        on = mask[:, part].T
+        both = on[:, :, None] & on[:, None, :]
+        matrix = np.where(both, G, 0.0)
+        diagonal = np.einsum("nii->ni", matrix)
+        diagonal[~on] = 1.0
+        HG = np.where(both, np.linalg.inv(matrix), 0.0) @ G
+        P = np.where(on[:, :, None] | on[:, None, :], 0.0, G - G @ HG)
+        return HG, P, (inverse * error[:, part].T[:, None, :] ** 2) @ inverse.T
+
+    def paired(left: Array, a: Array) -> Array:
+        """Return the products of left_l and a_m, l != m."""
+        return np.asarray((left[:, :, None] * a[:, None, :]).reshape(len(a), -1)[:, free])
+
+    J, K = np.zeros((2, k * k, k * k))
+    for part in chunks:
+        _, P, covariance = column_terms(part)
+        a = rows[:, part].T
+        squares = (a[:, :, None] * a[:, None, :]).reshape(len(a), -1)
+        J += P.reshape(len(a), -1).T @ squares
+        K += (P @ covariance @ P).reshape(len(a), -1).T @ squares
+    # (l l', m m') -> (l m, l' m')
+    J, K = (
+        x.reshape(k, k, k, k).transpose(0, 2, 1, 3).reshape(k * k, -1)[np.ix_(free, free)] for x in (J, K)
+    )
+    scale = np.sqrt(np.where(np.diag(J) > 1e-200, np.diag(J), 1.0))
+    inside = np.linalg.inv(J / scale / scale[:, None] + _UNSEEN * np.eye(n_free)) / scale / scale[:, None]
+    spread = inside @ K @ inside
+    total, along = np.zeros((2, k))  # E |delta a_l|^2, and of its part along a_l
+    slope, cross = np.zeros((2, k, n_free))
+    for part in chunks:
+        HG, P, covariance = column_terms(part)
+        for i in range(k):
+            on = mask[i, part]
+            a, q = rows[:, part].T[on], HG[on, i]
+            noise = np.einsum("nij,nj->ni", covariance[on], q)
+            own = np.einsum("ni,ni->n", q, noise)
+            F, shared = paired(q, a), paired(np.einsum("nij,nj->ni", P[on], noise), a)
+            total[i] += float(own.sum() + np.sum(F * (F @ spread - 2.0 * shared @ inside)))
+            along[i] += float(a[:, i] ** 2 @ own)
+            slope[i] += a[:, i] @ F
+            cross[i] += a[:, i] @ shared
+    along += np.einsum("li,li->l", slope, slope @ spread - 2.0 * cross @ inside)
+    found = np.sqrt(np.maximum(total - along, 0.0))
+    found[[not _told_apart(np.delete(rows, i, axis=0)[:, ~mask[i]].T) for i in range(k)]] = np.inf
+    return np.asarray(found)
+
+
+def _told_apart(others: Array) -> bool:
+    """Say whether the other rows, at the zeros of a row, are independent whichever zero is left out."""
+    if not others.shape[1]:
+        return True
+    if len(others) <= others.shape[1] or np.linalg.matrix_rank(others) < others.shape[1]:
+        return False
+    leverage = np.sum(np.linalg.qr(others)[0] ** 2, axis=1)
+    return bool(leverage.max() < 1.0 - 1e-9)
+
+
+def unseen_weights(M: Array, standard_error: Array, rows: Array, mask: npt.NDArray[np.bool_]) -> Array:
+    r"""Return how long the weights off the support may be, of each row: what is too small to be seen.
+
+    .. math:: \Big(\max(0, E_l) + 2 \sqrt{V_l}\Big)^{1/2}, \qquad
+              E_l = \sum_{j \notin S_l} (\hat a_{lj}^2 - \sigma_{lj}^2), \qquad
+              V_l = \sum_{j \notin S_l} (4 \sigma_{lj}^2 \hat a_{lj}^2 - 2 \sigma_{lj}^4)
+
+    with :math:`\hat a = (DB)^+ D M` and its standard errors sigma: unbiased estimates of the squared length
+    and of the first one's variance, which is at least :math:`2 \sum_j \sigma_{lj}^4`.
+
+    Parameters
+    ----------
+    M, standard_error : (n_y, n) arrays
+    rows : (k, n) array
+        Of unit length.
+    mask : (k, n) bool array
+        Their support.
+
+    Returns
+    -------
+    (k,) array
+
+    Examples
+    --------
+    >>> row, mask = np.array([[0.6, 0.8, 0.0]]), np.array([[True, True, False]])
+    >>> unseen_weights(row + [0.0, 0.0, 0.1], np.full((1, 3), 0.05), row, mask).round(3)
+    array([0.162])
+    """
+    target, error = _weighted(M, standard_error)
+    inverse = np.linalg.pinv(np.linalg.lstsq(rows.T, target.T, rcond=None)[0].T)
+    variance = np.where(mask, 0.0, inverse**2 @ error**2)
+    squares = np.where(mask, 0.0, inverse @ target) ** 2
+    least = 2.0 * np.sum(variance**2, axis=1)
+    spread = np.sqrt(np.maximum(4.0 * np.sum(variance * squares, axis=1) - least, least))
+    return np.asarray(np.sqrt(np.maximum(np.sum(squares - variance, axis=1), 0.0) + 2.0 * spread))
 
 
 def _misfit(M: Array, error: Array, rows: Array) -> float:

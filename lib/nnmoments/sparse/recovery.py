@@ -9,7 +9,16 @@ import numpy.typing as npt
 from nnmoments.sparse.algorithm1 import exact_rows, l1_method
 from nnmoments.sparse.evidence import expansion_margin, proof_of, tied, without_sparser_pairs
 from nnmoments.sparse.fast import Search
-from nnmoments.sparse.noisy import check_comparable, exchange_rows, fits, idle_rows, noisy_rows, refined_rows
+from nnmoments.sparse.noisy import (
+    check_comparable,
+    exchange_rows,
+    fits,
+    idle_rows,
+    noisy_rows,
+    refined_rows,
+    row_errors,
+    unseen_weights,
+)
 from nnmoments.sparse.programme import check_method, check_standard_error, feasible, row_basis
 from nnmoments.sparse.rows import FALSE_ENTRY, Candidates, MissedRowCheck, SparseRecovery, sparsity, unit
 from nnmoments.validation import Array, check_array, check_choice, check_number, check_rng
@@ -129,12 +138,20 @@ def recover_rows(
 def _against(
     M: Array, error: Array, rows: Array, mask: npt.NDArray[np.bool_], refined: bool
 ) -> dict[str, Any]:
-    """Return what an estimated M says against the rows: those it does not need, and how many it holds."""
+    """Return what an estimated M says of the rows: how many it holds, whether it needs them, their errors."""
     try:
         standing = row_basis(M, standard_error=error).k
     except ValueError:  # none
         standing = 0
-    return {"standing": standing, **({"idle": idle_rows(M, error, rows, mask)} if refined else {})}
+    if not refined:
+        return {"standing": standing}
+    scale = np.abs(M).max()
+    return {
+        "standing": standing,
+        "idle": idle_rows(M, error, rows, mask),
+        "row_error": row_errors(M / scale, error / scale, rows, mask),
+        "unseen": unseen_weights(M / scale, error / scale, rows, mask),
+    }
 
 
 def _pairs(search: Search) -> npt.NDArray[np.intp]:

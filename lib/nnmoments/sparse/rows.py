@@ -18,6 +18,9 @@ _ZERO = 1e-7
 #: Probability that a threshold takes any noise entry for a weight.
 FALSE_ENTRY = 0.01
 _SCORED_TOGETHER = 256
+# Standard errors of a row, of length one. Above the first they are told: a weight is then known to 5 % of
+# the row at best. Two of the second are 23 degrees: such a row is a hint, and not to be trusted.
+_TOLD, _TRUSTED = 0.05, 0.2
 _NONE = np.empty(0, dtype=np.intp)
 
 
@@ -147,7 +150,7 @@ class MissedRowCheck(Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SparseRecovery(Result):
-    """Rows recovered from a moment, up to order, sign and scale.
+    r"""Rows recovered from a moment, up to order, sign and scale.
 
     Attributes
     ----------
@@ -170,14 +173,21 @@ class SparseRecovery(Result):
     ordering : str
     refined : bool
         Whether rows were sharpened on their support (estimated M).
+    row_error : (k,) array
+        Standard errors of the rows, :math:`(E\|\hat a_l - a_l\|^2)^{1/2}`, if the support is right
+        (`row_errors`); 0 on an exact M, NaN for rows of an estimated one that were not refined.
+    unseen : (k,) array
+        How long the weights may be that are too small to be in the support (`unseen_weights`); 0 and NaN
+        likewise.
     check : MissedRowCheck
     skipped : int array
         Columns of M that vanish.
     converged : bool
         Whether k rows were found, every programme is certified, and nothing speaks against the rows:
         no more zeros than a generic vertex has, a pair with a sparser combination, equal entries
-        without a proof; on an estimated M, rows that explain no more than noise does, or a k below the
-        number of singular values that stand out of it.
+        without a proof; on an estimated M, rows that explain no more than noise does, rows known to
+        less than 0.2 (`row_error` and `unseen` together), or a k below the number of singular values that
+        stand out of it.
     status : str
 
     Examples
@@ -203,6 +213,8 @@ class SparseRecovery(Result):
     basis: RowBasis = field(repr=False)
     ordering: str
     refined: bool
+    row_error: Array
+    unseen: Array
     check: MissedRowCheck
     skipped: npt.NDArray[np.intp]
     converged: bool
@@ -222,6 +234,8 @@ class SparseRecovery(Result):
         idle: npt.NDArray[np.intp] = _NONE,
         standing: int = 0,
         refined: bool = False,
+        row_error: Array | None = None,
+        unseen: Array | None = None,
         skipped: npt.NDArray[np.intp],
         tol: float,
     ) -> "SparseRecovery":
@@ -242,6 +256,21 @@ class SparseRecovery(Result):
                     "; a missed row of Algorithm 1's answer is possible with probability at most "
                     f"{check.failure_probability:.1e}"
                 )
+        unknown = np.zeros(len(rows)) if exact else np.full(len(rows), np.nan)
+        row_error = unknown if row_error is None else row_error
+        unseen = unknown if unseen is None else unseen
+        worst = float(np.max(np.hypot(row_error, unseen), initial=0.0))
+        if worst == np.inf:
+            alike = ", ".join(map(str, np.flatnonzero(np.isinf(row_error))))
+            status += (
+                f"; no two zeros tell rows {alike} from combinations with another row: "
+                "pass more samples or labels, or a smaller k"
+            )
+        elif worst > _TOLD:
+            status += (
+                f"; rows are known to ±{worst:.2g} only, weights too small to be seen included: "
+                "pass more samples"
+            )
         doubts = _doubts(rows, mask, evidence, basis, check, exact=exact, idle=idle, standing=standing)
         return cls(
             rows,
@@ -255,9 +284,11 @@ class SparseRecovery(Result):
             basis,
             ordering,
             refined,
+            row_error,
+            unseen,
             check,
             skipped,
-            len(found) == k and not found.n_uncertified and not doubts,
+            len(found) == k and not found.n_uncertified and not doubts and not worst > _TRUSTED,
             "; ".join([status, *doubts]),
         )
 

@@ -51,3 +51,27 @@ def test_general_inputs_name_repeated_columns():
     X[:, 4] = X[:, 1]
     with pytest.raises(ValueError, match="1 and 4"):
         GeneralInputNetwork(1).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_are_as_near_as_is_said_or_not_trusted():
+    """Oblique columns of B, weights lost in the noise: rows were .2 to .6 off without a word."""
+    W = np.zeros((2, 20))
+    W[0, [0, 1, 8, 14, 16, 19]] = 0.63, 0.06, -0.06, 0.18, 0.42, -0.62
+    W[1, [0, 1, 10, 14, 18]] = 0.06, 0.65, 0.14, 0.73, 0.15
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    B = np.array([[-2.9, 1.9], [-4.1, 2.7], [6.1, -6.1], [-9.9, 2.5]])
+    trusted, far = 0, 0
+    for seed in range(2, 8):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((10_000, 20))
+        y = (np.maximum(X @ W.T, 0.0) @ B.T + rng.gumbel(size=(10_000, 4))).argmax(axis=1)
+        model = SparseNetworkClassifier(2, fine_tune=False, random_state=0).fit(X, y)
+        found = model.diagnostics_["recovery"]
+        cosines = np.minimum(np.abs(found.rows @ W.T), 1.0)
+        off = np.sqrt(2.0 - 2.0 * cosines.max(axis=1))
+        far += bool((off > 0.2).any())
+        trusted += model.converged_
+        assert not model.converged_ or (off < 4.0 * found.row_error + found.unseen).all()
+    assert far > 0
+    assert trusted < 6

@@ -199,6 +199,7 @@ def test_recovers_and_predicts(sample):
     assert_allclose(again.predict_proba(fresh), model.predict_proba(fresh))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # rows of few samples
 def test_units_of_the_inputs_do_not_matter(sample):
     """Scale and origin of each input change the weights by their inverse, and no prediction."""
     _, X, y, rng = sample
@@ -217,6 +218,7 @@ def test_units_of_the_inputs_do_not_matter(sample):
     assert match_rows(unit(user.weights_), unit(plain.diagnostics_["recovery"].rows)).worst < 0.3
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # rows of few samples
 def test_single_precision_and_data_frames(sample):
     _, X, y, _ = sample
     X, y = X[:3_000], y[:3_000]
