@@ -144,6 +144,16 @@ def test_theorem_11_has_the_roots_of_the_coefficients():
     assert np.abs(roots - 1.0).max() > 0.5
 
 
+def test_lemma_14_takes_the_norm_for_one_dimensional():
+    """e^(-C^2/2) bounds Pr[|x| >= C] in one dimension; in a hundred |x| exceeds a C of order log d."""
+    d, eta = 100, 2.0
+    C = math.sqrt(2.0 * eta * math.log(d))
+    bound = math.exp(-(C**2) / 2.0)
+    assert stats.chi2.sf(C**2, 1) < bound
+    assert stats.chi2.sf(C**2, d) > 1.0 - 1e-6
+    assert stats.chi2.sf((math.sqrt(d) + C) ** 2, d) < bound  # what serves is of order sqrt(d)
+
+
 def test_lemma_15_forbids_the_minima():
     """Minima of G_lin have a norm above 1.5 and no gradient; z.grad has -lambda beta^2 where + is printed."""
     W, c = np.eye(2), np.array([0.4, 0.4])
