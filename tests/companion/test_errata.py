@@ -191,6 +191,26 @@ def test_lemma_19_has_terms_that_cancel():
     assert abs(printed - leading) > 0.02 > 5 * found.standard_error
 
 
+def test_lemma_21_leaves_no_large_maximum():
+    """Units c_i, c_j of r inputs each: stationary with a >= beta on T_i means no maximum along T_i or T_j.
+
+    h = sum_i c_i e^(r/2 + r a_i) - lambda r sum_i a_i - gamma r sum_i a_i^2 where z is a_i on T_i.
+    """
+    rng, bent = np.random.default_rng(0), 0
+    for _ in range(2000):
+        r, beta, c_i = int(rng.integers(1, 5)), rng.uniform(0.05, 2.0), 1.0
+        c_j = 10.0 ** rng.uniform(-1.0, 3.0)
+        gamma = rng.uniform(0.3, 1.0) * (c_i + c_j) * math.exp(r / 2.0 + beta) / 4.0
+        a = beta * rng.uniform(1.0, 1.5)
+        lam = c_i * math.exp(r / 2.0 + r * a) - 2.0 * gamma * a
+        if lam <= 0.0 or r * c_i * math.exp(r / 2.0 + r * a) > 2.0 * gamma:
+            continue
+        bent += 1
+        b = np.linspace(0.0, 3.0, 301)
+        assert np.all(c_j * np.exp(r / 2.0 + r * b) - lam - 2.0 * gamma * b > 0.0)
+    assert bent > 20
+
+
 # --- GP, Theorem 9 ---------------------------------------------------------------------------------------
 
 
