@@ -144,6 +144,16 @@ def test_theorem_11_has_the_roots_of_the_coefficients():
     assert np.abs(roots - 1.0).max() > 0.5
 
 
+def test_lemma_14_takes_the_norm_for_one_dimensional():
+    """e^(-C^2/2) bounds Pr[|x| >= C] in one dimension; in a hundred |x| exceeds a C of order log d."""
+    d, eta = 100, 2.0
+    C = math.sqrt(2.0 * eta * math.log(d))
+    bound = math.exp(-(C**2) / 2.0)
+    assert stats.chi2.sf(C**2, 1) < bound
+    assert stats.chi2.sf(C**2, d) > 1.0 - 1e-6
+    assert stats.chi2.sf((math.sqrt(d) + C) ** 2, d) < bound  # what serves is of order sqrt(d)
+
+
 def test_lemma_15_forbids_the_minima():
     """Minima of G_lin have a norm above 1.5 and no gradient; z.grad has -lambda beta^2 where + is printed."""
     W, c = np.eye(2), np.array([0.4, 0.4])
@@ -179,6 +189,26 @@ def test_lemma_19_has_terms_that_cancel():
     printed += -t * phi * f(X).mean()
     assert found.value == pytest.approx(leading, abs=5 * found.standard_error + 2e-3)
     assert abs(printed - leading) > 0.02 > 5 * found.standard_error
+
+
+def test_lemma_21_leaves_no_large_maximum():
+    """Units c_i, c_j of r inputs each: stationary with a >= beta on T_i means no maximum along T_i or T_j.
+
+    h = sum_i c_i e^(r/2 + r a_i) - lambda r sum_i a_i - gamma r sum_i a_i^2 where z is a_i on T_i.
+    """
+    rng, bent = np.random.default_rng(0), 0
+    for _ in range(2000):
+        r, beta, c_i = int(rng.integers(1, 5)), rng.uniform(0.05, 2.0), 1.0
+        c_j = 10.0 ** rng.uniform(-1.0, 3.0)
+        gamma = rng.uniform(0.3, 1.0) * (c_i + c_j) * math.exp(r / 2.0 + beta) / 4.0
+        a = beta * rng.uniform(1.0, 1.5)
+        lam = c_i * math.exp(r / 2.0 + r * a) - 2.0 * gamma * a
+        if lam <= 0.0 or r * c_i * math.exp(r / 2.0 + r * a) > 2.0 * gamma:
+            continue
+        bent += 1
+        b = np.linspace(0.0, 3.0, 301)
+        assert np.all(c_j * np.exp(r / 2.0 + r * b) - lam - 2.0 * gamma * b > 0.0)
+    assert bent > 20
 
 
 # --- GP, Theorem 9 ---------------------------------------------------------------------------------------
