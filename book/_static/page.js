@@ -4,18 +4,23 @@
   "use strict";
   const LEAST = 0.62;
 
+  // All is read before anything is written, so that the browser lays the page out three times and not once a formula.
   const fit = () => {
-    for (const formula of document.querySelectorAll("article mjx-container[display='true']")) {
-      if (!formula.offsetParent) continue;
+    const formulas = [...document.querySelectorAll("article mjx-container[display='true']")].filter(formula => formula.offsetParent);
+    for (const formula of formulas) {
       formula.dataset.size ??= formula.style.fontSize;  // MathJax's own
       formula.style.fontSize = formula.dataset.size;
-      const size = parseFloat(getComputedStyle(formula).fontSize), room = formula.clientWidth, wide = formula.scrollWidth;
+    }
+    const found = formulas.map(formula => [formula, parseFloat(getComputedStyle(formula).fontSize), formula.clientWidth, formula.scrollWidth]);
+    for (const [formula, size, room, wide] of found) {
       // A little smaller if that is enough; else as it is, to be scrolled.
       if (wide > room + 1 && 0.985 * room >= LEAST * wide) formula.style.fontSize = `${size * 0.985 * room / wide}px`;
     }
-    for (const block of document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")) {
-      block.classList.toggle("scrolls", block.scrollWidth > block.clientWidth + 1);
-      if (block.classList.contains("scrolls")) block.tabIndex = 0;
+    const blocks = [...document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")]
+      .map(block => [block, block.scrollWidth > block.clientWidth + 1]);
+    for (const [block, scrolls] of blocks) {
+      block.classList.toggle("scrolls", scrolls);
+      if (scrolls) block.tabIndex = 0;
     }
   };
 
@@ -111,7 +116,9 @@
     window.MathJax?.startup?.promise?.then(fit);
     let pause = 0;
     addEventListener("resize", () => { clearTimeout(pause); pause = setTimeout(fit, 120); });
-    document.addEventListener("toggle", fit, true);
+    // Many folds may open at once, as for print: one fit does for them all.
+    let frame = 0;
+    document.addEventListener("toggle", () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(fit); }, true);
   };
   // MathJax starts after its own script, which is deferred.
   addEventListener("load", start);

@@ -2,12 +2,19 @@
 
 import ast
 import inspect
+import io
+import textwrap
+import tokenize
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["Source", "Table", "source", "table"]
+__all__ = ["LONGEST", "Source", "Table", "source", "table"]
+
+#: Signs of the longest line of code that a page shows unbroken, at 1280 pixels.
+LONGEST = 85
 
 
 class Source:
@@ -56,7 +63,7 @@ def source(function: Callable[..., Any], *more: Callable[..., Any], types: bool 
         if not (inspect.isfunction(each) or inspect.ismethod(each) or inspect.isclass(each)):
             raise ValueError(f"function {index} must be a function, method or class, got {each!r}")
     modules = dict.fromkeys(each.__module__ for each in functions)
-    parts = [_bare(each, types) for each in functions]
+    parts = [_fitted(_bare(each, types)) for each in functions]
     return Source("\n\n\n".join(parts), ", ".join(modules))
 
 
@@ -93,6 +100,59 @@ def _plain_signature(node: ast.FunctionDef) -> str:
     for each in filter(None, (arguments.vararg, arguments.kwarg)):
         each.annotation = None
     return f"def {node.name}({ast.unparse(arguments)}):"
+
+
+def _fitted(code: str) -> str:
+    """Break lines that are too long for the page, within their brackets; long comments go above."""
+    while True:
+        lines = code.splitlines()
+        tokens = list(tokenize.generate_tokens(io.StringIO(code + "\n").readline))
+        for number, line in enumerate(lines):
+            if len(line) > LONGEST and (parts := _broken(line, number + 1, tokens)):
+                lines[number : number + 1] = parts
+                break
+        else:
+            return code
+        code = "\n".join(lines)
+
+
+def _broken(line: str, row: int, tokens: list[tokenize.TokenInfo]) -> list[str]:
+    """Return the lines that stand for one line of tokenised code, none if it has no place to break."""
+    indent = len(line) - len(line.lstrip())
+    opened: list[tuple[int, int]] = []
+    formatted, parameters = 0, -1  # how deep in formatted strings, and where a lambda's names began
+    places: list[tuple[bool, int, int, int, int, int]] = []
+    for before, token in pairwise(tokens):
+        if token.type == tokenize.COMMENT and token.start[0] == row:
+            words = textwrap.wrap(token.string, LONGEST - indent, subsequent_indent="# ")
+            rest = line[: token.start[1]].rstrip()
+            return [" " * indent + each for each in words] + [rest] * bool(rest)
+        formatted += (tokenize.tok_name[token.type] == "FSTRING_START") - (
+            tokenize.tok_name[token.type] == "FSTRING_END"
+        )
+        comma, opens = before.string == ",", before.type == tokenize.OP and before.string in {"(", "[", "{"}
+        word = token.string in {"for", "if", "else", "and", "or", "+", "-", "*", "/", "@", "|", "&"}
+        # No place: a sign, a star of arguments.
+        binary = word and not (before.type == tokenize.OP and before.string not in {")", "]", "}"})
+        if before.string == "lambda":
+            parameters = len(opened)
+        elif before.string == ":" and parameters == len(opened):
+            parameters = -1
+        free = opened and not formatted and parameters < 0
+        if free and before.end[0] == token.start[0] == row and (comma or opens or binary):
+            end, start, (at, column) = before.end[1], token.start[1], opened[-1]
+            pad = indent + 4 if opens else column + 1 if at == row else indent
+            wide = pad + len(line) - start > LONGEST
+            if indent + 12 < end <= LONGEST and token.string not in {")", "]", "}"}:
+                places.append((wide, len(opened), 0 if comma else 2 if opens else 1, -end, start, pad))
+        if token.type == tokenize.OP and token.string in {"(", "[", "{"}:
+            opened.append(token.start)
+        elif token.type == tokenize.OP and token.string in {")", "]", "}"}:
+            opened.pop()
+    if not places:
+        return []
+    *_, end, start, pad = min(places)
+    return [line[:-end], " " * pad + line[start:]]
 
 
 class Table:

@@ -1,13 +1,16 @@
 """The source that a chapter shows is the source that runs."""
 
 import ast
+import inspect
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from companion.pages import source, table
+from companion.pages import LONGEST, source, table
 from nnmoments import linalg
+from nnmoments.borders import fit_crossings
 from nnmoments.scores import LLSFE
 from nnmoments.sparse import l1_method
 
@@ -23,6 +26,23 @@ def test_the_shown_source_is_the_running_source_without_its_docstring():
     assert "NDArray" not in source(l1_method).code
     assert "npt.ArrayLike" in source(l1_method, types=True).code
     assert "# for each j" in source(l1_method).code  # comments tie the lines to the paper's
+
+
+def test_long_lines_break_and_mean_the_same():
+    """Only a string may be longer than the page has room for."""
+    shown = source(fit_crossings).code
+    tree = ast.parse(Path(fit_crossings.__code__.co_filename).read_text())
+    (running,) = [node for node in tree.body if getattr(node, "name", "") == "fit_crossings"]
+    assert ast.dump(ast.Module(ast.parse(shown).body[0].body, [])) == ast.dump(
+        ast.Module(running.body[1:], [])
+    )
+    whole = inspect.getsource(fit_crossings)
+    assert max(map(len, whole.splitlines())) > LONGEST
+    assert not [line for line in shown.splitlines() if len(line) > LONGEST and '"' not in line]
+    assert "lambda _, finest=finest: finest" in shown
+    words = " ".join(shown.replace("#", "").split())
+    for comment in re.findall(r"  # (.*)", whole):
+        assert comment in words
 
 
 def test_a_shown_function_still_runs():

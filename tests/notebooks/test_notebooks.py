@@ -11,6 +11,7 @@ import papermill
 import pytest
 
 from companion import ledger
+from companion.pages import LONGEST
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -76,6 +77,7 @@ def test_no_algorithm_lives_in_a_notebook(path):
     for cell in code_cells(path):
         assert not re.search(r"^\s*(def|class|async def) ", cell.source, re.MULTILINE), cell.source
         assert len([line for line in cell.source.splitlines() if line.strip()]) <= 12, cell.source
+        assert max(map(len, cell.source.splitlines()), default=0) <= LONGEST, cell.source
 
 
 @by_chapter

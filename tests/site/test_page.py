@@ -1,13 +1,16 @@
 """How the pages look and what they do: nothing is cut off, nothing is left raw, margins and ledger work."""
 
+import io
 import json
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
 CHAPTERS = sorted(f"notebooks/{path.name}" for path in (SITE / "notebooks").glob("[0-9]*.html"))
@@ -21,6 +24,7 @@ TEXTS = [
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium found")
+MAPS = {"phase-theta", "phase-size", "recovery", "initialization", "landscape", "graph", "disjoint"}
 by_chapter = pytest.mark.parametrize("page", CHAPTERS)
 
 
@@ -68,6 +72,59 @@ def test_no_formula_and_no_code_is_cut_off(show, page, width):
     assert view.evaluate(WIDER, "article mjx-container[display='true'], article pre") == []
     sizes = "e => e.map(x => parseFloat(getComputedStyle(x).fontSize) * 0.75)"
     assert min(view.locator("article mjx-container[display='true']").evaluate_all(sizes), default=9) >= 9
+
+
+# Lines that are longer than their block has room for.
+WRAPPED = """() => [...document.querySelectorAll("article .cell_input pre")].flatMap(block => {
+  const probe = document.createElement("span"), style = getComputedStyle(block);
+  probe.textContent = "0".repeat(100);
+  block.append(probe);
+  const sign = probe.getBoundingClientRect().width / 100;
+  probe.remove();
+  const room = (block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)) / sign;
+  return sign ? block.textContent.split("\\n").filter(line => line.length > room) : [];
+})"""
+
+
+@needs_browser
+@by_chapter
+def test_no_line_of_code_wraps(show, page):
+    view = show(page, 1280)
+    view.evaluate("document.querySelectorAll('article details').forEach(fold => { fold.open = true; })")
+    assert view.locator("article .cell_input pre").count() > 10
+    assert view.evaluate(WRAPPED) == []
+
+
+@needs_browser
+def test_folds_that_open_together_are_fitted_once(show):
+    """The book on one page has hundreds of folds: a fit for each took minutes."""
+    view = show(CHAPTERS[3])
+    view.evaluate("""() => {
+      const style = getComputedStyle;
+      window.asked = 0;
+      window.getComputedStyle = (...given) => { window.asked += 1; return style(...given); };
+      document.querySelectorAll("article details").forEach(fold => { fold.open = true; });
+    }""")
+    view.wait_for_timeout(500)
+    formulas = view.locator("article mjx-container[display='true']").count()
+    assert 10 < view.evaluate("window.asked") < 5 * formulas
+
+
+@needs_browser
+@by_chapter
+def test_figures_are_dark_in_dark_mode_and_fine_enough(show, page):
+    """Maps stay as they are, since captions name their colours; two pixels stand for one of the page's."""
+    view = show(page, color_scheme="dark")
+    looks = """e => e.map(x => [getComputedStyle(x).filter.includes("invert"), x.closest("figure").id,
+      x.naturalWidth / (x.clientWidth - 2 * parseFloat(getComputedStyle(x).paddingLeft))])"""
+    figures = view.locator("article figure:not(.explorable) img:visible")
+    found = figures.evaluate_all(looks)
+    dark = [turned for turned, _, _ in found]
+    maps = {name for turned, name, _ in found if not turned}
+    assert maps <= {f"fig-{name}" for name in MAPS}
+    assert min(ratio for _, _, ratio in found) > 1.95
+    shot = figures.nth(dark.index(True)).screenshot()
+    assert np.median(np.asarray(Image.open(io.BytesIO(shot)).convert("L"))) < 60
 
 
 @needs_browser

@@ -131,8 +131,9 @@ def recovery(
         right.set_xticks(sizes, [f"{n / 1e6:g}M" if n >= 1e6 else f"{n / 1e3:g}k" for n in sizes])
         right.set_xticks([], minor=True)
         left.set(yscale="log", ylim=(2e-3, 110.0))
-    panels[0].legend(loc="lower left", ncols=2)
-    panels[1].legend(loc="lower left")
+    both = [panel.get_legend_handles_labels() for panel in panels[:2]]
+    handles, labels = (left + right for left, right in zip(*both, strict=True))
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -162,7 +163,7 @@ def activations(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ax.set(yscale="log", title=f"{title}: $d = {frame['d'].iloc[0]}$", xlim=(-0.6, len(names) - 0.4))
         ax.set_ylim(5e-3, 300.0)
     panels[0].set_ylabel("worst angle (degrees)")
-    panels[0].legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -242,7 +243,7 @@ def refinement(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ax.axhline(1e-6, color="black", linestyle=":", linewidth=1.0)
         ax.set(xscale="log", yscale="log", xlabel="round", title=f"{title}: $d = {frame['d'].iloc[0]}$")
     panels[0].set_ylabel("angle (radians)")
-    panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 0.12))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

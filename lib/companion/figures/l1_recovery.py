@@ -115,7 +115,7 @@ def beyond(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ax.axvline(1 / np.sqrt(16), color="black", linestyle=":", linewidth=1.2)
         ax.set(xlabel=r"density $\theta$", title=title)
     panels[0].set_ylabel("share of rows found exactly")
-    panels[0].legend(loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -136,13 +136,13 @@ def expansion(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
 
 
 def solvers(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
-    """Milliseconds a programme, and differences of the optima, by solver."""
+    """Milliseconds per programme, and differences of the optima, by solver."""
     figure, panels = axes(1, 2)
     names = {"cvxpy_ms": "cvxpy, parametrised", "highs_ms": "HiGHS, one model", "batched_ms": "batched"}
     for color, (column, name) in zip(COLORS, names.items(), strict=False):
         panels[0].plot(stored["d"], stored[column], marker="o", color=color, label=name)
         panels[0].plot(live["d"], live[column], marker="x", color=color, linestyle="none")
-    panels[0].set(xscale="log", yscale="log", xlabel="inputs $d$", ylabel="ms a programme", title="time")
+    panels[0].set(xscale="log", yscale="log", xlabel="inputs $d$", ylabel="ms per programme", title="time")
     panels[0].legend(loc="upper left")
     tiny = 1e-16
     _sizes(panels[0], np.asarray(stored["d"]))

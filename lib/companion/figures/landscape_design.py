@@ -208,5 +208,5 @@ def initialisers(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                 ax.plot(fresh["steps"].iloc[0], median, "o", color=color, mfc="white", linestyle="none")
         ax.set(xscale="log", yscale="log", xlabel="steps of L-BFGS", title=data)
     panels[0].set_ylabel("test error")
-    panels[-1].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure

@@ -226,7 +226,7 @@ def rate(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     panels[0].legend(loc="lower left")
     ends = np.array([stored["bound"].min() - 0.02, 1.0])
     panels[1].plot(ends, ends, color="black", linestyle=":", linewidth=1.2, label="bound attained")
-    panels[1].set(xlabel="$1 - m_0/M_0$", ylabel="worst contraction a step")
+    panels[1].set(xlabel="$1 - m_0/M_0$", ylabel="worst contraction per step")
     panels[1].legend(loc="upper left")
     return figure
 
