@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from companion.experiments import high_thresholds, threshold_powers
+from companion.experiments.landscape_tolerances import approximate_minima
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import (
     HermiteLoss,
@@ -171,3 +172,26 @@ def test_products_of_powers_by_nested_quadrature(r, s):
         < threshold_powers.powers_above_bound((r, s), c)
     )
     assert threshold_powers.products_exponent((r, s), c) == pytest.approx(2.0 / 1.5, rel=0.01)
+
+
+def test_the_gradient_of_l_next_to_a_minimum():
+    """GM Theorem 2: by differences of (21), the gradient at a distance r is 4 kappa_min r at least."""
+    rng, d = np.random.default_rng(2), 3
+    W, kappa = np.linalg.qr(rng.standard_normal((d, d)))[0], np.array([1.0, 2.0, 5.0])
+    mu, lam = 0.009 / 5.0, 500.0
+    lengths, ratios = np.sqrt(lam / (lam - mu * kappa)), []
+    for r in np.repeat([1e-2, 1e-3], 15):
+        E = rng.standard_normal((d, d)) * (rng.random((d, d)) < 0.5)
+        E[0, 1] = 2.0
+        np.fill_diagonal(E, 0.0)
+        E *= r / np.abs(E).max()
+        A = (np.diag(lengths) + E) @ W
+        slopes = []
+        for step in 1e-6 * np.eye(d * d).reshape(-1, d, d):
+            high, low = (orthogonal_closed_form(A + sign * step, W, kappa, mu, lam) for sign in (1, -1))
+            slopes.append((high - low) / 2e-6)
+        ratios.append(r * kappa.min() / np.linalg.norm(slopes))
+    assert max(ratios) <= 0.26
+    epsilon, near = approximate_minima(seed=0, d=d, spread=5.0)
+    assert (near / epsilon).max() == pytest.approx(0.25, abs=0.01)
+    assert approximate_minima(seed=0, d=d, cosine=0.3, starts=1)[1].min() > 0.05
