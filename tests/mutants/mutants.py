@@ -864,8 +864,8 @@ MUTANTS = [
     # --- the learner of ZS
     Mutant(
         "learners/tensor_network",
-        "self._conclude(self._trusted(best), self._verdict(best, used))",
-        "self._conclude(True, self._verdict(best, used))",
+        "self._conclude(self._trusted(best), self._verdict(best, used), whitening.tied)",
+        "self._conclude(True, self._verdict(best, used), whitening.tied)",
         "a failure in silence",
     ),
     Mutant(

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 from sklearn.base import RegressorMixin, clone
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from nnmoments.activations import Activation
 from nnmoments.densities import ScoreModel
 from nnmoments.landscapes import SquareLossOfBoth, landscape_rows, levenberg_marquardt, random_rows
 from nnmoments.learners.base import RidgeLearner
+from nnmoments.learners.misfit import predictable_share
 from nnmoments.moments import MomentEstimate, Polynomials, TensorMoment, cross_moment
 from nnmoments.networks import OneHiddenLayer
 from nnmoments.optimize import Descent
@@ -35,8 +34,8 @@ _SAMPLES_A_COEFFICIENT = 10
 # Places of a unit's bias that are tried first, as quantiles of its image, and lengths of its row.
 _PLACES = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)
-# Rows from which the first biases are chosen, and rows of the test of what is left.
-_CHOOSING, _TESTING = 20_000, 20_000
+# Rows from which the first biases are chosen.
+_CHOOSING = 20_000
 # Standard errors above which a quantity is no chance: P(|z| > 5) < 1e-6.
 _SIGNIFICANT = 5.0
 # Width that smooths kinks, in deviations of a unit's argument: averages of fourth derivatives need more
@@ -44,8 +43,6 @@ _SIGNIFICANT = 5.0
 _SMOOTHING = 0.6
 # Share of the labels' variance that rounding may leave.
 _EXACT = 1e-12
-# Share below which noise that depends on x and has a skew of its own is not thought of.
-_LITTLE = 1e-2
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -432,24 +429,13 @@ class _Problem:
         return np.column_stack([scale[:, None] * rows, bias, v])
 
     def predictable(self, fit: _Fit) -> float:
-        """Return the share of what is left that one half of the sample predicts in the other; 0 if by chance.
-
-        Where little is left its ranks are predicted, which a few large values do not hide.
-        """
-        if fit.unexplained < _EXACT or len(self.y) < 40:
+        """Return the share of what is left that trees predict from x and the units; 0 if by chance."""
+        if fit.unexplained < _EXACT:
             return 0.0
-        rows = slice(None, None, max(1, len(self.y) // _TESTING))
-        features = np.hstack([self.Z, self.Z @ fit.descent.weights[:, : self.Z.shape[1]].T])[rows]
-        left = fit.left[rows]
-        r = rankdata(left) / len(left) - 0.5 if fit.unexplained < _LITTLE else left / left.std()
-        w = np.ones(len(r)) if self.weight is None else self.weight[rows]
-        trees = HistGradientBoostingRegressor(max_iter=60, early_stopping=False, random_state=0)
-        guess = trees.fit(features[::2], r[::2], w[::2]).predict(features[1::2])
-        guess, r, w = guess - np.average(guess, weights=w[1::2]), r[1::2], w[1::2]
-        product = w * guess * r
-        power = float(np.sum(w * guess**2) * np.sum(w * r**2))
-        significant = product.sum() > _SIGNIFICANT * math.sqrt(float(np.sum(product**2)))
-        return float(product.sum()) ** 2 / power if significant and power > 0.0 else 0.0
+        images = self.Z @ fit.descent.weights[:, : self.Z.shape[1]].T
+        return predictable_share(
+            np.hstack([self.Z, images]), fit.left, unexplained=fit.unexplained, sample_weight=self.weight
+        )
 
     def faults(self, fit: _Fit) -> list[str]:
         """Say whether fewer units, and a linear function or another descent, explain as much."""

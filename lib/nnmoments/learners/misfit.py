@@ -1,4 +1,4 @@
-"""Whether what a network leaves of its labels is noise: a test by Hermite polynomials up to degree four."""
+"""Whether what a network leaves of its labels is noise: tests by Hermite polynomials, and by trees."""
 
 import math
 from dataclasses import dataclass
@@ -7,17 +7,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from nnmoments.chunks import row_chunks
 from nnmoments.results import Result
-from nnmoments.validation import Array, check_array, check_samples
+from nnmoments.validation import Array, check_array, check_sample_weight, check_samples
 
-__all__ = ["Misfit", "residual_misfit"]
+__all__ = ["Misfit", "predictable_share", "residual_misfit"]
 
 # Chance of a false alarm, over all degrees.
 _ALARM = 1e-4
 # Pairs cost n^2: more samples than this are thinned.
 _MOST = 1500
+# Rows that trees see at most, and at least.
+_MOST_OF_TREES, _LEAST_OF_TREES = 20_000, 40
+# Standard errors above which a correlation is no chance: P(|z| > 5) < 1e-6.
+_SIGNIFICANT = 5.0
+# Share below which noise that depends on x and has a skew of its own is not thought of.
+_LITTLE = 1e-2
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,6 +110,66 @@ def residual_misfit(X: npt.ArrayLike, residual: npt.ArrayLike) -> Misfit:
     told = limits * spread / (n * (n - 1))
     share = float(sums[told < 0.25].sum()) / (n * (n - 1))
     return Misfit(share, float(np.linalg.norm(told[:2])), bool(np.any(sums > limits * spread)))
+
+
+def predictable_share(
+    X: npt.ArrayLike,
+    residual: npt.ArrayLike,
+    *,
+    unexplained: float = 1.0,
+    sample_weight: npt.ArrayLike | None = None,
+) -> float:
+    r"""Return the share of residuals that one half of the sample predicts in the other; 0 if by chance.
+
+    .. math:: \frac{(\sum_i r_i g(x_i))^2}{\sum_i r_i^2\, \sum_i g(x_i)^2}
+
+    with boosted trees g of the other half, if :math:`\sum_i r_i g(x_i)` is more than five times the root of
+    the sum of its squared terms: noise of any variance that depends on x passes, if its mean does not.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+    residual : (n,) array_like
+    unexplained : float
+        Share of the labels' variance that residuals have. Where it is little, below 0.01, their ranks are
+        predicted, which a few large values do not hide.
+    sample_weight : (n,) array_like, optional
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((2000, 2))
+    >>> predictable_share(X, np.sin(9.0 * X[:, 0])) > 0.5, predictable_share(X, rng.standard_normal(2000))
+    (True, 0.0)
+    """
+    X, residual = check_samples(X, residual)
+    residual = check_array("residual", residual, ndim=1)
+    weight = check_sample_weight(sample_weight, len(X))
+    if len(X) < _LEAST_OF_TREES:
+        return 0.0
+    rows = slice(None, None, max(1, len(X) // _MOST_OF_TREES))
+    X, left = X[rows], residual[rows]
+    w = np.ones(len(X)) if weight is None else weight[rows]
+    left = left - np.average(left, weights=w)
+    if not left.any():
+        return 0.0
+    r = stats.rankdata(left) / len(left) - 0.5 if unexplained < _LITTLE else left / left.std()
+    trees = HistGradientBoostingRegressor(max_iter=60, early_stopping=False, random_state=0)
+    guess = trees.fit(X[::2], r[::2], w[::2]).predict(X[1::2])
+    guess, r, w = guess - np.average(guess, weights=w[1::2]), r[1::2], w[1::2]
+    product = w * guess * r
+    power = float(np.sum(w * guess**2) * np.sum(w * r**2))
+    significant = product.sum() > _SIGNIFICANT * math.sqrt(float(np.sum(product**2)))
+    return float(product.sum()) ** 2 / power if significant and power > 0.0 else 0.0
 
 
 def _kernels(s: Array, a: Any, b: Any, d: int) -> list[Array]:

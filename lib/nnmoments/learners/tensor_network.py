@@ -12,7 +12,7 @@ from nnmoments.activations import Activation
 from nnmoments.densities import Gaussian
 from nnmoments.landscapes import SquareLoss, SquareLossOfBoth, levenberg_marquardt
 from nnmoments.learners.base import RidgeLearner, free_columns
-from nnmoments.learners.misfit import Misfit, residual_misfit
+from nnmoments.learners.misfit import Misfit, predictable_share, residual_misfit
 from nnmoments.optimize import Descent
 from nnmoments.tensors import TensorInitialization, descend_in_batches, tensor_initialize, tensor_method
 from nnmoments.tensors.initialization import Problem, check_problem
@@ -75,6 +75,16 @@ class _Attempt:
             return Misfit(0.0, 1.0, True)
         return residual_misfit(self.sample.Z, self.residual)
 
+    @functools.cached_property
+    def predictable(self) -> float:
+        """Return the share of the residuals that trees predict: polynomials do not see all there is."""
+        features = np.hstack([self.sample.Z, self.sample.Z @ self.weights.T])
+        return predictable_share(features, self.residual, unexplained=self.unexplained)
+
+    def is_noise_to_polynomials(self) -> bool:
+        """Say whether they explain nothing, and would have if there were much."""
+        return not self.misfit.significant and max(self.misfit.share, self.misfit.resolution) < _RESOLVED
+
 
 def _idle(found: _Attempt) -> float:
     """Return the unexplained share above which as many parameters could have fitted noise."""
@@ -97,7 +107,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
 
     Inputs are whitened; weights and outputs are initialised by tensors; then a descent of the square loss
     moves the weights, the outputs, the biases and the constant. A network is trusted if what it leaves of
-    the labels is noise: no polynomial of degree one to four explains any of it (`residual_misfit`).
+    the labels is noise: no polynomial of degree one to four explains any of it (`residual_misfit`), nor do
+    trees predict any (`predictable_share`).
     A failed descent is followed by another initialisation.
 
     Parameters
@@ -122,8 +133,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         Most initialisations. There are further ones as long as the network is not to be trusted: their
         random directions, and the two thirds of the sample they see, differ.
     noise : float, optional
-        Share of the labels' variance that noise may explain. By default it is estimated: what no
-        polynomial of the inputs explains is noise.
+        Share of the labels' variance that noise may explain. By default it is estimated: what neither
+        polynomials nor trees explain is noise.
     fit_intercept : bool
         Whether there is a constant c. It is eliminated, so that it costs no step.
     fit_biases : bool
@@ -353,8 +364,7 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         """Say whether another attempt is idle: nothing is left, or noise that is seen to be noise."""
         if self.noise is not None or found.unexplained <= _NOISE_FREE:
             return found.unexplained <= (self.noise or _NOISE_FREE)
-        misfit = found.misfit
-        return not misfit.significant and max(misfit.share, misfit.resolution) < _RESOLVED
+        return found.is_noise_to_polynomials() and not found.predictable
 
     def _trusted(self, found: _Attempt) -> bool:
         exact = found.unexplained <= _NOISE_FREE and found.weights.size < len(found.residual)
@@ -374,6 +384,11 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         elif misfit.significant:
             said += (
                 f", and polynomials of the inputs explain {max(misfit.share, 0.0):.2g} of the rest: "
+                "pass another n_hidden or activation, fit_biases=True, or more samples"
+            )
+        elif found.is_noise_to_polynomials():
+            said += (
+                f", and trees predict {found.predictable:.0%} of the rest from the inputs: "
                 "pass another n_hidden or activation, fit_biases=True, or more samples"
             )
         else:

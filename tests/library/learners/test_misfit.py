@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from nnmoments.hermite import hermite_polynomial
-from nnmoments.learners.misfit import residual_misfit
+from nnmoments.learners.misfit import predictable_share, residual_misfit
 
 
 def test_misfit_is_the_variance_that_hermite_polynomials_explain():
@@ -34,3 +34,25 @@ def test_kernels_are_those_of_hermite_polynomials():
         total += (terms.sum() ** 2 - terms @ terms) / (300 * 299)
     assert abs(residual_misfit(x[:, None], r).share - total) < 1e-12
     assert not residual_misfit(x[:, None], np.ones(300)).significant
+
+
+def test_trees_predict_what_polynomials_do_not_and_no_noise():
+    """A wave is seen; noise is not, whatever its tails and wherever it is large."""
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((2000, 3))
+    wave = np.sin(8.0 * X[:, 0])
+    assert not residual_misfit(X, wave).significant
+    assert predictable_share(X, wave) > 0.5
+    heavy = predictable_share(X, 100.0 + 0.1 * wave + 1e-3 * rng.standard_cauchy(2000), unexplained=1e-3)
+    assert heavy > 0.1
+    for draw in range(8):
+        X, noise = rng.standard_normal((1000, 3)), rng.standard_normal(1000)
+        kinds = (
+            noise,
+            noise * X[:, 0] ** 2,
+            rng.standard_t(3, 1000),
+            (rng.exponential(size=1000) - 1) * X[:, 1],
+        )
+        assert predictable_share(X, kinds[draw % 4], unexplained=1.0 if draw % 8 else 1e-3) == 0.0
+    assert predictable_share(X[:30], X[:30, 0]) == 0.0
+    assert predictable_share(X, np.ones(1000)) == 0.0

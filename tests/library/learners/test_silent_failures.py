@@ -75,3 +75,22 @@ def test_rows_are_as_near_as_is_said_or_not_trusted():
         assert not model.converged_ or (off < 4.0 * found.row_error + found.unseen).all()
     assert far > 0
     assert trusted < 6
+
+
+def test_waves_are_not_left_to_noise():
+    """No polynomial of degree up to four explains what three units leave of sin 3x; trees do."""
+    X = np.random.default_rng(3).standard_normal((4000, 6))
+    with pytest.warns(ConvergenceWarning, match="trees predict .* of the rest.*pass another n_hidden"):
+        model = TensorNetwork(3, n_attempts=1, random_state=0).fit(X, np.sin(3.0 * X[:, 0]) + X[:, 1] ** 2)
+    assert not model.converged_
+
+
+def test_noise_is_left_to_noise():
+    """The right network under noise that is larger where x is, or of heavy tails."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((2500, 5))
+        y = np.maximum(X[:, 0], 0.0) ** 2 - np.maximum(X[:, 1] + X[:, 2], 0.0) ** 2
+        noise = rng.standard_t(4, 2500) if seed % 2 else rng.standard_normal(2500) * np.abs(X[:, 0])
+        model = TensorNetwork(2, random_state=0).fit(X, y + 0.3 * noise)
+        assert model.converged_, model.status_
