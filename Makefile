@@ -20,7 +20,7 @@ export MKL_NUM_THREADS := 1
 # What the shell has set for other work must not reach in.
 unexport MPLBACKEND PYTHONPATH PYTHONHOME
 
-.PHONY: help environment book pdf stills test test-lowest lint unit notebooks-test site-test chapter paper refresh check-results bench lock clean
+.PHONY: help environment book pdf stills test test-lowest lint unit notebooks-test site-test chapter paper refresh seeds check-results bench lock clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -70,6 +70,9 @@ paper: environment ## Recompute all stored paper-size results, then the book
 
 refresh: environment ## Re-execute the committed notebooks in place (quick preset, seed 0)
 	$(BIN)/python book/build.py --refresh
+
+seeds: environment ## Decide every row again at two further seeds, for the ledger
+	$(BIN)/python book/build.py --seeds
 
 check-results: environment ## Recompute a random sample of the stored results
 	$(BIN)/python -m companion.sweep check --jobs 2

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import importlib
 import json
@@ -31,12 +32,14 @@ import sources
 
 from companion import explorables, ledger
 from companion.figures.stein_moments import one_identity
-from companion.sweep import end
+from companion.sweep import end, sweeps
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = str(ROOT / "lib")
 BUILD = ROOT / "_build"
 STAGE = BUILD / "stage"
+FURTHER = ROOT / "book" / "seeds.json"
+SEEDS = (1, 2)  # beside 0, whose run the book shows
 EXECUTED = BUILD / "executed"
 SITE = BUILD / "html"
 PAPERS = {
@@ -163,6 +166,36 @@ def execute_all(notebooks: list[Path], preset: str, seed: int) -> list[Path]:
 # --- the ledger -----------------------------------------------------------------------------------
 
 
+def decide_again(notebooks: list[Path]) -> None:
+    """Execute the chapters at the further seeds and write what each row comes to there."""
+    runs = {(n, s): BUILD / "seeds" / f"{n.stem}-{s}.ipynb" for s in SEEDS for n in notebooks}
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        errors = pool.map(lambda run: execute(run[0], runs[run], "quick", run[1]), runs)
+        failed = [f"{n.name}, seed {s}:\n{e}" for (n, s), e in zip(runs, errors, strict=True) if e]
+    if failed:
+        raise BuildError("\n\n".join(failed))
+    found: dict[str, list[list[float]]] = {}
+    for target in runs.values():
+        for id, outcome in recorded(target).items():
+            found.setdefault(id, []).append([outcome[name] for name in ("value", "low", "high")])
+    lines = ",\n".join(f"{json.dumps(id)}: {json.dumps(found[id])}" for id in sorted(found))
+    FURTHER.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
+@functools.cache
+def further() -> dict[str, list[list[float]]]:
+    """Return each row's (value, low, high) at the further seeds."""
+    rows: dict[str, list[list[float]]] = json.loads(FURTHER.read_text(encoding="utf-8"))
+    return rows
+
+
+@functools.cache
+def stored_seeds(chapter: str) -> int:
+    """Return at how many seeds every figure of a chapter is stored."""
+    figures = [figure for name, figure in sweeps().items() if name[:2] == chapter[:2]]
+    return min(len(figure.seeds()) for figure in figures)
+
+
 def recorded(notebook: Path) -> dict[str, dict[str, Any]]:
     """Return the claims that an executed notebook recorded, by id."""
     found: dict[str, dict[str, Any]] = {}
@@ -283,9 +316,9 @@ def foil(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
 def evidence(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     """Write what the value rests on, and how small an effect it could have told."""
     parts = ["live and stored" if claim.evidence == "both" else claim.evidence]
-    for name in ("trials", "seeds"):
-        if count := outcome[name]:
-            parts.append(f"{count} {name if count > 1 else name[:-1]}")
+    if count := outcome["trials"]:
+        parts.append(f"{count} trials")
+    parts.append(spread(claim, outcome))
     if outcome["resolution"] is not None:
         parts.append(f"tells ±{ledger.digits(outcome['resolution'])}")
     if outcome["level"] not in (None, ledger.LEVEL):
@@ -293,6 +326,17 @@ def evidence(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     if claim.rule_set:
         parts.append(f"rule set {claim.rule_set} the results")
     return " <br> ".join(parts)
+
+
+def spread(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
+    """Write what the row came to at each seed, if what is stored for it is stored at more than one."""
+    if claim.evidence == "stored" and stored_seeds(claim.chapter) == 1:
+        return "one seed"
+    values = [outcome["value"], *(value for value, *_ in further()[claim.id])]
+    shown = [escape(ledger.digits(value, claim.floor)) for value in values]
+    said = shown[0] if len(set(shown)) == 1 else ", ".join(shown)
+    live = " (live)" if claim.evidence == "both" and stored_seeds(claim.chapter) == 1 else ""
+    return f"seeds 0, 1, 2{live}: {said}"
 
 
 def write_sources(site: Path) -> None:
@@ -343,7 +387,9 @@ def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
     experiment = importlib.import_module(".".join(module.groups()))
     stored = {
         variable: getattr(experiment, figure).name
-        for variable, figure in re.findall(r"^(\w+) = experiment\.(\w+)\.stored\(\)", source, re.MULTILINE)
+        for variable, figure in re.findall(
+            r"^(\w+) = experiment\.(\w+)\.stored\(seed\)", source, re.MULTILINE
+        )
     }
     linked: list[nbformat.NotebookNode] = []
     for cell in cells:
@@ -476,6 +522,7 @@ def main() -> int:
     parser.add_argument("--preset", default="quick", choices=["quick", "paper"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--refresh", action="store_true", help="re-execute the committed notebooks in place")
+    parser.add_argument("--seeds", action="store_true", help="decide every row again at the further seeds")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
@@ -486,6 +533,9 @@ def main() -> int:
         if options.refresh:
             with alone():
                 refresh(notebooks)
+        elif options.seeds:
+            with alone():
+                decide_again(notebooks)
         elif options.chapter:
             chosen = [n for n in notebooks if n.name.startswith(options.chapter)]
             if len(chosen) != 1:

@@ -236,7 +236,7 @@ def test_a_site_is_rendered_again_if_its_sources_change(tmp_path, monkeypatch):
 
 # --- the ledger page --------------------------------------------------------------------------------
 
-POINT = {"level": None, "resolution": None, "foil": [7.0, 7.0, 7.0], "trials": None, "seeds": None}
+POINT = {"level": None, "resolution": None, "foil": [7.0, 7.0, 7.0], "trials": None}
 
 
 def row(name, **changes):
@@ -260,24 +260,64 @@ def test_kinds_are_counted_apart():
     ]
 
 
-def test_a_row_of_the_ledger_shows_all_that_it_rests_on():
+def decided(monkeypatch, stored, *further):
+    """Let figures be stored at so many seeds, and every row come to these values at further ones."""
+    rows = {name: [[value] * 3 for value in further] for name in build.ledger.load(ROOT)}
+    monkeypatch.setattr(build, "further", lambda: rows)
+    monkeypatch.setattr(build, "stored_seeds", lambda chapter: stored)
+
+
+def test_a_row_of_the_ledger_shows_all_that_it_rests_on(monkeypatch):
+    decided(monkeypatch, 1, 3.4, 3.5)
     claim = row("SA-P1", foil="a Gaussian's score", rule_set="before")
     outcome = {"value": 3.37, "low": 3.0, "high": 3.74, "level": 0.99, "resolution": 0.37}
-    outcome |= {"foil": [49.2, 40.0, 50.0], "trials": 20, "seeds": 1}
+    outcome |= {"foil": [49.2, 40.0, 50.0], "trials": 20}
     *_, value, foil, evidence, verdict = build.row_lines(claim, outcome)
     assert f"{claim.measure}: **3.37 [3, 3.74]**; rule: at most 7" in value
     assert foil == "  - **49.2 [40, 50]**: a Gaussian's score"
-    shown = ["live", "20 trials", "1 seed", "tells ±0.37", "level 0.99", "rule set before the results"]
+    shown = [
+        "live",
+        "20 trials",
+        "seeds 0, 1, 2: 3.37, 3.4, 3.5",
+        "tells ±0.37",
+        "level 0.99",
+        "rule set before the results",
+    ]
     assert evidence == "  - " + " <br> ".join(shown)
     assert verdict == '  - claim <br> <span class="verdict verdict-reproduced">reproduced</span>'
 
 
-def test_a_row_without_interval_shows_none():
+def test_a_row_without_interval_shows_none(monkeypatch):
+    decided(monkeypatch, 3, 0.0, 0.0)
     claim = row("ZS-MOM-ZERO", floor=1e-12, evidence="both", rule_set="")
     *_, value, foil, evidence, _ = build.row_lines(claim, POINT | {"value": 0.0, "low": 0.0, "high": 0.0})
     assert "**&lt;1e-12**; rule" in value
     assert foil == "  - **7**: m_4 of ReLU"
-    assert evidence == "  - live and stored"
+    assert evidence == "  - live and stored <br> seeds 0, 1, 2: &lt;1e-12"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "stored", "said"),
+    [
+        ("stored", 1, "one seed"),
+        ("stored", 3, "seeds 0, 1, 2: 1, 2, 3"),
+        ("both", 1, "seeds 0, 1, 2 (live): 1, 2, 3"),
+        ("both", 3, "seeds 0, 1, 2: 1, 2, 3"),
+        ("live", 1, "seeds 0, 1, 2: 1, 2, 3"),
+    ],
+)
+def test_seeds_are_those_that_a_row_rests_on(monkeypatch, evidence, stored, said):
+    decided(monkeypatch, stored, 2.0, 3.0)
+    assert build.spread(row("SA-P1", evidence=evidence), POINT | {"value": 1.0}) == said
+
+
+def test_every_row_was_decided_again_with_the_same_outcome():
+    claims, rows = build.ledger.load(ROOT), build.further()
+    assert set(rows) == set(claims)
+    for name, found in rows.items():
+        assert len(found) == len(build.SEEDS), name
+        for values in found:
+            assert claims[name].rule.outcome(*values) == claims[name].needed, (name, values)
 
 
 KERNEL = """

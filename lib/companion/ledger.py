@@ -320,7 +320,6 @@ def record(
     *,
     foil: float | Sequence[float] | None = None,
     trials: int | None = None,
-    seeds: int | None = None,
     level: float = LEVEL,
 ) -> None:
     """Judge a measured value by the claim's rule, show one line, and glue the value under its id.
@@ -337,8 +336,8 @@ def record(
     foil : float or (value, low, high), optional
         The same quantity measured for the row's foil: permuted labels, the wrong score, a raw
         baseline. Given if and only if the row names its foil.
-    trials, seeds : int, optional
-        How many trials, from how many seeds, the value rests on.
+    trials : int, optional
+        How many trials the value rests on.
     level : float
         Level of the interval.
 
@@ -368,11 +367,8 @@ def record(
     if against is not None:
         shown = digits(against[0], _ROUNDING) + (_interval(*against[1:]) if against[1] < against[2] else "")
         found += f"; foil, {claim.foil}: {shown}"
-    counts = {"trials": trials, "seeds": seeds}
-    for name, count in counts.items():
-        if count is not None:
-            counts[name] = check_integer(name, count, 1)
-            found += f"; {count} {name if count > 1 else name[:-1]}"
+    if trials is not None:
+        found += f"; {check_integer('trials', trials, 1)} trials"
     result = {
         "id": id,
         "kind": claim.kind,
@@ -384,7 +380,7 @@ def record(
         "resolution": None if interval is None else _rounded((high - low) / 2.0),
         "foil": None if against is None else [_rounded(bound, _ROUNDING) for bound in against],
         "holds": outcome == "holds",
-        **counts,
+        "trials": trials,
     }
     _show(claim, found, result)
 

@@ -233,10 +233,16 @@ class Sweep:
         folder = self._root() / "book" / "results" if self.folder is None else Path(self.folder)
         return folder / f"{self.name}.json"
 
-    def stored(self) -> pd.DataFrame:
-        """Return the stored paper-size result."""
+    def stored(self, seed: int = 0) -> pd.DataFrame:
+        """Return the stored paper-size result at a seed; others take those that are stored in turn."""
         document = self._document()
-        return pd.DataFrame(document["columns"])
+        frame, seeds = pd.DataFrame(document["columns"]), document["provenance"]["seeds"]
+        chosen = seed if check_integer("seed", seed, 0) in seeds else seeds[seed % len(seeds)]
+        return frame[frame.pop("seed") == chosen].reset_index(drop=True)
+
+    def seeds(self) -> list[int]:
+        """Return the seeds at which the paper preset is stored."""
+        return list(self._document()["provenance"]["seeds"])
 
     def _document(self) -> dict[str, Any]:
         if not self.path.is_file():
@@ -246,18 +252,35 @@ class Sweep:
         document["columns"] = _from_null(document["columns"])
         return document
 
-    def store(self, *, n_jobs: int = -1) -> None:
-        """Run the paper preset at seed 0 and store it with its provenance."""
+    def store(self, seeds: Sequence[int] | None = None, *, n_jobs: int = -1) -> None:
+        """Run the paper preset and store it with its provenance.
+
+        Seeds are those stored already by default, and 0 if nothing is. What is stored at others is kept.
+        """
+        kept = self._document() if self.path.is_file() else None
+        stored = kept["provenance"]["seeds"] if kept else []
+        seeds = sorted({check_integer("seeds", seed, 0) for seed in (seeds or stored or [0])})
+        others = [seed for seed in stored if seed not in seeds]
+        if kept and others and kept["provenance"]["source_hash"] != self.source_hash():
+            raise LedgerError(
+                f"{self.name}: the source has changed since seeds {others} were stored: store them again, too"
+            )
         cells = self.cells("paper")
         _writable(self.path.parent)
-        results = self._results(cells, 0, n_jobs, self._checkpoint("paper", 0))
-        frame = pd.DataFrame([{**cell, **out} for cell, (out, _) in zip(cells, results, strict=True)])
-        seconds = [float(f"{s:.2g}") for _, s in results]
+        rows = [(row, s) for row, s in _stored_rows(kept) if row["seed"] in others]
+        for seed in seeds:
+            results = self._results(cells, seed, n_jobs, self._checkpoint("paper", seed))
+            rows += [
+                ({"seed": seed, **cell, **out}, float(f"{s:.2g}"))
+                for cell, (out, s) in zip(cells, results, strict=True)
+            ]
+        rows.sort(key=lambda row: row[0]["seed"])
+        frame, seconds = pd.DataFrame([row for row, _ in rows]), [s for _, s in rows]
         document = {
             "figure": self.name,
             "provenance": {
                 "preset": "paper",
-                "seed": 0,
+                "seeds": sorted({*seeds, *others}),
                 "cells": len(cells),
                 "parameters": list(cells[0]),
                 "cpu_seconds": round(sum(seconds), 1),
@@ -286,10 +309,12 @@ class Sweep:
                 f"let a cell of each kind decide: `python -m companion.sweep check --restamp {self.name}`"
             )
             return [message]
-        frame, times = pd.DataFrame(document["columns"]), document["seconds"]
+        times, columns = document["seconds"], document["columns"]
+        cells = [(seed, cell) for seed in provenance["seeds"] for cell in self.cells("paper")]
         problems: list[str] = []
-        if [_key(c) for c in self.cells("paper")] != [
-            _key({p: row[p] for p in provenance["parameters"]}) for row in document_rows(document)
+        if [(seed, _key(cell)) for seed, cell in cells] != [
+            (row["seed"], _key({p: row[p] for p in provenance["parameters"]}))
+            for row in document_rows(document)
         ]:
             problems.append(f"{self.name}: the stored cells are not those of the paper preset")
             return problems
@@ -298,25 +323,26 @@ class Sweep:
         rtol = self.rtol if made_on == here else max(self.rtol, self.sensitivity)
         checked, elsewhere, exact = 0, 0, True
         for i in self._sample(times, budget, rng, each_kind=stale):
-            cell = self.cells("paper")[i]
-            fresh, _ = self.run_cell(cell, seed=provenance["seed"])
+            seed, cell = cells[i]
+            fresh, _ = self.run_cell(cell, seed=seed)
             checked, before = checked + 1, len(problems)
-            if unknown := (fresh.keys() | set(provenance["parameters"])) ^ document["columns"].keys():
+            if unknown := (fresh.keys() | {"seed", *provenance["parameters"]}) ^ columns.keys():
                 return [f"{self.name}: {', '.join(sorted(unknown))}: not both stored and computed"]
             for name, value in fresh.items():
-                was = document["columns"][name][i]
+                was = columns[name][i]
                 if name in self.volatile or _close(value, was, self.rtol):
                     continue
                 exact = False
                 if not _close(value, was, rtol):
-                    problems.append(f"{self.name}: {name} at {dict(cell)} is {value}, stored {was}")
+                    where = f"{dict(cell)}, seed {seed}"
+                    problems.append(f"{self.name}: {name} at {where} is {value}, stored {was}")
             elsewhere += len(problems) > before
         if problems and made_on != here and elsewhere <= self._tolerated(checked):
             print(
                 f"{self.name}: on another processor {elsewhere} of {checked} cells end elsewhere, as they may"
             )
             problems = []
-        print(f"{self.name}: {checked} of {len(frame)} cells recomputed, {len(problems)} differ")
+        print(f"{self.name}: {checked} of {len(cells)} cells recomputed, {len(problems)} differ")
         if stale and not problems:
             provenance["source_hash"] = self.source_hash()
             blas = here if exact and made_on is None else made_on
@@ -329,12 +355,13 @@ class Sweep:
     ) -> Iterable[int]:
         """Yield cells in random order within the budget, and, if asked, one of each kind at any cost.
 
-        Two cells are of one kind if they differ in the trial's number only. A change of the source may
-        touch one method or size and spare all others, so cheap cells cannot answer for dear ones.
+        Two cells are of one kind if they differ in the seed or the trial's number only. A change of the
+        source may touch one method or size and spare all others, so cheap cells cannot answer for dear ones.
         """
         cells, spent, kinds = self.cells("paper"), 0.0, set[str]()
-        for i in map(int, rng.permutation(len(cells))):
-            kind = _key({name: value for name, value in cells[i].items() if name != "trial"})
+        for i in map(int, rng.permutation(len(times))):
+            cell = cells[i % len(cells)]
+            kind = _key({name: value for name, value in cell.items() if name != "trial"})
             first = spent == 0.0 and times[i] <= np.median(times)
             if first or spent + times[i] <= budget or (each_kind and kind not in kinds):
                 kinds.add(kind)
@@ -350,6 +377,11 @@ def document_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of a stored result as plain dicts."""
     columns = document["columns"]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _stored_rows(document: Mapping[str, Any] | None) -> list[tuple[dict[str, Any], float]]:
+    """Return the rows of a stored result, if there is one, each with its seconds."""
+    return list(zip(document_rows(document), document["seconds"], strict=True)) if document else []
 
 
 def _indexed(sweep: Sweep, index: int, cell: Cell, seed: int) -> tuple[int, dict[str, Any], float]:
@@ -719,6 +751,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m companion.sweep", description=main.__doc__)
     parser.add_argument("action", choices=["list", "store", "check"])
     parser.add_argument("names", nargs="*", help="sweeps, or chapters by their number (01); all by default")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="store: seeds to run, by default those stored already"
+    )
     parser.add_argument("--seconds", type=float, default=4.0, help="check: seconds to spend on each sweep")
     parser.add_argument("--jobs", type=int, default=1, help="check: as many sweeps side by side")
     parser.add_argument(
@@ -738,7 +773,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.action == "list":
                 print(f"{sweep.name}: quick {len(sweep.quick)} cells, paper {len(sweep.paper)} cells")
             elif options.action == "store":
-                sweep.store()
+                sweep.store(options.seeds)
                 print(f"stored {os.path.relpath(sweep.path)}")
         if options.action == "check":
             checks = (

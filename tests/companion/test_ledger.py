@@ -278,7 +278,7 @@ def test_digits(value, floor, text):
 # --- recording --------------------------------------------------------------------------------------
 
 POINT = {"id": "SA-P1", "kind": "claim", "evidence": "live", "level": None, "resolution": None, "foil": None}
-POINT |= {"trials": None, "seeds": None}
+POINT |= {"trials": None}
 
 
 def test_record_shows_one_line_and_glues_the_value(write, shown):
@@ -324,16 +324,12 @@ def test_rounding_noise_is_shown_as_zero(write, shown):
     assert ": <1e-12; rule" in seen[0][0]
 
 
-def test_trials_seeds_and_level_are_shown(write, shown):
+def test_trials_and_level_are_shown(write, shown):
     write(ROW)
-    record("SA-P1", 2.0, (1.0, 3.0), trials=20, seeds=1, level=0.99)
-    assert shown["bundle"]["text/plain"].endswith("rule: at most 5.5; 20 trials; 1 seed")
-    assert {n: shown["bundle"][MIME][n] for n in ("trials", "seeds", "level")} == {
-        "trials": 20,
-        "seeds": 1,
-        "level": 0.99,
-    }
-    for wrong in ({"trials": 0}, {"seeds": 1.5}, {"level": 1.0}):
+    record("SA-P1", 2.0, (1.0, 3.0), trials=20, level=0.99)
+    assert shown["bundle"]["text/plain"].endswith("rule: at most 5.5; 20 trials")
+    assert {n: shown["bundle"][MIME][n] for n in ("trials", "level")} == {"trials": 20, "level": 0.99}
+    for wrong in ({"trials": 0}, {"trials": 1.5}, {"level": 1.0}):
         with pytest.raises((LedgerError, ValueError), match=next(iter(wrong))):
             record("SA-P1", 2.0, (1.0, 3.0), **wrong)
 

@@ -224,7 +224,7 @@ def test_store_then_check_then_tamper(example, capsys):
     assert len(frame) == 9
     assert frame["mean"].tolist() == figure.run("paper", seed=0, n_jobs=1)["mean"].tolist()
     provenance = _document(figure)["provenance"]
-    assert (provenance["preset"], provenance["seed"], provenance["cells"]) == ("paper", 0, 9)
+    assert (provenance["preset"], provenance["seeds"], provenance["cells"]) == ("paper", [0], 9)
     assert provenance["parameters"] == ["n", "trial"]
     assert provenance["source_hash"] == figure.source_hash()
     assert provenance["versions"]["numpy"] == np.__version__
@@ -236,7 +236,7 @@ def test_store_then_check_then_tamper(example, capsys):
     document["columns"]["mean"][4] *= 1.0 + 2e-6
     figure.path.write_text(json.dumps(document), encoding="utf-8")
     (problem,) = _check(figure)
-    assert "mean at {'n': 6, 'trial': 1} is" in problem
+    assert "mean at {'n': 6, 'trial': 1}, seed 0 is" in problem
     document["columns"]["mean"][4] /= 1.0 + 1.5e-6  # within rtol = 1e-6 again
     document["columns"]["time"][0] += 100.0  # volatile
     figure.path.write_text(json.dumps(document), encoding="utf-8")
@@ -245,6 +245,43 @@ def test_store_then_check_then_tamper(example, capsys):
     document["columns"]["kind"][0] = "uniform"
     figure.path.write_text(json.dumps(document), encoding="utf-8")
     assert len(_check(figure)) == 2
+
+
+def test_seeds_are_stored_side_by_side_and_each_is_checked(example):
+    figure = example.figure
+    figure.store([0, 2], n_jobs=1)
+    figure.store([1], n_jobs=1)  # the others are kept
+    assert len(example.CALLS) == 27
+    assert figure.seeds() == [0, 1, 2]
+    fresh = [figure.run("paper", seed=seed, n_jobs=1)["mean"].tolist() for seed in range(3)]
+    assert [figure.stored(seed)["mean"].tolist() for seed in range(3)] == fresh
+    assert len({mean for means in fresh for mean in means}) == 27
+    assert "seed" not in figure.stored()
+    assert figure.stored(4)["mean"].tolist() == fresh[1]  # a seed that is not stored gets one that is
+    assert _check(figure) == []
+    document = _document(figure)
+    assert document["columns"]["seed"] == [seed for seed in range(3) for _ in range(9)]
+    document["columns"]["mean"][20] += 1.0
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    (problem,) = _check(figure)
+    assert "seed 2 is" in problem
+    document["columns"]["seed"][20] = 1
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert _check(figure) == ["00-example: the stored cells are not those of the paper preset"]
+
+
+def test_seeds_of_another_source_are_not_mixed(example):
+    figure = example.figure
+    figure.store([0, 1], n_jobs=1)
+    document = _document(figure)
+    document["provenance"]["source_hash"] = "older"
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(LedgerError, match=r"since seeds \[0\] were stored"):
+        figure.store([1], n_jobs=1)
+    assert _document(figure) == document
+    figure.store(n_jobs=1)  # all that are stored
+    assert figure.seeds() == [0, 1]
+    assert _check(figure) == []
 
 
 def test_check_refuses_a_stored_result_of_other_cells(example):

@@ -34,10 +34,13 @@ __all__ = [
     "bias_falls",
     "bias_slopes",
     "chi_square",
+    "coverage",
+    "coverages",
     "efficiency",
     "errors_of",
     "exact_error",
     "factors",
+    "farthest",
     "feature_coverage",
     "noise_free",
     "over_limit",
@@ -370,3 +373,46 @@ def feature_coverage(repetitions: int, rng: np.random.Generator, *, crossed: boo
             moment = CrossMoment(density, 1, surrogate=g, known_density=True).partial_fit(X, y).estimate()
         shares[i] = _inside(moment, teacher.moment(1))
     return shares
+
+
+def _coverage(*, surrogate: str, repetitions: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Shares of the entries of T_1 to T_4 in their 95 % intervals, 2000 labels a repetition."""
+    density = StandardNormal(2)
+    teacher = OneHiddenLayer([[1.0, 0.5]], get_activation("relu"), [1.0], [0.5])
+    exact = {order: truth(teacher, density, order) for order in range(1, 5)}
+    inside: dict[str, list[float]] = {str(order): [] for order in exact}
+    for _ in range(repetitions):
+        X = density.sample(2000, rng=rng)
+        y = teacher(X) + 0.3 * rng.standard_normal(len(X))
+        kept = {
+            "features": Remembered(RandomFeatures(50)),
+            "network": Remembered(TensorNetwork(1, "relu", fit_biases=True, random_state=0)),
+        }
+        for order, truly in exact.items():
+            family = {"plain": None, "degree m": Polynomials(order), "chosen degree": "auto", **kept}[
+                surrogate
+            ]
+            moment = cross_moment(X, y, density, order, surrogate=family, known_density=True)
+            inside[str(order)].append(_inside(moment, truly))
+    return {order: float(np.mean(shares)) for order, shares in inside.items()}
+
+
+_SURROGATES = ["plain", "degree m", "chosen degree", "features", "network"]
+
+coverage = Sweep(
+    "01-coverage",
+    _coverage,
+    quick=grid(surrogate=["degree m"], repetitions=[10], trial=range(2)),
+    paper=grid(surrogate=_SURROGATES, repetitions=[25], trial=range(40)),
+)
+
+
+def coverages(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of entries inside, a row for each surrogate, a column for each order."""
+    return frame.groupby("surrogate", sort=False)[["1", "2", "3", "4"]].mean()
+
+
+def farthest(shares: pd.DataFrame) -> float:
+    """Return the coverage that is farthest from 95 %."""
+    values = shares.to_numpy().ravel()
+    return float(values[np.argmax(np.abs(values - 0.95))])
