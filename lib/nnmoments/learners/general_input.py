@@ -113,7 +113,8 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     surrogate : "auto", "network", SurrogateFamily, Surrogate, learner or None
         Of T_4. "auto" are polynomials of the highest degree up to three that half the sample can fit well.
         "network" starts with these; then what the learner finds in one half is the surrogate in the other,
-        and T_4 is decomposed again. None for the plain moment of GM. Others as in `cross_moment`.
+        and T_4 is decomposed again: two more fits, for the moment's sake more than the weights'. None for
+        the plain moment of GM. Others as in `cross_moment`.
     n_starts : int
         Most descents, the first from T_4.
     max_iter : int
