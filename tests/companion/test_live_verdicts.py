@@ -3,20 +3,23 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.optimize import minimize
+from scipy.optimize import least_squares, minimize
 from scipy.stats import norm
 
-from companion.experiments import high_thresholds, threshold_powers
+from companion.experiments import high_thresholds, l1_recovery, tensor_initialisation, threshold_powers
 from companion.experiments.landscape_tolerances import approximate_minima
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import (
     HermiteLoss,
+    SquareLoss,
     find_minima,
     orthogonal_closed_form,
     parameter_error,
     population_hessian,
 )
-from nnmoments.networks import HiddenPolynomial
+from nnmoments.linalg import match_rows
+from nnmoments.networks import HiddenPolynomial, OneHiddenLayer, conditioned_weights
+from nnmoments.tensors import tensor_method
 
 
 @pytest.mark.parametrize("norms", [(1.0, 1.0, 1.0), (1.0, 2.0, 0.5)])
@@ -195,3 +198,114 @@ def test_the_gradient_of_l_next_to_a_minimum():
     epsilon, near = approximate_minima(seed=0, d=d, spread=5.0)
     assert (near / epsilon).max() == pytest.approx(0.25, abs=0.01)
     assert approximate_minima(seed=0, d=d, cosine=0.3, starts=1)[1].min() > 0.05
+
+
+def test_the_hessian_away_from_the_truth_is_that_of_a_large_sample():
+    rng = np.random.default_rng(0)
+    teacher = OneHiddenLayer(conditioned_weights(3, 5, rng=rng), "squared_relu", [1.0, -1.0, 2.0])
+    weights = teacher.weights + 0.3 * rng.standard_normal((3, 5))
+    exact = tensor_initialisation.hessian_around(weights, teacher)
+    X = rng.standard_normal((200_000, 5))
+    sampled = SquareLoss(X, teacher(X), "squared_relu", teacher.output).hessian(weights)
+    assert np.abs(sampled - exact).max() < 0.05 * np.abs(exact).max()
+    at_truth = population_hessian(teacher.weights, "squared_relu", teacher.output)
+    assert tensor_initialisation.hessian_around(teacher.weights, teacher) == pytest.approx(
+        at_truth, abs=1e-10
+    )
+
+
+def test_the_radius_is_where_the_worst_direction_leaves_convexity():
+    """One unit in its plane, all directions by brute force; for two no random direction leaves sooner."""
+    rng = np.random.default_rng(3)
+    single = OneHiddenLayer([[0.0, 2.0, 0.0]], "squared_relu", [1.0])
+    shrunk = tensor_initialisation.hessian_around(single.weights * 3.0**-0.5, single)
+    assert np.abs(shrunk).max() < 1e-12  # 6 (1 - t)^2 = 2
+    least = np.inf
+    for angle in np.linspace(0.0, np.pi, 61):
+        ray = 2.0 * np.array([[np.sin(angle), np.cos(angle), 0.0]])
+        for t in np.arange(0.36, min(least, 0.5), 0.005):
+            moved = tensor_initialisation.hessian_around(single.weights + t * ray, single)
+            if np.linalg.eigvalsh(moved)[0] < 0.0:
+                least = t
+                break
+    found = tensor_initialisation.convex_radius(single, rng)[0]
+    assert found == pytest.approx(least, abs=0.007)
+    pair = OneHiddenLayer(np.eye(2, 4), "squared_relu", [1.0, -3.0])
+    found = tensor_initialisation.convex_radius(pair, rng)[0]
+    for _ in range(200):
+        direction = rng.standard_normal((2, 4))
+        direction /= np.linalg.norm(direction, 2)
+        inside = tensor_initialisation.hessian_around(pair.weights + 0.95 * found * direction, pair)
+        assert np.linalg.eigvalsh(inside)[0] > 0.0
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_the_printed_step_is_too_long_for_squared_relu(k):
+    """By the exact Hessian: eta M_0 is above two as printed, and below two with L_1 squared."""
+    largest = np.linalg.eigvalsh(population_hessian(np.eye(k, 5), "squared_relu", [1.0, -1.0][:k]))[-1]
+    assert k > 1 or largest == pytest.approx(6.0, rel=1e-10)
+    assert largest / k > 2.0 > largest / (4.0 * k)
+
+
+@pytest.mark.parametrize(("noise", "least", "most"), [(0.0, 0.7, 2.0), (0.1, -1.0, 0.3)])
+def test_fresh_batches_gain_decades_in_proportion_to_samples(noise, least, most):
+    """Two squared ReLU units in three dimensions, written out; from a start near the truth."""
+    rng = np.random.default_rng(7)
+    truth, v = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]]), np.array([1.0, -1.0])
+    weights, errors = truth + 0.05 * rng.standard_normal(truth.shape), []
+    for _ in range(3000):
+        errors.append(np.linalg.norm(weights - truth))
+        if errors[-1] < 1e-8:
+            break
+        X = rng.standard_normal((400, 3))
+        active, labels = np.maximum(X @ weights.T, 0.0), np.maximum(X @ truth.T, 0.0) ** 2 @ v
+        left = active**2 @ v - labels - noise * rng.standard_normal(400)
+        weights = weights - 0.1 * (2.0 * v * active * left[:, None]).T @ X / 400
+    decades = -np.log10(np.minimum.accumulate(errors))
+    first, middle, last = decades[0], decades[len(decades) // 2], decades[-1]
+    assert least < (last - middle) / (middle - first) < most
+    assert (last > 8.0) == (noise == 0.0)
+
+
+def test_whitened_inputs_are_those_of_a_network_with_other_weights():
+    """By symmetric roots, where the experiment takes Cholesky factors."""
+    rng = np.random.default_rng(11)
+    ratios = []
+    for _ in range(3):
+        teacher = OneHiddenLayer(conditioned_weights(2, 6, rng=rng), "squared_relu", [1.0, -1.0])
+        axes = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+        root = (axes * np.geomspace(0.3, 3.0, 6)) @ axes.T
+        Z = rng.standard_normal((20_000, 6))
+        X = Z @ root
+        other = OneHiddenLayer(teacher.weights @ root, "squared_relu", teacher.output)
+        assert teacher(X) == pytest.approx(other(Z), rel=1e-9, abs=1e-9)
+        values, vectors = np.linalg.eigh(X.T @ X / len(X))
+        inverses = [np.linalg.inv(root), (vectors / np.sqrt(values)) @ vectors.T, np.eye(6)]
+        errors = []
+        for inverse in inverses:
+            found = tensor_method(X @ inverse, teacher(X), 2, "squared_relu", rng=0).weights @ inverse
+            errors.append(match_rows(found, teacher.weights, signed=True).worst)
+        ratios.append(np.array(errors[1:]) / errors[0])
+    estimated, raw = np.exp(np.mean(np.log(ratios), axis=0))
+    assert estimated < 2.0 < raw
+
+
+def test_scales_and_biases_are_what_the_rows_leave_open():
+    """By least squares with numerical derivatives, one output; the second layer is solved for."""
+    rng = np.random.default_rng(2)
+    scales, biases, top = np.array([0.6, 1.0, 1.7]), np.array([-0.8, 0.3, 0.5]), np.array([1.0, -1.0, 2.0])
+    Z = rng.standard_normal((600, 3))
+    y = np.tanh(Z * scales + biases) @ top - 0.4
+
+    def left(parameters, images):
+        units = np.column_stack([np.tanh(images * parameters[:3] + parameters[3:]), np.ones(len(images))])
+        return units @ np.linalg.lstsq(units, y, rcond=None)[0] - y
+
+    start = np.concatenate([np.ones(3), np.zeros(3)])
+    found = least_squares(left, start, args=(Z,), xtol=1e-14, ftol=1e-14, gtol=1e-14).x
+    assert found == pytest.approx(np.concatenate([scales, biases]), abs=1e-5)
+    mixed = least_squares(left, start, args=(Z @ np.linalg.qr(rng.standard_normal((3, 3)))[0],))
+    assert np.mean(mixed.fun**2) > 0.01 * np.var(y)
+    trained = l1_recovery.scales_and_biases(seed=9, trials=3)
+    assert trained["rows"].median() < 1e-3
+    assert trained["span"].min() > 0.1

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -38,6 +39,7 @@ __all__ = [
     "product_scores",
     "samples",
     "samples_needed",
+    "scales_and_biases",
     "scores",
     "second_layer",
     "slope",
@@ -538,6 +540,59 @@ classifier = Sweep(
     quick=grid(n=[1_000, 4_000], trial=range(3)),
     paper=grid(n=[1_000, 2_000, 4_000, 8_000, 16_000], trial=range(10)),
 )
+
+
+def _train_scales(directions: Array, X: Array, Y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return scales and biases of tanh units along given directions, by back propagation and L-BFGS.
+
+    From scales one, biases zero, and a random second layer, which is learned too.
+    """
+    k, n_y = len(directions), Y.shape[1]
+    images = X @ directions.T
+    top = rng.standard_normal(n_y * k) / math.sqrt(k)
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        scales, biases, top, constant = np.split(parameters, [k, 2 * k, (2 + n_y) * k])
+        units = np.tanh(images * scales + biases)
+        left = units @ top.reshape(n_y, k).T + constant - Y
+        back = (left @ top.reshape(n_y, k)) * (1.0 - units**2) / len(Y)
+        parts = [np.sum(back * images, axis=0), back.sum(axis=0), (left.T @ units).ravel() / len(Y)]
+        return 0.5 * float(np.sum(left**2)) / len(Y), np.concatenate([*parts, left.mean(axis=0)])
+
+    start = np.concatenate([np.ones(k), np.zeros(k), top, np.zeros(n_y)])
+    options = {"maxiter": 5000, "maxfun": 10_000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30}
+    end = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
+    return end[:k], end[k : 2 * k]
+
+
+def scales_and_biases(*, seed: int, trials: int = 10) -> pd.DataFrame:
+    """Return the worst error of scales (relative) and biases, k = 4, d = 80, 1000 samples without noise.
+
+    Along the rows that Algorithm 1 finds in the moment, and along other directions of their span.
+    """
+    rng = np.random.default_rng([seed, 13])
+    k, d, n_y, found = 4, 80, 6, []
+    for _ in range(trials):
+        unit = sparse_weights(k, d, density=0.15, rng=rng)
+        unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+        scales, biases = rng.uniform(0.5, 2.0, k), rng.uniform(-1.0, 1.0, k)
+        top = np.linalg.qr(rng.standard_normal((n_y, k)))[0]
+        teacher = FeedForward(
+            [scales[:, None] * unit, top], tanh, biases=[biases, rng.standard_normal(n_y)], link="identity"
+        )
+        X = rng.standard_normal((1000, d))
+        rows = recover_rows(teacher.mean_jacobian(rng.standard_normal((2000, d))), rng=rng).rows
+        order = match_rows(rows, unit).permutation
+        mixed = np.linalg.qr(rng.standard_normal((k, k)))[0] @ rows
+        errors = {}
+        for name, directions in (("rows", rows), ("span", mixed)):
+            directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+            lengths, offsets = (part[order] for part in _train_scales(directions, X, teacher(X), rng))
+            signs = np.sign(np.sum(directions[order] * unit, axis=1) * lengths)
+            worst = np.abs(np.abs(lengths) / scales - 1.0).max(), np.abs(signs * offsets - biases).max()
+            errors[name] = float(max(worst))
+        found.append(errors)
+    return pd.DataFrame(found)
 
 
 def _second_layer(*, trial: int, rng: np.random.Generator) -> dict[str, Any]:

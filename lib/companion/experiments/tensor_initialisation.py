@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.optimize import isotonic_regression
+from scipy.optimize import brentq, isotonic_regression
 from scipy.special import expit, logit
 from sklearn.exceptions import ConvergenceWarning
 
@@ -37,8 +37,10 @@ from nnmoments.validation import Array
 __all__ = [
     "RecoveryCurve",
     "activations",
+    "batches",
     "continued",
     "contractions",
+    "convex_radius",
     "convexity",
     "descent",
     "dimension",
@@ -47,13 +49,18 @@ __all__ = [
     "frontier",
     "full_moment_slope",
     "full_tensor",
+    "hessian_around",
     "hessian_table",
     "initialization",
+    "inputs",
     "linear_fit",
     "longer",
     "modern",
     "pass_ratios",
     "passes",
+    "printed_steps",
+    "radius",
+    "radius_exponent",
     "rate",
     "rate_slopes",
     "recovery",
@@ -304,7 +311,12 @@ def rate_slopes(frame: pd.DataFrame, method: str, axis: str) -> Array:
     """Return log-log slopes of the initialisation error along n or d, one a trial."""
     chosen = frame[frame["method"] == method]
     fixed, value = ("d", 10) if axis == "n" else ("n", 20_000)
-    table = chosen[chosen[fixed] == value].pivot_table(index=axis, columns="trial", values="error")
+    return _log_slopes(chosen[chosen[fixed] == value], axis, "error")
+
+
+def _log_slopes(frame: pd.DataFrame, axis: str, column: str) -> Array:
+    """Return log-log slopes of a column along an axis, one a trial."""
+    table = frame.pivot_table(index=axis, columns="trial", values=column)
     x = np.log(table.index.to_numpy(dtype=float))
     x = x - x.mean()
     return np.asarray(x @ np.log(table.to_numpy()) / (x @ x))
@@ -669,6 +681,149 @@ dimension = Sweep(
 )
 
 
+# --- how far the convexity of Theorem 4.2 reaches, in the worst direction -----------------------------------
+
+_ANGLES, _MASS = np.polynomial.legendre.leggauss(16)
+
+
+def _both_active(first: Array, second: Array, p: int) -> Array:
+    r"""Return :math:`E[(w^\top x)_+^p (u^\top x)_+^{2-p}\,xx^\top]` for all rows w, u, x standard normal.
+
+    In the plane of w and u the integrand is a polynomial of sines and cosines times a power of the
+    radius on the wedge where both are active, so that Gauss-Legendre is exact to rounding.
+    """
+    lengths, others = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
+    one, other = first / lengths[:, None], second / others[:, None]
+    cosine = np.clip(one @ other.T, -1.0, 1.0)
+    rest = other - cosine[:, :, None] * one[:, None]
+    sine = np.linalg.norm(rest, axis=2)
+    across = np.where(sine[:, :, None] > 1e-12, rest / np.maximum(sine, 1e-300)[:, :, None], 0.0)
+    angle = np.arctan2(sine, cosine)[:, :, None]
+    half = (np.pi - angle) / 2.0
+    at = angle / 2.0 + half * _ANGLES
+    mass = half * _MASS / (2.0 * np.pi) * np.cos(at) ** p * np.cos(at - angle) ** (2 - p)
+    plane = np.stack([np.cos(at), np.sin(at)])
+    inside = 8.0 * np.einsum("ijm,aijm,bijm->ijab", mass, plane, plane)
+    outside = 2.0 * mass.sum(axis=2)[:, :, None, None]
+    frame = np.stack([np.broadcast_to(one[:, None], across.shape), across], axis=2)
+    inside = inside - outside * np.eye(2)
+    blocks = outside * np.eye(first.shape[1]) + np.swapaxes(frame, 2, 3) @ inside @ frame
+    return np.asarray(np.outer(lengths**p, others ** (2 - p))[:, :, None, None] * blocks)
+
+
+def hessian_around(weights: Array, teacher: OneHiddenLayer) -> Array:
+    r"""Return the population Hessian of squared ReLU at any weights, labels of the teacher, without noise.
+
+    .. math:: H_{jl} = v_jv_l E[\phi'(w_j^\top x)\phi'(w_l^\top x)xx^\top]
+              + \delta_{jl} v_j E[(f_W(x) - y)\,\phi''(w_j^\top x)xx^\top]
+    """
+    k, d = weights.shape
+    v = teacher.output
+    full = 4.0 * np.outer(v, v)[:, :, None, None] * _both_active(weights, weights, 1)
+    left = _both_active(weights, weights, 2) - _both_active(teacher.weights, weights, 2)
+    full[np.arange(k), np.arange(k)] += 2.0 * v[:, None, None] * np.einsum("i,ijab->jab", v, left)
+    return np.asarray(np.swapaxes(full, 1, 2).reshape(k * d, k * d))
+
+
+def convex_radius(
+    teacher: OneHiddenLayer, rng: np.random.Generator, *, starts: int = 3
+) -> tuple[float, float]:
+    """Return the least relative distance (spectral norm) found at which the Hessian is singular.
+
+    From the least eigenvector where a direction leaves the convex neighbourhood, the next direction is
+    the one of unit spectral norm along which that eigenvector's curvature falls fastest; the first is
+    random, or falls fastest from the truth. Also returns the median over the random ones.
+    """
+    truth, v = teacher.weights, teacher.output
+    size = float(np.linalg.norm(truth, 2))
+    X = rng.standard_normal((20_000, truth.shape[1]))
+
+    def leaves(direction: Array, upto: float) -> float:
+        def least(t: float) -> float:
+            return float(np.linalg.eigvalsh(hessian_around(truth + t * direction, teacher))[0])
+
+        before = 0.0
+        for t in upto * np.linspace(0.125, 1.0, 8):
+            if least(t) < 0.0:
+                return float(brentq(least, before, t, xtol=1e-4 * t))
+            before = t
+        return math.inf
+
+    def steepest(weights: Array) -> Array:
+        change = np.linalg.eigh(hessian_around(weights, teacher))[1][:, 0].reshape(truth.shape)
+        along, moved = X @ weights.T, X @ change.T
+        slopes, bends = 2.0 * v * np.maximum(along, 0.0), 2.0 * v * (along > 0.0)
+        first = np.sum(slopes * moved, axis=1, keepdims=True) * (bends * moved)
+        second = np.sum(bends * moved**2, axis=1, keepdims=True) * slopes
+        left, _, right = np.linalg.svd((2.0 * first + second).T @ X, full_matrices=False)
+        return np.asarray(-size * left @ right)
+
+    best, outer = math.inf, []
+    for _ in range(starts):
+        direction = rng.standard_normal(truth.shape)
+        direction *= size / np.linalg.norm(direction, 2)
+        distance = leaves(direction, 4.0)
+        outer.append(distance)
+        weights = truth + (distance if math.isfinite(distance) else 0.0) * direction
+        for _ in range(6):
+            direction = steepest(weights)
+            distance = leaves(direction, 1.05 * min(best, 2.0))
+            if distance >= 0.999 * best:
+                break
+            best, weights = distance, truth + distance * direction
+    return best, float(np.median(outer))
+
+
+def _radius(*, factor: str, size: float, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    r"""Radius of the convex neighbourhood along k, lambda at kappa = 4, nu, or :math:`\sigma_1/\sigma_k`.
+
+    The others stand still, but for lambda, which is kappa where the first singular value alone grows.
+    """
+    k = int(size) if factor == "k" else 8 if factor == "lambda" else 3
+    sigma = np.ones(k)
+    if factor == "lambda":
+        sigma[:-1] = [4.0, *[(size / 4.0) ** (1.0 / 6.0)] * 6]
+    sigma[0] *= size if factor == "kappa" else 1.0
+    left, right = (np.linalg.qr(rng.standard_normal((m, k)))[0] for m in (k, k + 2))
+    output = rng.choice([-1.0, 1.0], size=k)
+    output[0] *= size if factor == "nu" else 1.0
+    teacher = OneHiddenLayer((left * sigma) @ right.T, squared_relu, output)
+    worst, typical = convex_radius(teacher, rng)
+    return {"worst": worst, "random": min(typical, 4.0)}
+
+
+radius = Sweep(
+    "03-radius",
+    _radius,
+    quick=[
+        *grid(factor=["k"], size=[2, 4, 8], trial=range(1)),
+        *grid(factor=["lambda"], size=[4, 256], trial=range(1)),
+        *grid(factor=["nu"], size=[1, 4, 16], trial=range(1)),
+        *grid(factor=["kappa"], size=[1, 4], trial=range(1)),
+    ],
+    paper=[
+        *grid(factor=["k"], size=[2, 4, 8, 16], trial=range(10)),
+        *grid(factor=["lambda"], size=[4, 32, 256, 2048, 16_384], trial=range(10)),
+        *grid(factor=["nu"], size=[1, 4, 16, 64], trial=range(10)),
+        *grid(factor=["kappa"], size=[1, 2, 4, 8], trial=range(10)),
+    ],
+    chaotic=0.15,  # a search among directions ends where rounding leads it
+)
+
+
+def radius_exponent(frame: pd.DataFrame, factor: str) -> float:
+    """Return the log-log slope along one factor of the least radius over all trials.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"factor": "k", "size": [2, 2, 4, 4], "worst": [0.2, 0.3, 0.1, 0.5]})
+    >>> round(radius_exponent(frame, "k"), 6)
+    -1.0
+    """
+    least = frame[frame["factor"] == factor].groupby("size")["worst"].min()
+    return float(np.polyfit(np.log(least.index.to_numpy(dtype=float)), np.log(least.to_numpy()), 1)[0])
+
+
 # --- linear convergence: Theorem 4.4 -----------------------------------------------------------------------
 
 
@@ -732,6 +887,111 @@ rate = Sweep(
     _rate,
     quick=grid(resampled=[False, True], n=[5_000], trial=range(6)),
     paper=grid(resampled=[False, True], n=[20_000], trial=range(20)),
+)
+
+
+# --- samples in proportion to log(1/eps), fresh ones for each step: Theorem 6.1 ---------------------------
+
+
+def _batches(*, d: int, noise: float, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    r"""Algorithm 2, a fresh batch of 32 d k for each step of :math:`1/(L_1^2 k v_{\max}^2\sigma_1^2)`, k = 3.
+
+    Squared ReLU has :math:`L_1 = 2`; without this factor steps diverge (`printed_steps`).
+    `samples` were used when the error first was at most 1e-1, 1e-2, ..., 1e-12, from the descent's
+    first batch on, and `halves` are the decades that the second half of all samples gained over those
+    of the first half. A descent that never arrives ends after 8000 steps.
+    """
+    k, size = 3, 32 * 3 * d
+    teacher = _teacher(d, rng, k=k)
+
+    def fresh(n: int) -> tuple[Array, Array]:
+        X = rng.standard_normal((n, d))
+        return X, teacher(X) + noise * rng.standard_normal(n)
+
+    X, y = fresh(4000 * d)
+    start = tensor_method(X, y, k, squared_relu, rng=rng)
+    weights, errors = start.weights, [_error(teacher, start.weights, start.output)[0]]
+    step = 1.0 / (4.0 * k * float(np.linalg.norm(teacher.weights, 2)) ** 2)
+    while errors[-1] > 1e-12 and len(errors) <= 8000:
+        loss = SquareLoss(*fresh(size), squared_relu, start.output)
+        weights = weights - step * loss.gradient(weights)
+        errors.append(_error(teacher, weights, start.output)[0])
+    decades = -np.log10(np.minimum.accumulate(errors))
+    first, middle, last = decades[0], decades[len(errors) // 2], decades[-1]
+    used = [size * int(np.argmax(decades >= e)) if last >= e else math.nan for e in range(1, 13)]
+    halves = (last - middle) / (middle - first)
+    return {"start": errors[0], "end": errors[-1], "samples": used, "halves": halves}
+
+
+batches = Sweep(
+    "03-batches",
+    _batches,
+    quick=grid(d=[10], noise=[0.0], trial=range(1)),
+    paper=[*grid(d=[10, 20, 40], noise=[0.0], trial=range(4)), *grid(d=[10], noise=[0.1], trial=range(4))],
+)
+
+
+def printed_steps(*, divisor: float, seed: int) -> Array:
+    r"""Return by how much 100 steps of :math:`1/(k v_{\max}^2\sigma_1^2)`, over a divisor, move towards W*.
+
+    From a relative distance of 1e-6, for squared ReLU with k = 1 and 2 orthonormal rows, d = 5; each step
+    takes a fresh sample of 4000. The values are the last distance over the first.
+    """
+    rng = np.random.default_rng([seed, 11])
+    ratios = []
+    for k in (1, 2):
+        teacher = _teacher(5, rng, k=k, condition=1.0)
+        start = teacher.weights + 1e-6 * rng.standard_normal((k, 5))
+        weights = start
+        for _ in range(100):
+            X = rng.standard_normal((4000, 5))
+            loss = SquareLoss(X, teacher(X), squared_relu, teacher.output)
+            weights = weights - loss.gradient(weights) / (k * divisor)
+            if np.linalg.norm(weights - teacher.weights) > 1e3 * np.linalg.norm(start - teacher.weights):
+                break
+        moved, first = (np.linalg.norm(w - teacher.weights) for w in (weights, start))
+        ratios.append(moved / first)
+    return np.array(ratios)
+
+
+# --- inputs of another covariance, estimated first: Section 3 ---------------------------------------------
+
+
+def _covariance(name: str, d: int, rng: np.random.Generator) -> Array:
+    """Return the identity, that of an autoregression with 0.5, or one of condition number 100."""
+    if name == "identity":
+        return np.eye(d)
+    if name == "AR(.5)":
+        return np.asarray(0.5 ** np.abs(np.subtract.outer(np.arange(d), np.arange(d))))
+    axes = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    return np.asarray((axes * np.geomspace(0.1, 10.0, d)) @ axes.T)
+
+
+def _inputs(*, covariance: str, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Worst error of Algorithm 1, d = 10, k = 3, inputs made white by the true or the sample's covariance.
+
+    `raw` takes the inputs as they come. The errors are relative and in the inputs' own coordinates.
+    """
+    teacher = _teacher(10, rng, k=3)
+    truth = _covariance(covariance, 10, rng)
+    X = rng.standard_normal((n, 10)) @ np.linalg.cholesky(truth).T
+    y = teacher(X)
+    result = {}
+    for name, used in (("known", truth), ("estimated", X.T @ X / n), ("raw", np.eye(10))):
+        whiten = np.linalg.inv(np.linalg.cholesky(used))
+        found = tensor_method(X @ whiten.T, y, 3, squared_relu, rng=rng)
+        result[name] = match_rows(found.weights @ whiten, teacher.weights, signed=True).worst
+    return result
+
+
+inputs = Sweep(
+    "03-inputs",
+    _inputs,
+    quick=grid(covariance=["AR(.5)", "condition 100"], n=[10_000, 40_000], trial=range(1)),
+    paper=grid(
+        covariance=["identity", "AR(.5)", "condition 100"], n=[10_000, 40_000, 160_000], trial=range(10)
+    ),
+    chaotic=0.15,  # what the raw inputs lead to
 )
 
 
@@ -813,10 +1073,7 @@ unsaturated = Sweep(
 
 def dimension_slopes(frame: pd.DataFrame, column: str) -> Array:
     """Return the log-log slope of a column along d, one a trial."""
-    table = frame.pivot_table(index="d", columns="trial", values=column)
-    x = np.log(table.index.to_numpy(dtype=float))
-    x = x - x.mean()
-    return np.asarray(x @ np.log(table.to_numpy()) / (x @ x))
+    return _log_slopes(frame, "d", column)
 
 
 # --- foils and negative controls ----------------------------------------------------------------------
