@@ -210,21 +210,18 @@ def test_the_network_leaves_less_noise_in_its_moment():
     assert np.mean(error["averaged"]) < 0.5 * usual
 
 
-def test_a_second_decoding_comes_before_random_rows(monkeypatch):
+@pytest.mark.parametrize(("surrogate", "drawn"), [("auto", [0, 1, 2]), ("network", [0, 0, 1])])
+def test_a_second_decoding_comes_before_random_rows(monkeypatch, surrogate, drawn):
     """Two units cannot explain three, so that the learner goes on."""
-    origins, fitted = [], general_input._Problem.fitted
-    monkeypatch.setattr(
-        general_input._Problem, "fitted", lambda *a: origins.append((len(a[0].y), a[-1])) or fitted(*a)
-    )
+    calls, random_rows = [], general_input.random_rows
+    monkeypatch.setattr(general_input, "random_rows", lambda *a, **o: calls.append(a) or random_rows(*a, **o))
     X, y, _ = gaussian_problem(600)
-    model = GeneralInputNetwork(
-        2, score_model=StandardNormal(3), surrogate="network", n_starts=3, random_state=0
-    )
-    with pytest.warns(ConvergenceWarning, match="can still be predicted from x, after 3 descents"):
-        model.fit(X, y)
-    ours = [origin for n, origin in origins if n == 600]
-    assert ours == ["T_4", "T_4 of the network's residuals", "random rows"]
-    assert [n for n, _ in origins] == [600, 300, 300, 600, 600]
+    for n_starts, expected in enumerate(drawn, start=1):
+        calls.clear()
+        model = learner(surrogate=surrogate, n_starts=n_starts).set_params(n_hidden=2)
+        with pytest.warns(ConvergenceWarning, match=f"can still be predicted from x, after {n_starts} desc"):
+            model.fit(X, y)
+        assert len(calls) == expected
 
 
 def test_the_network_makes_up_for_a_wrong_score():
