@@ -147,7 +147,8 @@ def refined_rows(
 
 def _weighted(M: Array, standard_error: Array) -> tuple[Array, Array]:
     """Return M and its standard errors in units of the noise of each label."""
-    level = np.sqrt((standard_error**2).mean(axis=1, keepdims=True))
+    largest = standard_error.max()
+    level = largest * np.sqrt(((standard_error / largest) ** 2).mean(axis=1, keepdims=True))
     level = np.maximum(level, 1e-3 * level.max())
     return np.asarray(M / level), np.asarray(standard_error / level)
 

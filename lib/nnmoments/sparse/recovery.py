@@ -145,12 +145,11 @@ def _against(
         standing = 0
     if not refined:
         return {"standing": standing}
-    scale = np.abs(M).max()
     return {
         "standing": standing,
         "idle": idle_rows(M, error, rows, mask),
-        "row_error": row_errors(M / scale, error / scale, rows, mask),
-        "unseen": unseen_weights(M / scale, error / scale, rows, mask),
+        "row_error": row_errors(M, error, rows, mask),
+        "unseen": unseen_weights(M, error, rows, mask),
     }
 
 
