@@ -309,3 +309,18 @@ def test_scales_and_biases_are_what_the_rows_leave_open():
     trained = l1_recovery.scales_and_biases(seed=9, trials=3)
     assert trained["rows"].median() < 1e-3
     assert trained["span"].min() > 0.1
+
+
+def test_an_autoencoder_learns_the_score_of_the_noisy_inputs():
+    """Two clusters on a line, against the score of the noisy mixture, written out."""
+    rng = np.random.default_rng(4)
+    x = rng.choice([-1.5, 1.5], 20_000) + 0.5 * rng.standard_normal(20_000)
+    tanh = np.tanh(1.5 * x / 0.5)  # variance 0.25, and 0.25 of the noise
+    exact = (x - 1.5 * tanh) / 0.5
+
+    def left(units):
+        score = l1_recovery.autoencoder_score(x[:, None], units=units, noise=0.5, rng=rng)[:, 0]
+        return np.mean((score - exact) ** 2) / np.mean(exact**2)
+
+    assert left(100) < 0.3
+    assert left(0) > 0.9

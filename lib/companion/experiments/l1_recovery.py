@@ -14,10 +14,10 @@ from sklearn.linear_model import LogisticRegression
 
 from companion.sweep import Sweep, grid
 from nnmoments.activations import Activation, quadratic, relu, tanh
-from nnmoments.densities import Gaussian, StandardNormal, StudentT, iid
+from nnmoments.densities import Gaussian, GaussianMixture, StandardNormal, StudentT, iid
 from nnmoments.learners import SparseNetworkClassifier
 from nnmoments.learners.sparse_network import train_network
-from nnmoments.linalg import match_rows
+from nnmoments.linalg import match_rows, principal_angles
 from nnmoments.moments import MomentEstimate, first_moment
 from nnmoments.networks import FeedForward, OneHiddenLayer, sparse_weights
 from nnmoments.scores import IndependentLocalLikelihood, NearestNeighbor
@@ -25,6 +25,8 @@ from nnmoments.sparse import SparseRecovery, expansion_margin, l1_programmes, re
 from nnmoments.validation import Array
 
 __all__ = [
+    "autoencoder",
+    "autoencoder_score",
     "beyond",
     "classifier",
     "controls",
@@ -501,6 +503,57 @@ product_scores = Sweep(
     _product_scores,
     quick=grid(trial=range(2)),
     paper=grid(trial=range(20)),
+)
+
+
+def autoencoder_score(X: Array, *, units: int, noise: float, rng: np.random.Generator) -> Array:
+    r"""Return the score at the inputs, :math:`(x - r(x))/\sigma^2`, by a denoising auto-encoder r.
+
+    It learns to take off normal noise of standard deviation sigma, from four noisy copies of the inputs. Its
+    hidden units are cosines in random directions beside the inputs themselves; its output weights are fitted.
+    """
+    d = X.shape[1]
+    directions, phases = rng.standard_normal((d, units)) / 3.0, rng.uniform(0.0, 2.0 * np.pi, units)
+
+    def hidden(Z: Array) -> Array:
+        return np.column_stack([np.ones(len(Z)), Z, np.cos(Z @ directions + phases)])
+
+    normal, right = np.zeros((1 + d + units, 1 + d + units)), np.zeros((1 + d + units, d))
+    for _ in range(4):
+        values = hidden(X + noise * rng.standard_normal(X.shape))
+        normal += values.T @ values
+        right += values.T @ X
+    fitted = np.linalg.solve(normal + 4e-5 * len(X) * np.eye(len(normal)), right)
+    return np.asarray((X - hidden(X) @ fitted) / noise**2)
+
+
+def _autoencoder(*, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Sine of the largest angle between the spans of the rows and of the moment, by score; k = 2, d = 6."""
+    k, d = 2, 6
+    teacher = _teacher(k, d, 4, 0.5, rng)
+    means = rng.standard_normal((3, d))
+    means *= 3.0 / np.linalg.norm(means, axis=1, keepdims=True)
+    density = GaussianMixture([0.5, 0.3, 0.2], means, 0.5 * np.eye(d))
+    X = density.sample(n, rng=rng)
+    y = teacher.sample_labels(X, rng=rng)
+    scores = {
+        "true": density.score(X, 1),
+        "autoencoder": autoencoder_score(X, units=300, noise=0.5, rng=rng),
+        "linear": autoencoder_score(X, units=0, noise=0.5, rng=rng),
+        "gaussian": Gaussian(X.mean(axis=0), np.cov(X, rowvar=False)).score(X, 1),
+    }
+    sines = {}
+    for name, score in scores.items():
+        right = np.linalg.svd((y - y.mean(axis=0)).T @ score)[2][:k]
+        sines[name] = float(np.sin(principal_angles(right, teacher.weights[0]).max()))
+    return sines
+
+
+autoencoder = Sweep(
+    "02-autoencoder",
+    _autoencoder,
+    quick=grid(n=[4_000], trial=range(1)),
+    paper=grid(n=[10_000], trial=range(60)),
 )
 
 
