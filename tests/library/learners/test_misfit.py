@@ -34,3 +34,9 @@ def test_kernels_are_those_of_hermite_polynomials():
         total += (terms.sum() ** 2 - terms @ terms) / (300 * 299)
     assert abs(residual_misfit(x[:, None], r).share - total) < 1e-12
     assert not residual_misfit(x[:, None], np.ones(300)).significant
+
+
+def test_inputs_that_do_not_vary_explain_nothing():
+    """Odd moments of x = 0 vanish, and so does their spread: nothing is no more than nothing."""
+    found = residual_misfit(np.zeros((50, 2)), np.random.default_rng(2).standard_normal(50))
+    assert not found.significant

@@ -97,3 +97,10 @@ def test_refine_refuses():
             refine_rows(*bad)
     with pytest.raises(ValueError, match="max_iter must be an integer from 1"):
         refine_rows(M, error, M, max_iter=0)
+
+
+def test_one_row_needs_no_further_columns(planted):
+    """There is no combination of two rows that could be sparser: one row is proved by itself."""
+    _, M = planted(1, 60, 0.5, 0)
+    check = recover_rows(M, columns="fast", standard_error=np.full(M.shape, 1e-3)).check
+    assert check.how == "expansion"
