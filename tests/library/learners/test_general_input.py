@@ -230,13 +230,6 @@ def test_weights_are_so_many_copies_in_every_step():
     assert fitted.diagnostics_["score"].passed
 
 
-def test_thinned_weights_may_all_be_zero():
-    """Of 40,000 samples every second chooses lengths and signs of the units: here, those without weight."""
-    X, y, W = gaussian_problem(40_000)
-    model = learner().fit(X, y, sample_weight=np.arange(40_000) % 2.0)
-    assert match_rows(model.weights_, W, signed=True).worst < 1e-6
-
-
 def test_single_precision_frames_and_pickles():
     X, y, _ = gaussian_problem(3000)
     single = learner().fit(X.astype(np.float32), y.astype(np.float32))

@@ -160,10 +160,11 @@ def test_as_many_columns_are_named_as_one_reads():
 
 
 def test_units_are_at_most_as_many_as_inputs():
-    """One input has one direction, whatever its labels still hold."""
+    """One input has one direction; a second unit of these labels along it is said to be left."""
     x = np.random.default_rng(0).standard_normal((2000, 1))
-    with pytest.warns(ConvergenceWarning, match="1 initialisations|2 initialisations"):
-        model = TensorNetwork(None, random_state=0).fit(x, np.sin(9.0 * x[:, 0]))
+    y = np.maximum(x, 0.0)[:, 0] ** 2 - 0.3 * np.maximum(-x, 0.0)[:, 0] ** 2
+    with pytest.warns(ConvergenceWarning, match="pass another n_hidden"):
+        model = TensorNetwork(None, random_state=0).fit(x, y)
     assert model.weights_.shape == (1, 1)
 
 
