@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.special import zeta
 
 from nnmoments import (
     Activation,
@@ -152,6 +153,17 @@ def test_skewed_laws_are_seen_from_either_side(side):
     for m, value in ((1, beyond), (2, density), (3, -side * side * slope)):
         found = g.mean_derivative(iid(Gumbel(), 1), [None] * m)
         assert found.flat[0] == pytest.approx(value, abs=1e-9)
+
+
+def test_third_cumulants_of_skewed_laws():
+    """E[d/dx x^4] = 4 E[x^3] = 4 (k_3 + 3 k_2 k_1 + k_1^3), k_1 = Euler's constant, k_3 = 2 zeta(3)."""
+    X = np.linspace(-2.0, 3.0, 40)[:, None]
+    first, second, third = np.euler_gamma, math.pi**2 / 6.0, 2.0 * zeta(3.0)
+    found = Polynomials(4).fit(X, X**4).mean_derivative(iid(Gumbel(), 1), [None])
+    assert found.flat[0] == pytest.approx(4.0 * (third + 3.0 * second * first + first**3), rel=1e-9)
+    turned = Polynomials(4).fit(X, X**4).mean_derivative(iid(Gumbel(loc=0.5, scale=2.0), 1), [None])
+    first, second, third = 0.5 + 2.0 * first, 4.0 * second, 8.0 * third
+    assert turned.flat[0] == pytest.approx(4.0 * (third + 3.0 * second * first + first**3), rel=1e-9)
 
 
 SKEWED = Product([Logistic(loc=0.4), SmoothedUniform(half_width=1.6, noise=0.4), StudentT(dof=12.0)])
