@@ -76,6 +76,14 @@ def test_random_mutants_meet_tests():
         assert drawn.tests_of(package), package
 
 
+def test_random_mutants_meet_doctests_last():
+    """A file that is collected before its package is imported twice, and its classes do not pickle."""
+    for path in drawn.LIBRARY.rglob("*.py"):
+        *tests, own = drawn.met_by(path)
+        assert own == str(path.relative_to(drawn.ROOT))
+        assert all(test.startswith("tests") for test in tests), path
+
+
 @pytest.mark.parametrize("mutant", planted.MUTANTS, ids=lambda m: f"{m.module}: {m.slip}")
 def test_mutant_applies(mutant):
     path, text = mutant.plant(HERE.parent / "lib")

@@ -547,3 +547,13 @@ def test_a_far_sample_of_weight_zero_changes_nothing():
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
     for S in (X, far):
         assert np.isfinite(LLSFE(S, 0.8).score(np.array([[30.0]]), 1)).all()
+
+
+def test_candidates_are_compared_from_twenty_rows_a_parameter_on():
+    """Twenty rows for each of d means and a constant; below, one Gaussian it is, and that is said."""
+    X = np.random.default_rng(0).standard_normal((60, 2))
+    compared, few = estimate_score(X, rng=0), estimate_score(X[:59], rng=0)
+    assert len(compared.losses) > 1
+    assert "too few rows" not in compared.status
+    assert few.losses == {}
+    assert "too few rows for more than one Gaussian" in few.status

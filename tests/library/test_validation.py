@@ -3,6 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnmoments.borders import delta_correlation, fit_crossings, tan_alpha
+from nnmoments.densities import Logistic, StandardNormal
+from nnmoments.landscapes import SphereLoss
+from nnmoments.linalg import outer_power
+from nnmoments.moments import cross_moment, fold_rows
+from nnmoments.networks import union_terms
+from nnmoments.scores import IndependentLocalLikelihood, NearestNeighbor
+from nnmoments.structured import CorrelationGraph, support_cliques
+from nnmoments.tensors import kcl
 from nnmoments.validation import (
     check_array,
     check_choice,
@@ -93,3 +102,51 @@ def test_choice():
 def test_samples(X, y, message):
     with pytest.raises(ValueError, match=message):
         check_samples(X, y, 2)
+
+
+def beyond(X):
+    return X[:, 0] > 1.0
+
+
+X = np.random.default_rng(0).standard_normal((400, 2))
+T = outer_power([[1.0, 0.0], [0.6, 0.8]], 3).sum(axis=0)
+LEAST = {
+    "tan_alpha": (100, "points", lambda m: tan_alpha(beyond, [1.0, 0.3], points=m, rng=0)),
+    "fit_crossings": (8, "points", lambda m: fit_crossings(beyond, [1.0, 0.1], points=m, rng=0)),
+    "delta_correlation": (
+        2,
+        "n_samples",
+        lambda m: delta_correlation(beyond, [1.0, 0.0], 0.0, order=0, n_samples=m, rng=0),
+    ),
+    "kcl": (2, "projections", lambda m: kcl(T, projections=m, rng=0)),
+    "fold_rows": (2, "folds", lambda m: fold_rows(9, m)),
+    "grid": (8, "grid", lambda m: IndependentLocalLikelihood(X, bandwidth=NearestNeighbor(0.5), grid=m)),
+    "SphereLoss": (4, "l", lambda m: SphereLoss(X, beyond(X), m)),
+    "support_cliques": (
+        2,
+        "size",
+        lambda m: support_cliques(CorrelationGraph(np.eye(4), np.full((4, 4), 0.01)), m),
+    ),
+}
+
+
+@pytest.mark.parametrize(("least", "name", "call"), LEAST.values(), ids=LEAST)
+def test_least_integers_are_taken_and_smaller_ones_refused(least, name, call):
+    call(least)
+    with pytest.raises(ValueError, match=f"{name} must be an integer from {least} up, got {least - 1}"):
+        call(least - 1)
+
+
+@pytest.mark.parametrize(
+    ("most", "name", "call"),
+    [
+        (16, "k", lambda k: union_terms(k)),
+        (6, "order", lambda m: Logistic().log_derivative([0.5], m)),
+        (4, "order", lambda m: cross_moment(X, X[:, 0], StandardNormal(2), m)),
+    ],
+    ids=["union_terms", "log_derivative", "cross_moment"],
+)
+def test_greatest_integers_are_taken_and_larger_ones_refused(most, name, call):
+    call(most)
+    with pytest.raises(ValueError, match=f"{name} must be an integer from 1 to {most}, got {most + 1}"):
+        call(most + 1)

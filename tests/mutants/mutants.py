@@ -516,7 +516,12 @@ MUTANTS = [
     ),
     Mutant("sparse", "if expansion_margin(mask) >= 0 else None", "", "a proof that supports do not give"),
     Mutant("sparse", 'S.sparsities(Q, "l0")', "-np.arange(len(S))", "Algorithm 1 without its order"),
-    Mutant("sparse", "M / scale, error / scale, rows", "M, error, rows", "scale of a moment to refine"),
+    Mutant(
+        "sparse",
+        "return refined_rows(M / scale, error / scale, rows",
+        "return refined_rows(M, error, rows",
+        "scale of a moment to refine",
+    ),
     Mutant(
         "sparse",
         "np.log(rows.size / FALSE_ENTRY)",

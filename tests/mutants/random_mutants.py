@@ -3,9 +3,10 @@
 Run ``python tests/mutants/random_mutants.py [--count N] [--seed S] [--jobs J] [package ...]``. An
 operator is exchanged, a comparison turned round, a sign dropped or a constant of a formula changed.
 What only tunes is left alone: module-level names in capitals, defaults of arguments, constants below
-a thousandth; so are messages, representations and annotations. A mutant meets its own module's
-doctests, then the tests of its package, then those of the packages that build on it. Each is listed
-with its place; the last line has the seed, to run the same again.
+a thousandth; so are messages, representations and annotations. A mutant meets the tests of its
+package, then those of the packages that build on it, then its own module's doctests. Each is listed
+with its place; the last line has the seed, to run the same again. Tests that fail without any mutant
+conclude nothing: they are run so first.
 """
 
 import argparse
@@ -154,16 +155,24 @@ def tests_of(package: str) -> list[str]:
     return [str(place) for place in places if (ROOT / place).exists()]
 
 
+def met_by(path: Path) -> list[str]:
+    """Return what a mutant of a file meets, its doctests last.
+
+    Were the file collected first, pytest would import it apart from its package, and classes would not
+    pickle: tests would fail whatever the file says.
+    """
+    package = path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+    tests = [test for name in (package, *USERS.get(package, [])) for test in tests_of(name)]
+    return [*tests, str(path.relative_to(ROOT))]
+
+
 def killed(mutant: RandomMutant) -> bool:
     """Plant one mutant in a copy and say whether a test fails, or does not end."""
-    relative = mutant.path.relative_to(ROOT)
-    package = mutant.path.relative_to(LIBRARY).parts[0].removesuffix(".py")
-    tests = [test for name in (package, *USERS.get(package, [])) for test in tests_of(name)]
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         project = copy_project(Path(folder).resolve())
-        (project / relative).write_text(mutant.text, encoding="utf-8")
+        (project / mutant.path.relative_to(ROOT)).write_text(mutant.text, encoding="utf-8")
         try:
-            return not green(project, [str(relative), *tests], timeout=SECONDS)
+            return not green(project, met_by(mutant.path), timeout=SECONDS)
         except subprocess.TimeoutExpired:
             return True
 
@@ -183,6 +192,11 @@ def main() -> int:
         files = [path for path in files if names[path] in options.packages]
     every = [mutant for path in files for mutant in mutants(path, path.read_text(encoding="utf-8"))]
     chosen = random.Random(seed).sample(every, min(options.count, len(every)))
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        met = {test for mutant in chosen for test in met_by(mutant.path)}
+        if not green(copy_project(Path(folder).resolve()), sorted(met, reverse=True)):  # tests, then lib
+            print("the tests fail without any mutant; nothing can be concluded")
+            return 2
     start, survivors = time.perf_counter(), 0
     with ThreadPoolExecutor(options.jobs) as pool:
         for mutant, dead in zip(chosen, pool.map(killed, chosen), strict=True):

@@ -35,6 +35,13 @@ def test_sampled_correlation_agrees_with_the_oracle():
     assert abs(sample.value - oracle.value) < 5 * sample.standard_error
 
 
+def test_slabs_are_open():
+    """1{|v| < h/2}/h: a sample on the border of a slab is outside, so that neighbours share none."""
+    X = np.array([[0.0], [0.25], [-0.25], [0.125]])
+    found = sampled_delta_correlation(X, np.ones(4), [1.0], 0.0, order=0, epsilon=0.0, width=0.5)
+    assert found.value == 2 / 4 / 0.5
+
+
 def test_correlations_refuse_bad_arguments():
     X, y = np.zeros((10, 2)), np.zeros(10)
     with pytest.raises(ValueError, match="z must have length 1"):

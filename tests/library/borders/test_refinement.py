@@ -96,6 +96,15 @@ def test_random_search_with_the_oracle():
     assert "raise max_iter" in short.status
 
 
+def test_a_hundred_points_in_a_plane_are_the_least():
+    def search(points):
+        return refine_estimate(lambda X: X[:, 0] > 1.0, [1.0, 0.3], tol=0.9, points=points, rng=0)
+
+    assert search(100).converged
+    with pytest.raises(ValueError, match="points must be an integer from 100 up, got 99"):
+        search(99)
+
+
 @pytest.mark.parametrize("start", [0.05, 0.3])
 def test_crossings(start, halfspaces):
     """Places of the border are linear in g: one regression gives the weight, other units or not."""

@@ -77,6 +77,14 @@ def test_rounds_look_at_what_is_left(sample):
     assert model.diagnostics_["left"] == pytest.approx(left.sum() / y.sum())
 
 
+def test_a_halfspace_holds_samples(sample):
+    """Beyond a threshold that no sample reaches there is nothing that could be all active."""
+    W, _, X, _, _ = sample
+    with pytest.warns(ConvergenceWarning, match="0 of 1 halfspaces"):
+        model = HalfspaceUnionClassifier(1, threshold=7.0, random_state=0).fit(X, X @ W[0] > 2.0)
+    assert model.weights_.shape == (0, 6)
+
+
 def test_low_thresholds(sample):
     """Below the root of three u_4 is negative, and the landscape's maxima are not the weights."""
     W, _, X, _, fresh = sample

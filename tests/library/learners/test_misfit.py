@@ -56,3 +56,9 @@ def test_trees_predict_what_polynomials_do_not_and_no_noise():
         assert predictable_share(X, kinds[draw % 4], unexplained=1.0 if draw % 8 else 1e-3) == 0.0
     assert predictable_share(X[:30], X[:30, 0]) == 0.0
     assert predictable_share(X, np.ones(1000)) == 0.0
+
+
+def test_inputs_that_do_not_vary_explain_nothing():
+    """Odd moments of x = 0 vanish, and so does their spread: nothing is no more than nothing."""
+    found = residual_misfit(np.zeros((50, 2)), np.random.default_rng(2).standard_normal(50))
+    assert not found.significant

@@ -135,6 +135,17 @@ def test_samples_without_weight_are_as_if_they_were_not():
     assert principal_angles(model.components_, np.eye(4)[:1])[0] < 0.1
 
 
+def test_eight_samples_are_the_least():
+    """Four in each half; the message says the number that is meant."""
+    X, _ = sample(8, d=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = SufficientReduction(random_state=0).fit(X, X[:, 0])
+    assert model.transform(X).shape == (8, 1)
+    with pytest.raises(ValueError, match="7: at least 8 are needed"):
+        SufficientReduction(random_state=0).fit(X[:7], X[:7, 0])
+
+
 def test_copies_and_precision():
     X, _ = sample(300)
     model = SufficientReduction(1, random_state=0).fit(X.astype(np.float32), X[:, 0])

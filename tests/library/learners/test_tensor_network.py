@@ -152,6 +152,31 @@ def test_columns_that_do_not_vary_freely_are_named():
         TensorNetwork(2).fit(np.column_stack([X[:, 0], 2.0 * X[:, 0]]), y)
 
 
+def test_as_many_columns_are_named_as_one_reads():
+    x = np.random.default_rng(0).standard_normal(50)
+    for count, named in ((8, r"7, 8 of X are constant"), (9, r"7, 8, \.\.\. of X are constant")):
+        with pytest.raises(ValueError, match=named):
+            TensorNetwork(2).fit(np.column_stack([x, np.ones((50, count))]), x)
+
+
+def test_units_are_at_most_as_many_as_inputs():
+    """One input has one direction; a second unit of these labels along it is said to be left."""
+    x = np.random.default_rng(0).standard_normal((2000, 1))
+    y = np.maximum(x, 0.0)[:, 0] ** 2 - 0.3 * np.maximum(-x, 0.0)[:, 0] ** 2
+    with pytest.warns(ConvergenceWarning, match="pass another n_hidden"):
+        model = TensorNetwork(None, random_state=0).fit(x, y)
+    assert model.weights_.shape == (1, 1)
+
+
+def test_as_many_weights_as_samples_prove_nothing():
+    """Four weights pass through four labels, and so do those of other networks."""
+    _, X, y = _sample(4, d=2, k=2, seed=3)
+    with pytest.warns(ConvergenceWarning, match="unexplained"):
+        model = TensorNetwork(2, fit_intercept=False, random_state=0).fit(X, y)
+    assert model.diagnostics_["unexplained"] < 1e-3
+    assert not model.converged_
+
+
 def test_constant_costs_nothing_where_there_is_none():
     network, X, y = _sample(2000)
     model = TensorNetwork(3, random_state=0).fit(X, y)

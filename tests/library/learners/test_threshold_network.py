@@ -150,6 +150,30 @@ def test_score_is_honest(sample):
     assert max(abs(c - 3.0) for c in pairs.products_.values()) < 0.2
 
 
+def test_products_are_of_units_that_meet():
+    """A product of three has a coefficient where at least fifty samples are beyond all three borders."""
+    X = np.random.default_rng(0).standard_normal((200_000, 3))
+    for t in (1.5, 2.0):
+        f = HiddenPolynomial(np.eye(3), relu_threshold(t), {(0,): 1.0, (1,): 1.0, (2,): 1.0, (0, 1, 2): 2.0})
+        model = ThresholdNetwork(3, f.activation, degree=3, control="none", refine=False, random_state=0).fit(
+            X, f(X)
+        )
+        meet = np.sum((t < X).all(axis=1))
+        assert ((0, 1, 2) in model.products_) == (meet >= 50)
+        assert model.products_.get((0, 1, 2), 2.0) == pytest.approx(2.0, abs=0.1)
+        assert {(0, 1), (0, 2), (1, 2)} <= set(model.products_)
+
+
+def test_labels_that_all_differ_have_no_most_frequent_one():
+    """The constant is then no label, and labels are taken as they are."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((500, 2)), 3.0 + rng.random(500)
+    model = ThresholdNetwork(1, sigmoid_threshold(5.0), control="none", refine=False, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        found = model.fit(X, y).diagnostics_
+    assert found["moments"].mean * found["scale"] == pytest.approx(y.mean())
+
+
 def test_missing_rows_are_reported(sample):
     """Two units are not four: warning, what to do, and no row twice."""
     f, X, _ = sample

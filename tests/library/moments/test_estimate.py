@@ -31,6 +31,7 @@ from nnmoments.linalg import outer_power
 from nnmoments.moments import (
     ControlVariate,
     CrossMoment,
+    MomentEstimate,
     RidgeSurrogate,
     control_residuals,
     cross_moment,
@@ -710,3 +711,8 @@ def test_a_surrogate_is_removed_and_its_derivative_put_back():
     np.testing.assert_allclose(found.value, [3.0, 6.0], atol=1e-12)
     assert found.standard_error.max() < 1e-12
     assert found.left < 1e-20
+
+
+def test_what_nothing_is_removed_from_is_all_left():
+    plain = MomentEstimate(np.ones(2), np.zeros(2), 10, 1)
+    assert (plain.removed, plain.left) == ("nothing", 1.0)

@@ -122,6 +122,10 @@ def test_a_stream_may_be_files(tmp_path):
         (lambda: SampledMoment(X * 1e300, Y, order=4), "are so large"),
         (lambda: SampledMoment(X, Y, order=3).matmat(np.eye(D)), "directions are needed"),
         (lambda: SampledMoment(X, Y, order=3).matmat(np.eye(D), np.eye(2)), "directions must have shape"),
+        (
+            lambda: TensorMoment(np.zeros((D,) * 4)).cubic(np.ones((1, 1, 1, 1, D))),
+            "A must have 2 or 3 or 4 axes",
+        ),
         (lambda: SampledMoment(X, Y, order=2).matmat(np.eye(2)), "block must have shape"),
     ],
 )

@@ -2,9 +2,11 @@
 
 import math
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.special import zeta
 
 from nnmoments import (
     Activation,
@@ -21,7 +23,7 @@ from nnmoments import (
     squared_relu,
     tanh,
 )
-from nnmoments.densities import Laplace, Normal, Product, SmoothedUniform, StudentT
+from nnmoments.densities import Laplace, Marginal, Normal, Product, SmoothedUniform, StudentT
 from nnmoments.moments import (
     ControlVariate,
     CrossMoment,
@@ -124,6 +126,44 @@ def test_fourier_sums_are_the_gaussian_integrals(activation, order):
     for m, value in ((1, p), (2, p * (1.0 - p)), (3, -p * (1.0 - p) * (2.0 * p - 1.0))):
         found = one.mean_derivative(iid(Logistic(), 1), [None] * m)
         assert found.flat[0] == pytest.approx(value, abs=1e-9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gumbel(Marginal):
+    """A skewed law of one's own, with the distribution function exp(-exp(-u))."""
+
+    def _sample(self, size, rng):
+        return rng.gumbel(size=size)
+
+    def _log_density(self, u):
+        return -u - np.exp(-u)
+
+    def _log_derivative(self, u, order):
+        return (-1.0) ** order * (-np.exp(-u) + (order == 1))
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_skewed_laws_are_seen_from_either_side(side):
+    """E[1{side (x + b) > 0}] is a tail of the law, and its derivatives in b are density and slope."""
+    g = RidgeSurrogate([[side]], [side * 0.5], [[1.0]], "relu", [0.0])
+    e = math.exp(0.5)
+    mass, density = math.exp(-e), math.exp(0.5 - e)  # at -b
+    slope = density * (e - 1.0)
+    beyond = 1.0 - mass if side > 0.0 else -mass  # -x - b grows where x < -b
+    for m, value in ((1, beyond), (2, density), (3, -side * side * slope)):
+        found = g.mean_derivative(iid(Gumbel(), 1), [None] * m)
+        assert found.flat[0] == pytest.approx(value, abs=1e-9)
+
+
+def test_third_cumulants_of_skewed_laws():
+    """E[d/dx x^4] = 4 E[x^3] = 4 (k_3 + 3 k_2 k_1 + k_1^3), k_1 = Euler's constant, k_3 = 2 zeta(3)."""
+    X = np.linspace(-2.0, 3.0, 40)[:, None]
+    first, second, third = np.euler_gamma, math.pi**2 / 6.0, 2.0 * zeta(3.0)
+    found = Polynomials(4).fit(X, X**4).mean_derivative(iid(Gumbel(), 1), [None])
+    assert found.flat[0] == pytest.approx(4.0 * (third + 3.0 * second * first + first**3), rel=1e-9)
+    turned = Polynomials(4).fit(X, X**4).mean_derivative(iid(Gumbel(loc=0.5, scale=2.0), 1), [None])
+    first, second, third = 0.5 + 2.0 * first, 4.0 * second, 8.0 * third
+    assert turned.flat[0] == pytest.approx(4.0 * (third + 3.0 * second * first + first**3), rel=1e-9)
 
 
 SKEWED = Product([Logistic(loc=0.4), SmoothedUniform(half_width=1.6, noise=0.4), StudentT(dof=12.0)])

@@ -1,7 +1,5 @@
 """Estimated moments: order, support, refinement and exchange under noise."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -218,8 +216,8 @@ def test_rows_that_are_not_known_are_not_trusted(noisy):
     assert np.isnan(plain.row_error).all()
 
 
-def test_row_errors_of_many_columns_cost_less_than_a_second():
-    _, A, M, error = planted_moment(20, 1000, 30, 0.15, 10.0, 0.01)
-    begin = time.process_time()
-    assert np.isfinite(row_errors(M, error, A, A != 0)).all()
-    assert time.process_time() - begin < 1.0
+def test_one_row_needs_no_further_columns(planted):
+    """There is no combination of two rows that could be sparser: one row is proved by itself."""
+    _, M = planted(1, 60, 0.5, 0)
+    check = recover_rows(M, columns="fast", standard_error=np.full(M.shape, 1e-3)).check
+    assert check.how == "expansion"

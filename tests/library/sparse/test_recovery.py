@@ -133,6 +133,15 @@ def test_ties_make_the_search_go_on(worst):
         assert recovery.converged
 
 
+def test_two_equal_ratios_are_of_no_continuous_law():
+    """One combination then has two zeros where both rows have entries: supports alone prove nothing."""
+    rows = np.zeros((2, 18))
+    rows[0, :10] = rows[1, 8:] = np.sqrt(np.arange(2.0, 12.0))
+    assert proof_of(rows, rows != 0.0, 2) == "expansion"
+    rows[0, 8:10] = 0.7 * rows[1, 8:10]
+    assert proof_of(rows, rows != 0.0, 2) == "counting"
+
+
 def test_what_counting_proves_holds_by_enumeration():
     """No combination of the rows with weights from a grid is as sparse as the count says."""
     rng = np.random.default_rng(3)
