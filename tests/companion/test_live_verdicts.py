@@ -6,7 +6,13 @@ from scipy.integrate import quad
 from scipy.optimize import least_squares, minimize
 from scipy.stats import norm
 
-from companion.experiments import high_thresholds, l1_recovery, tensor_initialisation, threshold_powers
+from companion.experiments import (
+    high_thresholds,
+    l1_recovery,
+    score_dimensions,
+    tensor_initialisation,
+    threshold_powers,
+)
 from companion.experiments.landscape_tolerances import approximate_minima
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import (
@@ -19,6 +25,7 @@ from nnmoments.landscapes import (
 )
 from nnmoments.linalg import match_rows
 from nnmoments.networks import HiddenPolynomial, OneHiddenLayer, conditioned_weights
+from nnmoments.scores import LLSFE, degree_two
 from nnmoments.tensors import tensor_method
 
 
@@ -324,3 +331,57 @@ def test_an_autoencoder_learns_the_score_of_the_noisy_inputs():
 
     assert left(100) < 0.3
     assert left(0) > 0.9
+
+
+def test_windows_in_three_dimensions():
+    """Closed-form windows against a large sample, and the experiment's window against the library's."""
+    f = score_dimensions.mixture(3)
+    X, point = f.sample(400_000, rng=0), np.array([0.3, -0.2, 0.1])
+    mean, covariance = score_dimensions.limit_window(f, point[None], 0.5)
+    a1, A2 = degree_two(mean, covariance, np.array([0.5]))
+    found = LLSFE(X, bandwidth=0.5).log_derivatives(point[None], 2)
+    assert np.abs(found[0] - a1).max() < 0.05
+    assert np.abs(found[1] - A2).max() < 0.15
+    window = score_dimensions.sample_window(X[:5000], point, 0.5)
+    for ours, theirs in zip(
+        degree_two(*window, np.array(0.5)),
+        LLSFE(X[:5000], bandwidth=0.5).log_derivatives(point[None], 2),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs[0], atol=1e-9)
+    # The spread of the slope has the constant of the theory, (4 pi)^(-d/2)/(2 n h^(d + 2) f(x)), to h^2.
+    n, h = 20_000, 0.2
+    means, covariances = zip(
+        *(score_dimensions.sample_window(f.sample(n, rng=s), point, h) for s in range(1, 61)), strict=True
+    )
+    slopes = degree_two(np.array(means), np.array(covariances), np.full(60, h))[0]
+    theory = (4.0 * np.pi) ** -1.5 / (2.0 * n * h**5 * np.exp(f.log_density(point[None])[0]))
+    assert np.mean(np.var(slopes, axis=0, ddof=1)) / theory == pytest.approx(1.0, abs=0.5)
+
+
+def test_the_noise_of_a_matrix_in_two_norms():
+    """Symmetric normal matrices with the covariances that theory gives the noise of degree 2."""
+    rng, sizes, ratios = np.random.default_rng(4), [2, 4, 8], []
+    for d in sizes:
+        upper = np.triu(rng.standard_normal((400, d, d)) * np.sqrt(0.25), 1)
+        E = upper + upper.transpose(0, 2, 1)
+        shared = 0.5 * rng.standard_normal((400, 1))
+        E[:, range(d), range(d)] = np.sqrt(0.5) * rng.standard_normal((400, d)) + shared
+        entry = np.sqrt(np.mean(E**2))
+        ratios.append(np.sqrt(np.mean(np.linalg.norm(E, 2, axis=(1, 2)) ** 2)) / entry)
+    slope = np.polyfit(np.log(sizes), np.log(ratios), 1)[0]
+    found, whole = score_dimensions.noise_growth(seed=1)
+    assert found == pytest.approx(slope, abs=0.1)
+    assert whole == pytest.approx(1.0)
+
+
+def test_operations_of_degree_two():
+    """The counted programme computes what the library does, and the count is that of the formula's loops."""
+    X, x, h = np.random.default_rng(1).standard_normal((50, 3)), np.full(3, 0.2), 1.3
+    a1, A2, count = score_dimensions.counted_degree_two(X, x, h)
+    theirs = LLSFE(X, bandwidth=h).log_derivatives(x[None], 2)
+    np.testing.assert_allclose(a1, theirs[0][0], atol=1e-12)
+    np.testing.assert_allclose(A2, theirs[1][0], atol=1e-12)
+    # At least one product and one sum for each entry of each sample's square, and at most a few.
+    assert 2 * 49 * 9 < count < 10 * 50 * 9
+    assert score_dimensions.operations(100, 3) - score_dimensions.operations(50, 3) < 50 * (2 * 9 + 5 * 3 + 5)
