@@ -364,6 +364,16 @@ def write_glossary(folder: Path) -> None:
     (folder / "glossary.js").write_text(f"window.GLOSSARY = {data};\n", encoding="utf-8")
 
 
+def write_times(folder: Path, chapters: list[Path]) -> None:
+    """Write the table of what the chapters' stored figures cost."""
+    lines = ["| Chapter | Stored figures | Processor minutes |", "| :-- | --: | --: |"]
+    for path in chapters:
+        stored = sorted((ROOT / "book" / "results").glob(f"{path.stem[:2]}-*.json"))
+        seconds = [json.loads(file.read_text())["provenance"]["cpu_seconds"] for file in stored]
+        lines.append(f"| {{doc}}`/notebooks/{path.stem}` | {len(stored)} | {sum(seconds) / 60:.0f} |")
+    (folder / "times.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def module_path(module: str) -> str:
     """Return the file of a module, relative to the root."""
     while module:
@@ -460,6 +470,7 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     shutil.copy(ROOT / "_config.yml", STAGE)
     write_ledger(STAGE / "book" / "_generated", outcomes)
+    write_times(STAGE / "book" / "_generated", executed)
     api.write_pages(STAGE / "book" / "api")
     (STAGE / "book" / "_generated" / "front.md").write_text(moving_picture(), encoding="utf-8")
     write_glossary(STAGE / "book" / "_static")

@@ -234,6 +234,13 @@ def test_pages_are_light(page):
     assert total < 3e6
 
 
+def test_the_time_that_a_chapter_takes_is_told():
+    page = BeautifulSoup((SITE / "book/how-to-run.html").read_text(encoding="utf-8"), "html.parser")
+    rows = [[cell.get_text() for cell in row.select("td")] for row in page.select("article tbody tr")]
+    assert len(rows) == len(CHAPTERS)
+    assert all(int(figures) > 0 and int(minutes) > 0 for _, figures, minutes in rows)
+
+
 def test_source_links_lead_to_pages_of_the_site():
     parsed = BeautifulSoup((SITE / "book/ledger.html").read_text(encoding="utf-8"), "html.parser")
     links = [link["href"] for link in parsed.select("table.ledger a[href]")]
