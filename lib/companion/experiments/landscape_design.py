@@ -501,10 +501,7 @@ def by_loss(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _oblique(*, cosine: float, k: int, d: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
-    """L on the exact T_4 of k rows of one pairwise cosine: as printed, in their span, whitened there.
-
-    Errors are one less the cosine of the worst row: (22) presupposes orthonormal rows.
-    """
+    """L on the exact T_4 of k rows of one pairwise cosine: as printed, in their span, whitened there."""
     gram = np.full((k, k), cosine) + (1.0 - cosine) * np.eye(k)
     W = np.linalg.cholesky(gram) @ _rotation(k, d, rng)
     T4 = _tensor(W, rng.uniform(0.5, 2.0, k))
@@ -516,14 +513,7 @@ def _oblique(*, cosine: float, k: int, d: int, trial: int, rng: np.random.Genera
         "projected": landscape_rows(inner, k, rng=seed).rows @ span.T,
         "whitened": landscape_rows(TensorMoment(T4), k, whiten=True, rng=seed).rows,
     }
-    return {name: _off(rows, W) for name, rows in found.items()}
-
-
-def _off(rows: Array, W: Array) -> float:
-    """Return 1 - |cos| of the worst row of W (and of the rows) with its nearest."""
-    unit = W / np.linalg.norm(W, axis=1, keepdims=True)
-    cosines = np.abs(rows @ unit.T) / np.linalg.norm(rows, axis=1, keepdims=True)
-    return float(1.0 - min(cosines.max(axis=0).min(), cosines.max(axis=1).min()))
+    return {name: parameter_error(rows, W) for name, rows in found.items()}
 
 
 oblique = Sweep(
