@@ -51,6 +51,7 @@ __all__ = [
     "oblique",
     "permuted_minima",
     "smooth_input",
+    "strict_saddles",
 ]
 
 _C = 0.01  # c of Assumption 2(b)
@@ -159,6 +160,7 @@ def missing_neuron(*, seed: int) -> dict[str, float]:
     return {
         "gradient": float(np.linalg.norm(loss.gradient(A))),
         "curvature": curvature / tau,
+        "over_kappa": curvature / float(kappa.min()),
         "error": parameter_error(A, W),
     }
 
@@ -196,6 +198,19 @@ def _end_points(*, k: int, d: int, trial: int, rng: np.random.Generator) -> dict
 
 def _saddle(rng: np.random.Generator) -> dict[str, float]:
     """Solve grad L = 0 from a random point, d = 3; a root that is no solution must be a strict saddle."""
+    elsewhere, curvature, tau, _ = _hunt(rng)
+    return {"saddle": float(elsewhere), "curvature": curvature / tau}
+
+
+def strict_saddles(*, seed: int, count: int = 30) -> Array:
+    """Return the least eigenvalues of the Hessian, in units of kappa_min, at saddles, d = 3."""
+    rng = np.random.default_rng([seed, 2])
+    found = [_hunt(rng) for _ in range(count)]
+    return np.array([curvature / least for elsewhere, curvature, _, least in found if elsewhere])
+
+
+def _hunt(rng: np.random.Generator) -> tuple[bool, float, float, float]:
+    """Return whether a root of grad L is no solution, its least eigenvalue, tau and kappa_min."""
     d = 3
     W, kappa = np.eye(d), rng.uniform(0.7, 1.4, d)
     mu, lam, tau = _theorem_2(kappa, d)
@@ -211,7 +226,7 @@ def _saddle(rng: np.random.Generator) -> dict[str, float]:
     )
     A = root.x.reshape(d, d)
     elsewhere = float(np.linalg.norm(root.fun)) < 1e-6 and parameter_error(A, W) > 0.01
-    return {"saddle": float(elsewhere), "curvature": float(np.linalg.eigvalsh(loss.hessian(A))[0]) / tau}
+    return elsewhere, float(np.linalg.eigvalsh(loss.hessian(A))[0]), tau, float(kappa.min())
 
 
 end_points = Sweep(

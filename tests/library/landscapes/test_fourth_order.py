@@ -164,6 +164,17 @@ def test_theorem_2_end_points(rng):
     assert classify(loss, np.zeros((5, 5))).kind == "saddle"
 
 
+def test_two_rows_on_one_neuron_are_a_strict_saddle():
+    """Towards the neuron they miss only the penalty bends, by 4 lam (b^2 - 1), close to -4 kappa."""
+    mu, lam = 0.009, 100.0
+    loss = FourthOrderLoss(TensorMoment(outer_power(np.eye(3), 4).sum(axis=0)), mu, lam)
+    twice, once = np.sqrt(lam / (lam + 1.0 - mu)), np.sqrt(lam / (lam - mu))
+    A = np.array([[twice, 0.0, 0.0], [twice, 0.0, 0.0], [0.0, once, 0.0]])
+    assert np.linalg.norm(loss.gradient(A)) < 1e-10
+    assert np.linalg.eigvalsh(loss.hessian(A))[0] == pytest.approx(4.0 * lam * (twice**2 - 1.0))
+    assert 4.0 * lam * (twice**2 - 1.0) < -3.9
+
+
 def test_theorem_3(rng):
     """The empirical loss for Gaussian input has one minimum up to order and signs, near the weights."""
     f, W = StandardNormal(3), np.linalg.qr(rng.standard_normal((3, 3)))[0]
