@@ -49,6 +49,7 @@ __all__ = [
     "missing_neuron",
     "noise_or_score",
     "oblique",
+    "permuted_errors",
     "permuted_minima",
     "smooth_input",
     "strict_saddles",
@@ -502,6 +503,19 @@ figure_4 = Sweep(
     paper=grid(density=list(_INPUTS), n=[8192], iterations=[5000], trial=range(20)),
     rtol=1e-3,
 )
+
+
+def permuted_errors(*, seed: int, trials: int = 10) -> Array:
+    """Return e(A) of G for Gaussian input, n = 8192, when labels belong to other inputs."""
+    rng, W, errors = np.random.default_rng([seed, 4]), np.eye(2), list[float]()
+    for _ in range(trials):
+        X = rng.standard_normal((8192, 2))
+        y = rng.permutation(OneHiddenLayer(W, relu)(X))
+        T4 = cross_moment(X, y, StandardNormal(2), 4).value
+        loss = FourthOrderLoss(TensorMoment(T4), _MU, _LAMBDA, sign=-1.0)
+        ends = [quasi_newton(loss, A, max_iter=500, tol=1e-6) for A in random_rows(2, 2, count=4, rng=rng)]
+        errors.append(parameter_error(min(ends, key=lambda end: end.value).weights, W))
+    return np.array(errors)
 
 
 def by_loss(frame: pd.DataFrame) -> pd.DataFrame:
