@@ -49,8 +49,10 @@ __all__ = [
     "missing_neuron",
     "noise_or_score",
     "oblique",
+    "permuted_errors",
     "permuted_minima",
     "smooth_input",
+    "strict_saddles",
 ]
 
 _C = 0.01  # c of Assumption 2(b)
@@ -159,6 +161,7 @@ def missing_neuron(*, seed: int) -> dict[str, float]:
     return {
         "gradient": float(np.linalg.norm(loss.gradient(A))),
         "curvature": curvature / tau,
+        "over_kappa": curvature / float(kappa.min()),
         "error": parameter_error(A, W),
     }
 
@@ -196,6 +199,19 @@ def _end_points(*, k: int, d: int, trial: int, rng: np.random.Generator) -> dict
 
 def _saddle(rng: np.random.Generator) -> dict[str, float]:
     """Solve grad L = 0 from a random point, d = 3; a root that is no solution must be a strict saddle."""
+    elsewhere, curvature, tau, _ = _hunt(rng)
+    return {"saddle": float(elsewhere), "curvature": curvature / tau}
+
+
+def strict_saddles(*, seed: int, count: int = 30) -> Array:
+    """Return the least eigenvalues of the Hessian, in units of kappa_min, at saddles, d = 3."""
+    rng = np.random.default_rng([seed, 2])
+    found = [_hunt(rng) for _ in range(count)]
+    return np.array([curvature / least for elsewhere, curvature, _, least in found if elsewhere])
+
+
+def _hunt(rng: np.random.Generator) -> tuple[bool, float, float, float]:
+    """Return whether a root of grad L is no solution, its least eigenvalue, tau and kappa_min."""
     d = 3
     W, kappa = np.eye(d), rng.uniform(0.7, 1.4, d)
     mu, lam, tau = _theorem_2(kappa, d)
@@ -211,7 +227,7 @@ def _saddle(rng: np.random.Generator) -> dict[str, float]:
     )
     A = root.x.reshape(d, d)
     elsewhere = float(np.linalg.norm(root.fun)) < 1e-6 and parameter_error(A, W) > 0.01
-    return {"saddle": float(elsewhere), "curvature": float(np.linalg.eigvalsh(loss.hessian(A))[0]) / tau}
+    return elsewhere, float(np.linalg.eigvalsh(loss.hessian(A))[0]), tau, float(kappa.min())
 
 
 end_points = Sweep(
@@ -489,6 +505,19 @@ figure_4 = Sweep(
 )
 
 
+def permuted_errors(*, seed: int, trials: int = 10) -> Array:
+    """Return e(A) of G for Gaussian input, n = 8192, when labels belong to other inputs."""
+    rng, W, errors = np.random.default_rng([seed, 4]), np.eye(2), list[float]()
+    for _ in range(trials):
+        X = rng.standard_normal((8192, 2))
+        y = rng.permutation(OneHiddenLayer(W, relu)(X))
+        T4 = cross_moment(X, y, StandardNormal(2), 4).value
+        loss = FourthOrderLoss(TensorMoment(T4), _MU, _LAMBDA, sign=-1.0)
+        ends = [quasi_newton(loss, A, max_iter=500, tol=1e-6) for A in random_rows(2, 2, count=4, rng=rng)]
+        errors.append(parameter_error(min(ends, key=lambda end: end.value).weights, W))
+    return np.array(errors)
+
+
 def by_loss(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the results of Figure 4 with one row a loss."""
     columns = ["loss", "iteration", "curve", "error", "heavy_printed", "heavy", "kappa"]
@@ -501,10 +530,7 @@ def by_loss(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _oblique(*, cosine: float, k: int, d: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
-    """L on the exact T_4 of k rows of one pairwise cosine: as printed, in their span, whitened there.
-
-    Errors are one less the cosine of the worst row: (22) presupposes orthonormal rows.
-    """
+    """L on the exact T_4 of k rows of one pairwise cosine: as printed, in their span, whitened there."""
     gram = np.full((k, k), cosine) + (1.0 - cosine) * np.eye(k)
     W = np.linalg.cholesky(gram) @ _rotation(k, d, rng)
     T4 = _tensor(W, rng.uniform(0.5, 2.0, k))
@@ -516,14 +542,7 @@ def _oblique(*, cosine: float, k: int, d: int, trial: int, rng: np.random.Genera
         "projected": landscape_rows(inner, k, rng=seed).rows @ span.T,
         "whitened": landscape_rows(TensorMoment(T4), k, whiten=True, rng=seed).rows,
     }
-    return {name: _off(rows, W) for name, rows in found.items()}
-
-
-def _off(rows: Array, W: Array) -> float:
-    """Return 1 - |cos| of the worst row of W (and of the rows) with its nearest."""
-    unit = W / np.linalg.norm(W, axis=1, keepdims=True)
-    cosines = np.abs(rows @ unit.T) / np.linalg.norm(rows, axis=1, keepdims=True)
-    return float(1.0 - min(cosines.max(axis=0).min(), cosines.max(axis=1).min()))
+    return {name: parameter_error(rows, W) for name, rows in found.items()}
 
 
 oblique = Sweep(

@@ -386,7 +386,7 @@ def printed_ascents(*, seed: int, starts: int = 20) -> dict[str, Any]:
     _, supports = _disjoint_weights(inputs, size, rng)
     P = _linear(len(supports))
     g = ExactShiftedMean(P, supports, inputs)
-    gamma = 0.2 * math.exp(size / 2.0) * math.exp(beta)  # Lemma 21: 4 gamma < c e^(r/2) e^beta
+    gamma = 0.2 * math.exp(size / 2.0) * math.exp(beta)  # Lemma 21: 4 gamma < (c_i + c_j) e^(r/2) e^beta
     lam = 0.1  # Lemma 23 asks it to be small
 
     def h(z: Array) -> tuple[float, Array]:

@@ -372,9 +372,10 @@ def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False
 
     .. math:: e(A) = \max\Big\{1 - \min_i \max_j |P_{ij}|,\; 1 - \min_j \max_i |P_{ij}|\Big\}
 
-    GM (22) with P the matrix of cosines, :math:`A W^+` after normalising the rows of both (for an
-    orthogonal W exactly :math:`A W^\top`). As printed, a minimum stands for the outer maximum, which
-    calls A perfect when two of its rows coincide (`printed`).
+    GM (22) with :math:`P_{ij} = \cos(a_i, w_j)`, for an orthogonal W the paper's :math:`A W^{-1}`. If
+    the rows of W are oblique, :math:`A W^{-1}` is no cosine: it can exceed one, and call wrong rows
+    right. As printed, a minimum stands for the outer maximum, which calls A perfect when two of its
+    rows coincide (`printed`).
 
     Parameters
     ----------
@@ -398,11 +399,13 @@ def parameter_error(A: npt.ArrayLike, W: npt.ArrayLike, *, printed: bool = False
     >>> A = [[1.0, 0.0], [1.0, 0.0]]
     >>> parameter_error(A, np.eye(2)), parameter_error(A, np.eye(2), printed=True)
     (1.0, 0.0)
+    >>> round(parameter_error([[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [0.8, 0.6]]), 6)
+    0.4
     """
     W = check_array("W", W, ndim=2)
     A = check_array("A", A, shape=(None, W.shape[1]))
     rows = [M / np.maximum(np.linalg.norm(M, axis=1, keepdims=True), 1e-300) for M in map(scaled, (A, W))]
-    P = np.abs(rows[0] @ np.linalg.pinv(rows[1]))
+    P = np.minimum(np.abs(rows[0] @ rows[1].T), 1.0)
     both = (1.0 - P.max(axis=1).min(), 1.0 - P.max(axis=0).min())
     return float(min(both) if printed else max(both))
 

@@ -134,6 +134,25 @@ def test_error_of_equation_22():
     assert parameter_error(W[:2], W[:2]) == pytest.approx(0.0, abs=1e-12)  # k < d
 
 
+def test_error_of_oblique_rows_is_a_cosine(rng):
+    """A W^-1, the foil, calls wrong rows right where W is oblique, and goes below zero."""
+    W, A = np.array([[1.0, 0.0], [0.8, 0.6]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    foil = np.abs(A @ np.linalg.inv(W))
+    assert max(1.0 - foil.max(axis=1).min(), 1.0 - foil.max(axis=0).min()) < 1e-12
+    assert parameter_error(A, W) == pytest.approx(0.4)  # (0, 1) has the cosine .6 with (.8, .6)
+    assert parameter_error(A, W, printed=True) == pytest.approx(0.2)
+    for k, d in ((2, 2), (3, 5), (6, 4)):  # no more than d rows, or more
+        W, A = rng.standard_normal((k, d)), rng.standard_normal((3, d))
+        cosines = np.array([[abs(a @ w) / np.linalg.norm(a) / np.linalg.norm(w) for w in W] for a in A])
+        missed = max(1.0 - cosines.max(axis=1).min(), 1.0 - cosines.max(axis=0).min())
+        assert parameter_error(A, W) == pytest.approx(missed)
+    Q = np.linalg.qr(W[:4])[0]  # an orthogonal W: the paper's product
+    product = np.abs(A @ np.linalg.inv(Q)) / np.linalg.norm(A, axis=1, keepdims=True)
+    assert parameter_error(A, Q, printed=True) == pytest.approx(
+        min(1.0 - product.max(axis=1).min(), 1.0 - product.max(axis=0).min())
+    )
+
+
 def test_theorem_2_end_points(rng):
     W = np.linalg.qr(rng.standard_normal((5, 5)))[0]
     loss = FourthOrderLoss(TensorMoment(outer_power(W, 4).sum(axis=0)), 0.01, 100.0)
@@ -143,6 +162,17 @@ def test_theorem_2_end_points(rng):
         assert parameter_error(end.weights, W) < 1e-3
     # A row repeated is a saddle direction away: symmetric points descend.
     assert classify(loss, np.zeros((5, 5))).kind == "saddle"
+
+
+def test_two_rows_on_one_neuron_are_a_strict_saddle():
+    """Towards the neuron they miss only the penalty bends, by 4 lam (b^2 - 1), close to -4 kappa."""
+    mu, lam = 0.009, 100.0
+    loss = FourthOrderLoss(TensorMoment(outer_power(np.eye(3), 4).sum(axis=0)), mu, lam)
+    twice, once = np.sqrt(lam / (lam + 1.0 - mu)), np.sqrt(lam / (lam - mu))
+    A = np.array([[twice, 0.0, 0.0], [twice, 0.0, 0.0], [0.0, once, 0.0]])
+    assert np.linalg.norm(loss.gradient(A)) < 1e-10
+    assert np.linalg.eigvalsh(loss.hessian(A))[0] == pytest.approx(4.0 * lam * (twice**2 - 1.0))
+    assert 4.0 * lam * (twice**2 - 1.0) < -3.9
 
 
 def test_theorem_3(rng):
