@@ -1,12 +1,13 @@
 """Independent references for claims that the chapters judge in their own cells."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from companion.experiments import high_thresholds, threshold_powers
+from companion.experiments import high_thresholds, tensor_initialisation, threshold_powers
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import (
     HermiteLoss,
@@ -171,3 +172,12 @@ def test_products_of_powers_by_nested_quadrature(r, s):
         < threshold_powers.powers_above_bound((r, s), c)
     )
     assert threshold_powers.products_exponent((r, s), c) == pytest.approx(2.0 / 1.5, rel=0.01)
+
+
+def test_share_of_failures_with_wrong_signs():
+    """Of one method's failures alone; what recovers, and the other method, do not count."""
+    rows = [("a", 0, 0)] * 3 + [("a", 1, 0)] + [("a", 1, 1)] * 9 + [("b", 1, 0)] * 5
+    frame = pd.DataFrame(rows, columns=["method", "signs", "recovered"])
+    value, low, high = tensor_initialisation.wrong_signs(frame, "a")
+    assert low < value == 0.75 < high
+    assert tensor_initialisation.wrong_signs(frame, "b")[0] == 0.0

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from companion.experiments.labels import LABELED
 from companion.ledger import LEVEL
-from companion.sweep import Sweep, grid, mean_interval
+from companion.sweep import Sweep, grid, mean_interval, proportion_interval
 from nnmoments.activations import Activation, squared_relu
 from nnmoments.densities import StandardNormal
 from nnmoments.landscapes import (
@@ -68,6 +68,7 @@ __all__ = [
     "timing",
     "uncapped",
     "unsaturated",
+    "wrong_signs",
 ]
 
 _INITIALISE: dict[str, Any] = {"algorithm1": tensor_method, "controlled": tensor_initialize}
@@ -176,6 +177,12 @@ def uncapped(frame: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
     keys = ["method", "trial", "d", "n"]
     joined = frame.merge(pd.DataFrame(rows), on=keys, how="left")
     return joined.assign(recovered=joined["recovered"].where(joined["arrived"].isna(), joined["arrived"]))
+
+
+def wrong_signs(frame: pd.DataFrame, method: str) -> tuple[float, float, float]:
+    """Return the share of a method's failures that have wrong signs, with its interval."""
+    failed = frame[frame["method"].eq(method) & frame["recovered"].eq(0)]
+    return proportion_interval(int(failed["signs"].eq(0).sum()), len(failed))
 
 
 def frontier(frame: pd.DataFrame, method: str, *, share: float = 0.9) -> pd.DataFrame:
