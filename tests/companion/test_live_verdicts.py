@@ -7,7 +7,8 @@ from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from companion.experiments import high_thresholds, tensor_initialisation, threshold_powers
+from companion.experiments import high_thresholds, l1_recovery, tensor_initialisation, threshold_powers
+from companion.ledger import LEVEL
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import (
     HermiteLoss,
@@ -181,3 +182,27 @@ def test_share_of_failures_with_wrong_signs():
     value, low, high = tensor_initialisation.wrong_signs(frame, "a")
     assert low < value == 0.75 < high
     assert tensor_initialisation.wrong_signs(frame, "b")[0] == 0.0
+
+
+def test_intervals_from_resampled_trials_are_as_wide_as_fresh_trials_vary():
+    """Edges of a known exponent, and slopes of medians of a known rate, drawn again and again."""
+    rng, z = np.random.default_rng(3), norm.isf((1.0 - LEVEL) / 2.0)
+    cells = pd.DataFrame([(k, d) for k in (6, 10, 16) for d in range(10, 100, 6)], columns=["k", "d"])
+    share = 1.0 / (1.0 + (2.0 * cells["k"] ** 0.9 / cells["d"]) ** 6)
+    frames = [cells.assign(trials=20, exact=rng.binomial(20, share)) for _ in range(40)]
+    found = [l1_recovery.success_edge(frame, "d")[1] for frame in frames]
+    value, low, high = l1_recovery.edge_interval(frames[0], "d")
+    assert value == found[0]
+    assert low < 0.9 < high
+    assert 0.6 < (high - low) / (2.0 * z * np.std(found)) < 1.6
+
+    sizes = [1000.0, 4000.0, 16_000.0]
+
+    def trials():
+        errors = np.exp(-0.5 * np.log(sizes) + 0.2 * rng.standard_normal((20, 3)))
+        return pd.DataFrame({"n": [sizes] * 20, "error": errors.tolist()})
+
+    found = [l1_recovery.slope(trials(), "error") for _ in range(200)]
+    value, low, high = l1_recovery.median_slope(trials(), "error")
+    assert low < -0.5 < high
+    assert 0.5 < (high - low) / (2.0 * z * np.std(found)) < 2.0
