@@ -1,6 +1,7 @@
 """Independent references for claims that the chapters judge in their own cells."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import least_squares, minimize
@@ -14,6 +15,7 @@ from companion.experiments import (
     threshold_powers,
 )
 from companion.experiments.landscape_tolerances import approximate_minima
+from companion.ledger import LEVEL
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import (
     HermiteLoss,
@@ -385,3 +387,36 @@ def test_operations_of_degree_two():
     # At least one product and one sum for each entry of each sample's square, and at most a few.
     assert 2 * 49 * 9 < count < 10 * 50 * 9
     assert score_dimensions.operations(100, 3) - score_dimensions.operations(50, 3) < 50 * (2 * 9 + 5 * 3 + 5)
+
+
+def test_share_of_failures_with_wrong_signs():
+    """Of one method's failures alone; what recovers, and the other method, do not count."""
+    rows = [("a", 0, 0)] * 3 + [("a", 1, 0)] + [("a", 1, 1)] * 9 + [("b", 1, 0)] * 5
+    frame = pd.DataFrame(rows, columns=["method", "signs", "recovered"])
+    value, low, high = tensor_initialisation.wrong_signs(frame, "a")
+    assert low < value == 0.75 < high
+    assert tensor_initialisation.wrong_signs(frame, "b")[0] == 0.0
+
+
+def test_intervals_from_resampled_trials_are_as_wide_as_fresh_trials_vary():
+    """Edges of a known exponent, and slopes of medians of a known rate, drawn again and again."""
+    rng, z = np.random.default_rng(3), norm.isf((1.0 - LEVEL) / 2.0)
+    cells = pd.DataFrame([(k, d) for k in (6, 10, 16) for d in range(10, 100, 6)], columns=["k", "d"])
+    share = 1.0 / (1.0 + (2.0 * cells["k"] ** 0.9 / cells["d"]) ** 6)
+    frames = [cells.assign(trials=20, exact=rng.binomial(20, share)) for _ in range(40)]
+    found = [l1_recovery.success_edge(frame, "d")[1] for frame in frames]
+    value, low, high = l1_recovery.edge_interval(frames[0], "d")
+    assert value == found[0]
+    assert low < 0.9 < high
+    assert 0.6 < (high - low) / (2.0 * z * np.std(found)) < 1.6
+
+    sizes = [1000.0, 4000.0, 16_000.0]
+
+    def trials():
+        errors = np.exp(-0.5 * np.log(sizes) + 0.2 * rng.standard_normal((20, 3)))
+        return pd.DataFrame({"n": [sizes] * 20, "error": errors.tolist()})
+
+    found = [l1_recovery.slope(trials(), "error") for _ in range(200)]
+    value, low, high = l1_recovery.median_slope(trials(), "error")
+    assert low < -0.5 < high
+    assert 0.5 < (high - low) / (2.0 * z * np.std(found)) < 2.0

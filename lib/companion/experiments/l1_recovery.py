@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from companion.sweep import Sweep, grid
+from companion.ledger import LEVEL
+from companion.sweep import Sweep, grid, log_slopes
 from nnmoments.activations import Activation, quadratic, relu, tanh
 from nnmoments.densities import Gaussian, GaussianMixture, StandardNormal, StudentT, iid
 from nnmoments.learners import SparseNetworkClassifier
@@ -31,10 +33,12 @@ __all__ = [
     "classifier",
     "controls",
     "depth",
+    "edge_interval",
     "edges",
     "exact_share",
     "expansion",
     "guarantee",
+    "median_slope",
     "noise",
     "phase_size",
     "phase_theta",
@@ -136,6 +140,20 @@ def success_edge(frame: pd.DataFrame, size: str) -> tuple[float, float]:
     model = LogisticRegression(C=1e4, max_iter=1000).fit(np.vstack([X, X]), label, sample_weight=weight)
     by_size, by_k = model.coef_[0]
     return math.exp(-model.intercept_[0] / by_size), float(-by_k / by_size)
+
+
+def edge_interval(frame: pd.DataFrame, size: str, *, draws: int = 150) -> tuple[float, float, float]:
+    """Return the exponent b of `success_edge` with an interval from trials resampled in each cell."""
+    rng, trials = np.random.default_rng(0), frame["trials"].to_numpy()
+    shares = frame["exact"].to_numpy() / trials
+    drawn = [success_edge(frame.assign(exact=rng.binomial(trials, shares)), size)[1] for _ in range(draws)]
+    return _around(success_edge(frame, size)[1], np.array(drawn))
+
+
+def _around(value: float, drawn: Array) -> tuple[float, float, float]:
+    """Return the normal interval at the ledger's level, with the standard error of resampled values."""
+    half = float(norm.isf((1.0 - LEVEL) / 2.0) * drawn.std(ddof=1))
+    return value, value - half, value + half
 
 
 def exact_share(live: pd.DataFrame, stored: pd.DataFrame, cells: str) -> float:
@@ -451,6 +469,13 @@ def slope(frame: pd.DataFrame, column: str) -> float:
     """Return the log-log slope of the median error over the sizes."""
     middle = np.median(frame[column].tolist(), axis=0)
     return float(np.polyfit(np.log(frame["n"].iloc[0]), np.log(middle), 1)[0])
+
+
+def median_slope(frame: pd.DataFrame, column: str, *, draws: int = 1000) -> tuple[float, float, float]:
+    """Return `slope` with an interval from resampled trials."""
+    errors, rng = np.array(frame[column].tolist()), np.random.default_rng(0)
+    middles = [np.median(rng.choice(errors, len(errors)), axis=0) for _ in range(draws)]
+    return _around(slope(frame, column), log_slopes(frame["n"].iloc[0], middles))
 
 
 def _scores(*, sizes: str, trial: int, rng: np.random.Generator) -> dict[str, Any]:
