@@ -557,3 +557,11 @@ def test_candidates_are_compared_from_twenty_rows_a_parameter_on():
     assert "too few rows" not in compared.status
     assert few.losses == {}
     assert "too few rows for more than one Gaussian" in few.status
+
+
+def test_score_matching_without_bumps_is_a_gaussian():
+    """Bumps are shrunk, lines and squares hardly: what is left is the sample's own normal law."""
+    X = np.random.default_rng(0).standard_normal((3000, 2)) @ [[1.5, 0.4], [0.0, 0.7]] + [1.0, -2.0]
+    model = ScoreMatching(X, width=1.0, ridge=1e3, centres=20, rng=0)
+    normal = Gaussian(X.mean(axis=0), np.cov(X, rowvar=False, ddof=0))
+    np.testing.assert_allclose(model.score(X[:50], 1), normal.score(X[:50], 1), atol=0.02)
