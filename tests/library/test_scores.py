@@ -565,3 +565,18 @@ def test_score_matching_without_bumps_is_a_gaussian():
     model = ScoreMatching(X, width=1.0, ridge=1e3, centres=20, rng=0)
     normal = Gaussian(X.mean(axis=0), np.cov(X, rowvar=False, ddof=0))
     np.testing.assert_allclose(model.score(X[:50], 1), normal.score(X[:50], 1), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda X: SpectralStein(X, width=1.5),
+        lambda X: ScoreMatching(X, width=1.5, centres=30, rng=0),
+        lambda X: KernelDensity(X, bandwidth=0.5),
+    ],
+    ids=["stein", "matching", "kernels"],
+)
+def test_scores_move_with_the_sample(fit):
+    X = np.random.default_rng(0).standard_normal((200, 2))
+    move = np.array([5.0, -3.0])
+    np.testing.assert_allclose(fit(X + move).score(X + move, 1), fit(X).score(X, 1), rtol=1e-6, atol=1e-6)
