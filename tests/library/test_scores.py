@@ -580,3 +580,11 @@ def test_scores_move_with_the_sample(fit):
     X = np.random.default_rng(0).standard_normal((200, 2))
     move = np.array([5.0, -3.0])
     np.testing.assert_allclose(fit(X + move).score(X + move, 1), fit(X).score(X, 1), rtol=1e-6, atol=1e-6)
+
+
+def test_checks_allow_five_standard_errors():
+    """Of E S_1 under N(m, 1): the sample's mean less m, with standard error one over root n."""
+    x = np.random.default_rng(0).standard_normal((20, 1))
+    x = (x - x.mean()) / x.std()
+    for errors, passed in ((5.0, True), (7.0, False)):
+        assert check_score(Gaussian([-errors / np.sqrt(20)], np.eye(1)), x).passed is passed
