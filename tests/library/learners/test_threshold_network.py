@@ -158,6 +158,7 @@ def test_products_are_of_units_that_meet():
         model = ThresholdNetwork(3, f.activation, degree=3, control="none", refine=False, random_state=0).fit(
             X, f(X)
         )
+        assert np.isnan(model.diagnostics_["angles"]).all()  # not refined, though there are borders
         meet = np.sum((t < X).all(axis=1))
         assert ((0, 1, 2) in model.products_) == (meet >= 50)
         assert model.products_.get((0, 1, 2), 2.0) == pytest.approx(2.0, abs=0.1)
