@@ -27,6 +27,7 @@ FORMULA = """
 import math
 _TOL = 1e-9
 STEPS = 40
+_LOW, _HIGH = 0.5, 8
 def f(x: float, times: int = 3) -> float:
     \"\"\"Doubled: 2 x.\"\"\"
     if x < 0 and times == 4:

@@ -396,3 +396,15 @@ def test_weights_out_of_range():
     for size in (1e-150, 1e150):
         with pytest.raises(ValueError, match="weights must have rows of a size between"):
             OneHiddenLayer([[size, 0.0]], relu)
+
+
+def test_biases_are_added_layer_by_layer():
+    """Written out for two hidden layers: W_3 softplus(W_2 tanh(W_1 x + b_1) + b_2) + b_3."""
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal(shape) for shape in ((4, 3), (2, 4), (2, 2))]
+    biases = [rng.standard_normal(size) for size in (4, 2, 2)]
+    X = rng.standard_normal((5, 3))
+    found = FeedForward(weights, [tanh, softplus], biases=biases)(X)
+    hidden = np.tanh(np.einsum("ij,nj->ni", weights[0], X) + biases[0])
+    hidden = np.log1p(np.exp(np.einsum("ij,nj->ni", weights[1], hidden) + biases[1]))
+    np.testing.assert_allclose(found, np.einsum("ij,nj->ni", weights[2], hidden) + biases[2], rtol=1e-12)

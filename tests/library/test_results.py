@@ -96,3 +96,13 @@ def test_chunks_cover_all_rows_once(n, width, doubles, multiple):
     lengths = [c.stop - c.start for c in chunks]
     assert all(length % multiple == 0 for length in lengths[:-1])
     assert max(lengths) * width <= max(doubles, multiple * width)
+
+
+def test_objects_that_compare_by_identity_are_their_attributes():
+    class Plain:
+        def __init__(self, size):
+            self.size = size
+
+    assert same(Plain(1), Plain(1))
+    assert not same(Plain(1), Plain(2))
+    assert not same(lambda: 1, lambda: 1)

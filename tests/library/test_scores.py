@@ -557,3 +557,34 @@ def test_candidates_are_compared_from_twenty_rows_a_parameter_on():
     assert "too few rows" not in compared.status
     assert few.losses == {}
     assert "too few rows for more than one Gaussian" in few.status
+
+
+def test_score_matching_without_bumps_is_a_gaussian():
+    """Bumps are shrunk, lines and squares hardly: what is left is the sample's own normal law."""
+    X = np.random.default_rng(0).standard_normal((3000, 2)) @ [[1.5, 0.4], [0.0, 0.7]] + [1.0, -2.0]
+    model = ScoreMatching(X, width=1.0, ridge=1e3, centres=20, rng=0)
+    normal = Gaussian(X.mean(axis=0), np.cov(X, rowvar=False, ddof=0))
+    np.testing.assert_allclose(model.score(X[:50], 1), normal.score(X[:50], 1), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda X: SpectralStein(X, width=1.5),
+        lambda X: ScoreMatching(X, width=1.5, centres=30, rng=0),
+        lambda X: KernelDensity(X, bandwidth=0.5),
+    ],
+    ids=["stein", "matching", "kernels"],
+)
+def test_scores_move_with_the_sample(fit):
+    X = np.random.default_rng(0).standard_normal((200, 2))
+    move = np.array([5.0, -3.0])
+    np.testing.assert_allclose(fit(X + move).score(X + move, 1), fit(X).score(X, 1), rtol=1e-6, atol=1e-6)
+
+
+def test_checks_allow_five_standard_errors():
+    """Of E S_1 under N(m, 1): the sample's mean less m, with standard error one over root n."""
+    x = np.random.default_rng(0).standard_normal((20, 1))
+    x = (x - x.mean()) / x.std()
+    for errors, passed in ((5.0, True), (7.0, False)):
+        assert check_score(Gaussian([-errors / np.sqrt(20)], np.eye(1)), x).passed is passed

@@ -9,7 +9,7 @@ from nnmoments.landscapes import SphereLoss
 from nnmoments.linalg import outer_power
 from nnmoments.moments import cross_moment, fold_rows
 from nnmoments.networks import union_terms
-from nnmoments.scores import IndependentLocalLikelihood, NearestNeighbor
+from nnmoments.scores import IndependentLocalLikelihood, NearestNeighbor, rate_bandwidth
 from nnmoments.structured import CorrelationGraph, support_cliques
 from nnmoments.tensors import kcl
 from nnmoments.validation import (
@@ -122,6 +122,8 @@ LEAST = {
     "fold_rows": (2, "folds", lambda m: fold_rows(9, m)),
     "grid": (8, "grid", lambda m: IndependentLocalLikelihood(X, bandwidth=NearestNeighbor(0.5), grid=m)),
     "SphereLoss": (4, "l", lambda m: SphereLoss(X, beyond(X), m)),
+    "sample": (1, "n", lambda n: StandardNormal(2).sample(n, rng=0)),
+    "rate_bandwidth": (1, "degree", lambda p: rate_bandwidth(100, 2, p)),
     "support_cliques": (
         2,
         "size",

@@ -146,6 +146,8 @@ def is_apart(node: ast.AST) -> bool:
             return name == "__repr__"
         case ast.Assign(targets=[ast.Name(id=name)]):
             return name.lstrip("_").isupper() and len(name.lstrip("_")) > 1
+        case ast.Assign(targets=[ast.Tuple(elts=names)], value=value):
+            return all(is_apart(ast.Assign(targets=[name], value=value)) for name in names)
     return False
 
 

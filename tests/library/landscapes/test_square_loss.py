@@ -193,3 +193,12 @@ def test_both_layers_at_once_by_finite_differences():
     slope = (both.value(at + 1e-6 * along) - both.value(at - 1e-6 * along)) / 2e-6
     assert np.sum(both.gradient(at) * along) == pytest.approx(slope, rel=1e-6)
     assert both.value(at) == SquareLoss(loss.X, loss.y, tanh, at[:, -1]).value(at[:, :-1])
+
+
+def test_constants_grow_as_the_square_of_the_output():
+    """The Hessian holds v_i v_j: twice the output, four times m_0 and M_0, and their bounds."""
+    W = np.array([[1.0, 0.2, 0.0], [0.0, 1.5, 0.3]])
+    one, two = (convexity_constants(W, "relu", c * np.array([1.0, -1.5])) for c in (1.0, 2.0))
+    for name in ("lower", "upper", "m0", "M0"):
+        assert getattr(two, name) == pytest.approx(4.0 * getattr(one, name), rel=1e-9)
+    assert one.upper == pytest.approx(2 * 1.5**2)  # k v_max^2: relu' does not grow

@@ -280,6 +280,27 @@ def test_noise_is_no_failure_and_what_x_predicts_is_one():
         learner().fit(X[:2000], noise[:2000])
 
 
+def test_a_small_ripple_is_predicted_almost_wholly():
+    """A sine of x without noise: trees follow it, and the share that is said is that of its ranks."""
+    X, y, _ = gaussian_problem(3000)
+    with pytest.warns(ConvergenceWarning, match="9[0-9]% of that can still be predicted from x"):
+        model = learner(n_starts=1).fit(X, y + 0.01 * np.sin(4.0 * X[:, 0]))
+    assert model.diagnostics_["unexplained"] < 1e-3
+
+
+def test_inputs_about_another_point_without_biases():
+    """The borders of units without biases pass through zero, not through the mean of the inputs."""
+    model = learner(fit_biases=False, score_model=Gaussian(np.ones(3), np.eye(3)))
+    for seed in range(3):
+        X, _, W = gaussian_problem(4000, seed)
+        W *= np.sign(W.sum(axis=1, keepdims=True)) * [[1.0], [-1.0], [1.0]]
+        X = X + 1.0
+        model.fit(X, relu(X @ W.T) @ [1.0, 1.5, 0.8])
+        assert model.converged_
+        assert match_rows(model.weights_, W, signed=True).worst < 1e-6
+        np.testing.assert_array_equal(model.biases_, 0.0)
+
+
 def test_signs_of_units_and_of_their_output():
     X, y, W = gaussian_problem()
     up, down = learner().fit(X, y), learner().fit(X, -y)

@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnmoments.activations import sign_threshold
 from nnmoments.learners import HalfspaceUnionClassifier
+from nnmoments.learners.beside import borders_beside
 from nnmoments.linalg import match_rows
 from nnmoments.networks import HiddenPolynomial, UnionOfHalfspaces, union_terms
 
@@ -75,6 +76,16 @@ def test_rounds_look_at_what_is_left(sample):
     assert model.diagnostics_["left"] < 0.01
     left = y & (-model.biases_ >= X @ model.weights_.T).all(axis=1)
     assert model.diagnostics_["left"] == pytest.approx(left.sum() / y.sum())
+
+
+def test_borders_are_seen_beside_others():
+    """Of four halfspaces three quarters of the samples are in one: a border shows where no other is near."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40_000, 4))
+    rows = np.eye(4) + 0.05 * rng.standard_normal((4, 4))
+    units = borders_beside(X, (X > 0.5).any(axis=1), np.ones(len(X)), -rows)  # of either sign
+    np.testing.assert_allclose([unit.direction for unit in units], np.eye(4), atol=0.02)
+    np.testing.assert_allclose([unit.threshold for unit in units], 0.5, atol=0.02)
 
 
 def test_a_halfspace_holds_samples(sample):

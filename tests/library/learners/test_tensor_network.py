@@ -159,6 +159,16 @@ def test_as_many_columns_are_named_as_one_reads():
             TensorNetwork(2).fit(np.column_stack([x, np.ones((50, count))]), x)
 
 
+def test_skewness_is_told_without_kurtosis():
+    """Indicators of probability p have excess kurtosis (1 - 6 p q)/(p q), zero at p q = 1/6, but skewness."""
+    p = 0.5 - np.sqrt(1.0 / 12.0)
+    X = (np.random.default_rng(0).random((4000, 2)) < p).astype(float)
+    expected = (1.0 - 2.0 * p) / np.sqrt(1.0 / 6.0)
+    y = np.random.default_rng(1).standard_normal(4000)
+    with pytest.warns(ConvergenceWarning, match=rf"skewness {expected:.2g}"):
+        TensorNetwork(1, n_attempts=1, random_state=0).fit(X, y)
+
+
 def test_units_are_at_most_as_many_as_inputs():
     """One input has one direction; a second unit of these labels along it is said to be left."""
     x = np.random.default_rng(0).standard_normal((2000, 1))

@@ -9,12 +9,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion.experiments import high_thresholds as experiment
-from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
+from nnmoments.activations import Activation, relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.densities import Gaussian, StandardNormal
 from nnmoments.learners import ThresholdNetwork
 from nnmoments.learners.threshold_network import decode_moments
 from nnmoments.linalg import match_rows
-from nnmoments.moments import controlled_moments
+from nnmoments.moments import HermiteMoments, TensorMoment, controlled_moments
 from nnmoments.networks import HiddenPolynomial, conditioned_weights
 
 
@@ -158,6 +158,7 @@ def test_products_are_of_units_that_meet():
         model = ThresholdNetwork(3, f.activation, degree=3, control="none", refine=False, random_state=0).fit(
             X, f(X)
         )
+        assert np.isnan(model.diagnostics_["angles"]).all()  # not refined, though there are borders
         meet = np.sum((t < X).all(axis=1))
         assert ((0, 1, 2) in model.products_) == (meet >= 50)
         assert model.products_.get((0, 1, 2), 2.0) == pytest.approx(2.0, abs=0.1)
@@ -239,6 +240,39 @@ def test_products_bias_less_at_higher_thresholds():
         for a in u
     ]
     assert angles[0] > angles[1] > angles[2]
+
+
+def test_rows_do_not_depend_on_the_unit_of_the_labels():
+    """G of c u and c f is c G: the penalty is in proportion. Descents end at an absolute slope."""
+    f, c = network(3, relu_threshold(2.0)), 2.0**-10
+    u, moments = f.activation, experiment.exact_moments(f)
+    derivatives = [lambda z, m=m: c * u.derivative(m, z) for m in (1, 2, 3, 4)]
+    small = Activation("small", lambda z: c * u(z), derivatives, breakpoints=(2.0,))
+    scaled = HermiteMoments(
+        c * moments.mean,
+        c * moments.first,
+        c * moments.second,
+        TensorMoment(c * moments.fourth.tensor),
+        0,
+        0,
+        "",
+    )
+    rows, coefficients, minima = decode_moments(scaled, 3, small, rng=0)
+    plain, expected, other = decode_moments(moments, 3, u, rng=0)
+    assert minima.n_starts == other.n_starts
+    match = match_rows(rows, plain, signed=True)
+    assert match.worst < 1e-3
+    np.testing.assert_allclose(coefficients[match.permutation], expected, rtol=1e-3)
+
+
+def test_a_search_ends_with_the_last_unit():
+    """Units of opposite signs have no landscape; one round of factors finds both, and there is no second."""
+    X = np.random.default_rng(0).standard_normal((60_000, 2))
+    y = np.maximum(X - 1.5, 0.0) @ [1.0, -1.0]
+    model = ThresholdNetwork(2, relu_threshold(1.5), control="none", random_state=0).fit(X, y)
+    minima = model.diagnostics_["minima"]
+    assert worst(model.weights_, np.eye(2)) < 1.0
+    assert model.n_iter_ - (minima.n_starts if minima else 0) == 1
 
 
 def test_bad_input_is_named(sample):

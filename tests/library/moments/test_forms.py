@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from nnmoments.densities import StandardNormal
+from nnmoments.hermite import hermite_polynomial
 from nnmoments.moments import SampledMoment, StreamedMoment, TensorMoment
+from nnmoments.moments.gaussian_scores import from_raw_moments
 
 N, D = 60, 3
 _rng = np.random.default_rng(7)
@@ -132,3 +134,12 @@ def test_a_stream_may_be_files(tmp_path):
 def test_refusals(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+def test_hermite_moments_from_as_many_raw_ones_as_there_are(count):
+    """On the line E[y S_m] = E[y He_m(x)]; He_3 = x^3 - 3 x needs no fourth moment."""
+    x, y = np.array([0.3, -1.2, 2.0]), np.array([1.0, 2.0, -0.5])
+    raw = [np.full((1,) * m, np.mean(y * x**m)) for m in range(count)]
+    for m, found in enumerate(from_raw_moments(raw)):
+        assert found.item() == pytest.approx(np.mean(y * hermite_polynomial(m, x)))

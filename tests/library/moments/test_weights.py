@@ -200,3 +200,11 @@ def test_weights_come_with_every_chunk_or_with_none():
         moment.partial_fit(X, Y, np.ones(900))
     with pytest.raises(ValueError, match="both have sample_weight, or neither"):
         moment + CrossMoment(N2, 1).partial_fit(X, Y, np.ones(900))
+
+
+def test_ten_samples_a_polynomial_are_the_least():
+    """One input has five polynomials of degree four at most."""
+    X = np.random.default_rng(0).standard_normal((50, 1))
+    assert np.isfinite(controlled_moments(X, X[:, 0]).second).all()
+    with pytest.raises(ValueError, match="too few samples, 49, for 5 polynomials"):
+        controlled_moments(X[:49], X[:49, 0])

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from nnmoments.linalg import match_rows
 from nnmoments.sparse import l1_programmes, recover_rows
 from nnmoments.sparse.evidence import proof_of
+from nnmoments.sparse.known_rows import round_to_vertex
 
 
 @pytest.mark.parametrize("columns", ["all", "pairs", "fast"])
@@ -131,6 +132,18 @@ def test_ties_make_the_search_go_on(worst):
         assert recovery.check.how == "counting"
         assert sorted(recovery.support.sum(axis=1)) == [5, 12]
         assert recovery.converged
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_vertex_is_on_the_side_of_the_answer_it_rounds(sign, planted):
+    """A null vector has no sign of its own; the row, its length and its zeros are the planted ones."""
+    A, _ = planted(4, 60, 0.3, 0)
+    Q = np.linalg.qr(A.T)[0].T
+    for row in A:
+        w = sign * (Q @ row)
+        found = round_to_vertex(Q, w + 1e-9 * np.random.default_rng(0).standard_normal(4)) @ Q
+        assert_allclose(found, sign * row, atol=1e-7)
+        assert np.abs(found[row == 0.0]).max() < 1e-11 * np.abs(row).max()
 
 
 def test_two_equal_ratios_are_of_no_continuous_law():
