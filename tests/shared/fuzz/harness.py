@@ -103,6 +103,10 @@ def nasty(valid: Any) -> dict[str, Any]:
     }
 
 
+# Errors that are documented as infinite or not a number where nothing is known of them.
+UNKNOWN = ("row_error", "unseen")
+
+
 def numbers(value: Any) -> list[float]:
     """Return all numbers in a result."""
     if isinstance(value, np.ndarray | np.generic | float | int) and np.asarray(value).dtype.kind in "fiub":
@@ -112,7 +116,8 @@ def numbers(value: Any) -> list[float]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [x for entry in value for x in numbers(entry)]
     if dataclasses.is_dataclass(value):
-        return [x for f in dataclasses.fields(value) for x in numbers(getattr(value, f.name))]
+        known = [f.name for f in dataclasses.fields(value) if f.name not in UNKNOWN]
+        return [x for name in known for x in numbers(getattr(value, name))]
     return []
 
 
