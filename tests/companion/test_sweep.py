@@ -209,6 +209,16 @@ def test_checkpoints_of_other_seeds_and_sources_are_not_used(example, tmp_path, 
     assert len(list((tmp_path / "_build" / "sweeps").iterdir())) == 3  # quick runs leave none
 
 
+def _waits(*, trial, rng):
+    time.sleep(0.3)
+    return {"value": 0.0}
+
+
+def test_seconds_are_the_processors():
+    """What else runs on the machine, and takes its time, is not the cell's cost."""
+    assert Sweep("f", _waits, quick=[], paper=[]).run_cell({"trial": 0}, seed=0)[1] < 0.1
+
+
 # --- stored results ---------------------------------------------------------------------------------
 
 
