@@ -337,7 +337,8 @@ class Sweep:
                     where = f"{dict(cell)}, seed {seed}"
                     problems.append(f"{self.name}: {name} at {where} is {value}, stored {was}")
             elsewhere += len(problems) > before
-        if problems and made_on != here and elsewhere <= self._tolerated(checked):
+        # No stamp on a guess: where the source has changed, who says that the processor did it?
+        if problems and not stale and made_on != here and elsewhere <= self._tolerated(checked):
             print(
                 f"{self.name}: on another processor {elsewhere} of {checked} cells end elsewhere, as they may"
             )
@@ -441,8 +442,15 @@ def _versions() -> dict[str, str]:
         "nnmoments": nnmoments.__version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "blas": " ".join(sorted({str(pool.get("architecture")) for pool in threadpool_info()})),
+        "blas": _blas(),
     }
+
+
+def _blas() -> str:
+    """Return the processor's kind that numpy's and scipy's BLAS see, whatever other libraries bring along."""
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    own = [pool for pool in pools if Path(pool["filepath"]).parent.name.startswith(("numpy", "scipy"))]
+    return " ".join(sorted({str(pool.get("architecture")) for pool in own or pools}))
 
 
 def _writable(folder: Path) -> None:

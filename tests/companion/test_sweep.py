@@ -692,6 +692,24 @@ def test_chaotic_cells_may_end_elsewhere_on_another_processor_only(
     figure.path.write_text(json.dumps(document), encoding="utf-8")
     assert len(_check(figure)) == (0 if tolerated else elsewhere)
     assert ("cells end elsewhere, as they may" in capsys.readouterr().out) is tolerated
+    # A change of the source may have done it: then they are stored anew, not stamped.
+    document["provenance"]["source_hash"] = "older"
+    figure.path.write_text(json.dumps(document), encoding="utf-8")
+    assert len(_check(figure, restamp=True)) == elsewhere
+    assert _document(figure) == document
+
+
+def test_the_processor_is_the_one_that_numpy_sees(example, monkeypatch):
+    """SCS, under cvxpy, brings a BLAS of its own, and scikit-learn OpenMP: loaded or not, the name is one."""
+    pools = sweep.threadpool_info()
+    other = {"user_api": "blas", "architecture": "Older", "filepath": "/x/scs.libs/libopenblas.so"}
+    threads = {"user_api": "openmp", "filepath": "/x/scikit_learn.libs/libgomp.so"}
+    example.figure.store(n_jobs=1)
+    plain = _document(example.figure)["provenance"]["versions"]["blas"]
+    monkeypatch.setattr(sweep, "threadpool_info", lambda: [*pools, other, threads])
+    example.figure.store(n_jobs=1)
+    assert _document(example.figure)["provenance"]["versions"]["blas"] == plain
+    assert plain
 
 
 KINDS = """

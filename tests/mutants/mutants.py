@@ -635,10 +635,11 @@ MUTANTS = [
     Mutant("companion/sweep", 'self._file.write("\\n")', "pass", "torn line swallows the next"),
     Mutant(
         "companion/sweep",
-        "if problems and made_on != here and",
-        "if problems and",
+        "if problems and not stale and made_on != here and",
+        "if problems and not stale and",
         "chaos on the same processor",
     ),
+    Mutant("companion/sweep", "not stale and made_on", "made_on", "chaos excuses a change of the source"),
     Mutant("companion/sweep", "if stale and not restamp:", "if False:", "stale results pass"),
     Mutant("companion/sweep", "each_kind=stale", "each_kind=False", "cheap cells stamp dear ones"),
     Mutant("companion/sweep", "if stale and not problems:", "if stale:", "restamped although cells differ"),
