@@ -554,12 +554,27 @@ def _modules(package: str) -> list[str]:
 
 
 def _home(module: str, name: str) -> str:
-    """Return the module to follow for ``from module import name``."""
+    """Return the module to follow for ``from module import name``: packages only pass names on."""
     if _is_module(f"{module}.{name}"):
         return f"{module}.{name}"
-    if module == "nnmoments":  # the front door has no code of its own
+    if module == "nnmoments":  # the front door loads late, so its file does not show the imports
         return str(getattr(getattr(nnmoments, name), "__module__", module))
-    return module
+    return _passed_on(module).get(name, module)
+
+
+@functools.cache
+def _passed_on(module: str) -> dict[str, str]:
+    """Return where a package takes its names from; a plain module has its own."""
+    loaded = importlib.import_module(module)
+    if not hasattr(loaded, "__path__"):
+        return {}
+    imports = [node for node in ast.parse(inspect.getsource(loaded)).body if isinstance(node, ast.ImportFrom)]
+    return {
+        alias.asname or alias.name: _home(node.module, alias.name)
+        for node in imports
+        if node.module
+        for alias in node.names
+    }
 
 
 def _is_module(name: str) -> bool:

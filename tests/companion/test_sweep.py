@@ -533,6 +533,19 @@ def test_source_modules_follow_imports_but_not_the_carriers(example):
     assert {"nnmoments.densities.density", "nnmoments.linalg"} <= set(source_modules("nnmoments.moments"))
 
 
+def test_source_modules_pass_through_packages_to_what_is_named(example, tmp_path):
+    # Else a change of one learner would make every figure stale that uses another.
+    text = "from nnmoments.learners import SufficientReduction\nfrom nnmoments.tensors import kcl as v\n"
+    (tmp_path / "package_example.py").write_text(text, encoding="utf-8")
+    importlib.invalidate_caches()
+    try:
+        found = set(source_modules("package_example"))
+    finally:
+        sys.modules.pop("package_example", None)
+    assert {"nnmoments.learners.reduction", "nnmoments.moments.estimate", "nnmoments.tensors.decomposition"} <= found
+    assert not {"nnmoments.learners", "nnmoments.learners.tensor_network", "nnmoments.sparse.rows"} & found
+
+
 def test_source_modules_go_through_the_front_door(example, tmp_path):
     for number, (text, wanted) in enumerate(
         [
