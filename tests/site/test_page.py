@@ -26,6 +26,8 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium found")
 MAPS = {"phase-theta", "phase-size", "recovery", "initialization", "landscape", "graph", "disjoint"}
 by_chapter = pytest.mark.parametrize("page", CHAPTERS)
+each_chapter = pytest.mark.parametrize("view", CHAPTERS, indirect=True, scope="module")
+each_page = pytest.mark.parametrize("view", [*CHAPTERS, *TEXTS], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -39,24 +41,55 @@ def browser() -> Iterator[object]:
         browser.close()
 
 
+def opened(browser, page, width=1280, **options):
+    """Open a page from the disk, its maths typeset and fitted."""
+    view = browser.new_context(viewport={"width": width, "height": 900}, **options).new_page()
+    view.goto((SITE / page).as_uri(), wait_until="load")
+    view.wait_for_function(
+        "!document.querySelector('.math') || (window.MathJax?.startup?.promise?.then(() => true))"
+    )
+    view.wait_for_timeout(300)
+    return view
+
+
 @pytest.fixture
 def show(browser):
-    """Open a page from the disk, its maths typeset and fitted."""
-    contexts = []
+    """Open a page for one test."""
+    views = []
 
-    def opened(page, width=1280, **options):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
-        view = contexts[-1].new_page()
-        view.goto((SITE / page).as_uri(), wait_until="load")
-        view.wait_for_function(
-            "!document.querySelector('.math') || (window.MathJax?.startup?.promise?.then(() => true))"
-        )
+    def show(page, **options):
+        views.append(opened(browser, page, **options))
+        return views[-1]
+
+    yield show
+    for view in views:
+        view.context.close()
+
+
+FOLDS = "[...document.querySelectorAll('article details')]"
+
+
+@pytest.fixture(scope="module")
+def view(request, browser):
+    """A page that is opened once: all tests of one page run together, for maths takes seconds."""
+    view = opened(browser, request.param)
+    view.evaluate(f"window.folds = {FOLDS}.map(fold => fold.open)")
+    yield view
+    view.context.close()
+
+
+@pytest.fixture
+def look(view):
+    """Look at the page at a width and in light or dark; folds are then as they were."""
+
+    def look(width=1280, scheme="light"):
+        view.emulate_media(color_scheme=scheme)
+        view.set_viewport_size({"width": width, "height": 900})
         view.wait_for_timeout(300)
         return view
 
-    yield opened
-    for context in contexts:
-        context.close()
+    yield look
+    view.evaluate(f"{FOLDS}.forEach((fold, i) => {{ fold.open = window.folds[i]; }})")
 
 
 WIDER = """(selector) => [...document.querySelectorAll(selector)]
@@ -66,9 +99,9 @@ WIDER = """(selector) => [...document.querySelectorAll(selector)]
 
 @needs_browser
 @pytest.mark.parametrize("width", [1280, 1920])
-@pytest.mark.parametrize("page", [*CHAPTERS, *TEXTS])
-def test_no_formula_and_no_code_is_cut_off(show, page, width):
-    view = show(page, width)
+@each_page
+def test_no_formula_and_no_code_is_cut_off(look, width):
+    view = look(width)
     assert view.evaluate(WIDER, "article mjx-container[display='true'], article pre") == []
     sizes = "e => e.map(x => parseFloat(getComputedStyle(x).fontSize) * 0.75)"
     assert min(view.locator("article mjx-container[display='true']").evaluate_all(sizes), default=9) >= 9
@@ -87,9 +120,9 @@ WRAPPED = """() => [...document.querySelectorAll("article .cell_input pre")].fla
 
 
 @needs_browser
-@by_chapter
-def test_no_line_of_code_wraps(show, page):
-    view = show(page, 1280)
+@each_chapter
+def test_no_line_of_code_wraps(look):
+    view = look()
     view.evaluate("document.querySelectorAll('article details').forEach(fold => { fold.open = true; })")
     assert view.locator("article .cell_input pre").count() > 10
     assert view.evaluate(WRAPPED) == []
@@ -111,10 +144,10 @@ def test_folds_that_open_together_are_fitted_once(show):
 
 
 @needs_browser
-@by_chapter
-def test_figures_are_dark_in_dark_mode_and_fine_enough(show, page):
+@each_chapter
+def test_figures_are_dark_in_dark_mode_and_fine_enough(look):
     """Maps stay as they are, since captions name their colours; two pixels stand for one of the page's."""
-    view = show(page, color_scheme="dark")
+    view = look(scheme="dark")
     looks = """e => e.map(x => [getComputedStyle(x).filter.includes("invert"), x.closest("figure").id,
       x.naturalWidth / (x.clientWidth - 2 * parseFloat(getComputedStyle(x).paddingLeft))])"""
     figures = view.locator("article figure:not(.explorable) img:visible")
@@ -128,9 +161,9 @@ def test_figures_are_dark_in_dark_mode_and_fine_enough(show, page):
 
 
 @needs_browser
-@by_chapter
-def test_on_a_phone_what_is_wide_scrolls_and_shows_it(show, page):
-    view = show(page, 390)
+@each_chapter
+def test_on_a_phone_what_is_wide_scrolls_and_shows_it(look):
+    view = look(390)
     hidden = """[...document.querySelectorAll("article :is(mjx-container[display='true'], table, pre)")]
       .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1
         && !(e.classList.contains("scrolls") && getComputedStyle(e).overflowX === "auto" && e.tabIndex === 0))
@@ -148,10 +181,10 @@ def test_no_markup_is_left_raw(page):
 
 
 @needs_browser
-@by_chapter
-def test_captions_are_plain_text(show, page):
+@each_chapter
+def test_captions_are_plain_text(look):
     weights = "e => e.map(x => [getComputedStyle(x).fontWeight, parseFloat(getComputedStyle(x).fontSize)])"
-    found = show(page).locator("article figcaption .caption-text").evaluate_all(weights)
+    found = look().locator("article figcaption .caption-text").evaluate_all(weights)
     assert found
     for weight, size in found:
         assert int(weight) == 400
@@ -159,9 +192,9 @@ def test_captions_are_plain_text(show, page):
 
 
 @needs_browser
-@by_chapter
-def test_claims_are_marks_in_the_margin_that_open(show, page):
-    view = show(page)
+@each_chapter
+def test_claims_are_marks_in_the_margin_that_open(look):
+    view = look()
     marks = view.locator("aside.margin details.claim")
     assert marks.count() > 5
     edge = view.locator("article").bounding_box()
