@@ -225,7 +225,7 @@ def judge(executed: list[Path]) -> dict[str, dict[str, Any]]:
 
 
 KINDS = {"claim": "claims of the papers", "control": "controls", "ours": "hypotheses and findings of ours"}
-COLUMNS = {"Row": 30, "In the paper": 12, "Measured": 20, "Foil": 14, "Evidence": 10, "Verdict": 14}
+COLUMNS = {"Row": 36, "Measured": 30, "Foil": 17, "Verdict": 17}
 
 
 def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
@@ -290,13 +290,13 @@ def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     test = f'<a href="{sources.address(test_file, test_name)}" title="{test_name}">test</a>'
     links = f'{{ref}}`chapter <{claim.anchor}>` · <a href="{where}">{name}</a> · {test}'
     name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
+    printed = "" if claim.paper_value.startswith("(not in") else f"In the paper: {claim.paper_value} <br> "
     reason = f" <br> {claim.reason}" if claim.reason else ""
     return [
-        f"* - {name} ({claim.locus}): {claim.statement} <br> {links}",
-        f"  - {escape(str(claim.paper_value))}",
-        f"  - {claim.measure}: **{measured(outcome, claim.floor)}**; rule: {claim.rule}",
+        f"* - {name} ({claim.locus}): {claim.statement} <br> {printed}{links}",
+        f"  - {claim.measure}: **{measured(outcome, claim.floor)}**; rule: {claim.rule} <br>"
+        f" <small>{evidence(claim, outcome)}</small>",
         f"  - {foil(claim, outcome)}",
-        f"  - {evidence(claim, outcome)}",
         f"  - {claim.kind} <br> {badge(claim.verdict, claim.verdict)}{reason}",
     ]
 

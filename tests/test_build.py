@@ -272,8 +272,9 @@ def test_a_row_of_the_ledger_shows_all_that_it_rests_on(monkeypatch):
     claim = row("SA-P1", foil="a Gaussian's score", rule_set="before")
     outcome = {"value": 3.37, "low": 3.0, "high": 3.74, "level": 0.99, "resolution": 0.37}
     outcome |= {"foil": [49.2, 40.0, 50.0], "trials": 20}
-    *_, value, foil, evidence, verdict = build.row_lines(claim, outcome)
-    assert f"{claim.measure}: **3.37 [3, 3.74]**; rule: at most 7" in value
+    name, value, foil, verdict = build.row_lines(claim, outcome)
+    assert f"{claim.statement} <br> In the paper: {claim.paper_value} <br> " in name
+    assert f"{claim.measure}: **3.37 [3, 3.74]**; rule: at most 7 <br> <small>" in value
     assert foil == "  - **49.2 [40, 50]**: a Gaussian's score"
     shown = [
         "live",
@@ -283,17 +284,26 @@ def test_a_row_of_the_ledger_shows_all_that_it_rests_on(monkeypatch):
         "level 0.99",
         "rule set before the results",
     ]
-    assert evidence == "  - " + " <br> ".join(shown)
+    assert value.endswith(f" <small>{' <br> '.join(shown)}</small>")
     assert verdict == '  - claim <br> <span class="verdict verdict-reproduced">reproduced</span>'
 
 
 def test_a_row_without_interval_shows_none(monkeypatch):
     decided(monkeypatch, 3, 0.0, 0.0)
     claim = row("ZS-MOM-ZERO", floor=1e-12, evidence="both", rule_set="")
-    *_, value, foil, evidence, _ = build.row_lines(claim, POINT | {"value": 0.0, "low": 0.0, "high": 0.0})
+    _, value, foil, _ = build.row_lines(claim, POINT | {"value": 0.0, "low": 0.0, "high": 0.0})
     assert "**&lt;1e-12**; rule" in value
     assert foil == "  - **7**: m_4 of ReLU"
-    assert evidence == "  - live and stored <br> seeds 0, 1, 2: &lt;1e-12"
+    assert value.endswith("<small>live and stored <br> seeds 0, 1, 2: &lt;1e-12</small>")
+
+
+def test_a_row_of_ours_names_no_value_of_a_paper():
+    ours = [claim for claim in build.ledger.load(ROOT).values() if claim.paper_value.startswith("(not in")]
+    assert len(ours) > 5
+    for claim in ours:
+        assert "In the paper" not in "".join(
+            build.row_lines(claim, POINT | {"value": 0.0, "low": 0.0, "high": 0.0})
+        )
 
 
 @pytest.mark.parametrize(

@@ -542,7 +542,11 @@ def test_source_modules_pass_through_packages_to_what_is_named(example, tmp_path
         found = set(source_modules("package_example"))
     finally:
         sys.modules.pop("package_example", None)
-    assert {"nnmoments.learners.reduction", "nnmoments.moments.estimate", "nnmoments.tensors.decomposition"} <= found
+    assert {
+        "nnmoments.learners.reduction",
+        "nnmoments.moments.estimate",
+        "nnmoments.tensors.decomposition",
+    } <= found
     assert not {"nnmoments.learners", "nnmoments.learners.tensor_network", "nnmoments.sparse.rows"} & found
 
 
