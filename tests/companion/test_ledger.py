@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import re
 from pathlib import Path
 
 import IPython.display
@@ -248,6 +249,74 @@ def test_every_verdict_has_an_outcome():
 def test_every_row_names_a_foil():
     """And `record` has it measured: a rule that nothing can fail is no rule."""
     assert [claim.id for claim in load(ROOT).values() if not claim.foil] == []
+
+
+GREEK = "alpha|beta|gamma|delta|epsilon|eta|theta|kappas?|lambda|mu|nu|rho|sigma|tau|phi|psi|omega"
+ASCII_MATHS = re.compile(
+    r"[_^<>=~*|]|\+-|(?<![\w)])-\d|\d[eE]-\d"
+    rf"|\b(?:{GREEK}|eps|lambda_\w+|l[01]|E\W?[\[|]|N\(0)(?![a-zA-Z])"
+    r"|(?i:\b(?:exp|log|sqrt|sin|cos|tan|tanh|cot|poly|diag|cond|sgn|omega|theta)\()"
+    r"|(?<![\w.'-])(?<!\d\()(?<!Appendix )[B-HJ-Zb-hj-z](?!\w|\.\d|-[A-Z])"  # a symbol of one letter
+)
+
+
+def ascii_maths(text: str) -> list[str]:
+    """Return what looks like a formula outside of dollars."""
+    parts = text.split("$")
+    assert len(parts) % 2, f"a dollar without its other: {text}"
+    assert all(part.strip() == part != "" for part in parts[1::2]), f"an empty or padded formula: {text}"
+    return [found for part in parts[::2] for found in ASCII_MATHS.findall(part)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "T_1 is B A_1",
+        "at the rate n^(-1/2)",
+        "a step of eta <= 2",
+        "d = 10",
+        "E[y]",
+        "E|Delta|",
+        "worst |z|",
+        "in kappa and lambda",
+        "the kappas have one sign",
+        "up to Theta(t)",
+        "like exp(-t)",
+        "log(d) samples",
+        "grows with d",
+        "($m$ or k)",
+        "the k-dimensional tensor",
+        "the m-th derivative",
+        "A* rotated",
+        "slope of -1/2",
+        "to 1e-8",
+        "the l1 programme",
+        "under N(0, I)",
+        "1 +- 2",
+    ],
+)
+def test_a_formula_in_ascii_is_seen(text):
+    assert ascii_maths(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a formula, $T_1 = B A_1$, and words: Student-$t$, L-BFGS, I, A",
+        "Figure 1(c), Assumption A.4, Appendix B.3, Appendix E, P3(a)",
+        "the unit's trials' mean at 95 % of 100 000, log-log slope, 2 to 3, 10-14-18",
+        "(7) of Cauchy-Schwarz",
+    ],
+)
+def test_words_are_no_formula(text):
+    assert ascii_maths(text) == []
+
+
+def test_formulas_of_the_rows_are_typeset():
+    rows = [*load(ROOT).values(), *ledger.pending(ROOT)]
+    fields = ("locus", "statement", "paper_value", "measure", "foil", "reason")
+    found = {(row.id, name): ascii_maths(str(getattr(row, name, ""))) for row in rows for name in fields}
+    assert {place: signs for place, signs in found.items() if signs} == {}
 
 
 # --- numbers ----------------------------------------------------------------------------------------
