@@ -8,13 +8,9 @@ Stored results are strict JSON: null stands where there is no number, and is rea
 """
 
 import argparse
-import ast
 import contextlib
-import functools
 import hashlib
 import importlib
-import importlib.util
-import inspect
 import itertools
 import json
 import math
@@ -23,9 +19,7 @@ import pkgutil
 import platform
 import signal
 import sys
-import textwrap
 import time
-import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +37,7 @@ from tqdm import tqdm
 
 import nnmoments
 from companion.ledger import LEVEL, LedgerError, project_root
+from companion.reach import source_hash
 from nnmoments.validation import Array, check_array, check_choice, check_integer, check_number
 
 __all__ = [
@@ -50,13 +45,11 @@ __all__ = [
     "document_rows",
     "end",
     "grid",
-    "hash_modules",
     "log_slopes",
     "main",
     "mean_interval",
     "proportion_interval",
     "slope_interval",
-    "source_modules",
     "sweeps",
 ]
 
@@ -214,16 +207,7 @@ class Sweep:
 
     def source_hash(self) -> str:
         """Return the hash of the code that the trial can reach, of this project and of its own module."""
-        trial: Any = self.trial
-        while isinstance(trial, functools.partial):
-            trial = trial.func
-        trial = getattr(trial, "__func__", trial)
-        if not isinstance(trial, types.FunctionType):
-            trial = type(trial).__call__
-        try:
-            return hash_modules(source_modules(trial.__module__))
-        except (ImportError, OSError, TypeError):  # its module has no file: a notebook's, or a console's
-            return _hash_function(trial)
+        return source_hash(self.trial)
 
     # --- stored results ------------------------------------------------------------------------
 
@@ -509,153 +493,6 @@ class _Log:
         if self._file is not None:
             self._file.write(json.dumps([key, _to_null(outputs), seconds], allow_nan=False) + "\n")
             self._file.flush()
-
-
-# --- source hashes ------------------------------------------------------------------------------
-
-_OWN = ("nnmoments", "companion")
-_CARRIERS = (*_OWN, "companion.ledger", "companion.sweep")
-
-
-def source_modules(name: str) -> list[str]:
-    """Return the module and all modules of its own package and of this project that it imports.
-
-    Imports are followed directly or not; the modules that carry results, but do not make them, are
-    left out.
-    """
-    return _closure([name], {*_OWN, name.split(".")[0]})
-
-
-def _closure(names: Iterable[str], own: set[str]) -> list[str]:
-    found: set[str] = set()
-    queue = list(names)
-    while queue:
-        module = queue.pop()
-        if module.split(".")[0] in own and module not in found and module not in _CARRIERS:
-            found.add(module)
-            queue += _imports(module, own)
-    return sorted(found)
-
-
-def _imports(name: str, own: set[str]) -> list[str]:
-    names: list[str] = []
-    for node in ast.walk(ast.parse(inspect.getsource(importlib.import_module(name)))):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                names += _modules("nnmoments") if alias.name == "nnmoments" else [alias.name]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in own:
-            names += [_home(node.module, alias.name) for alias in node.names]
-    return names
-
-
-def _modules(package: str) -> list[str]:
-    path = importlib.import_module(package).__path__
-    return [info.name for info in pkgutil.walk_packages(path, f"{package}.")]
-
-
-def _home(module: str, name: str) -> str:
-    """Return the module to follow for ``from module import name``: packages only pass names on."""
-    if _is_module(f"{module}.{name}"):
-        return f"{module}.{name}"
-    if module == "nnmoments":  # the front door loads late, so its file does not show the imports
-        return str(getattr(getattr(nnmoments, name), "__module__", module))
-    return _passed_on(module).get(name, module)
-
-
-@functools.cache
-def _passed_on(module: str) -> dict[str, str]:
-    """Return where a package takes its names from; a plain module has its own."""
-    loaded = importlib.import_module(module)
-    if not hasattr(loaded, "__path__"):
-        return {}
-    imports = [node for node in ast.parse(inspect.getsource(loaded)).body if isinstance(node, ast.ImportFrom)]
-    return {
-        alias.asname or alias.name: _home(node.module, alias.name)
-        for node in imports
-        if node.module
-        for alias in node.names
-    }
-
-
-def _is_module(name: str) -> bool:
-    """Say whether there is such a module, imported yet or not."""
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # its parent is no package
-        return False
-
-
-def hash_modules(modules: Sequence[str]) -> str:
-    """Hash the modules' code without docstrings, comments and blank lines."""
-    digest = hashlib.sha256()
-    for name in modules:
-        text = inspect.getsource(importlib.import_module(name))
-        digest.update("\n".join([name, *_code_lines(text)]).encode())
-    return digest.hexdigest()
-
-
-def _code_lines(text: str) -> list[str]:
-    lines = text.splitlines()
-    for node in ast.walk(ast.parse(text)):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            for row in range(body[0].lineno - 1, body[0].end_lineno or 0):
-                lines[row] = ""
-    return [line.rstrip() for line in lines if line.strip() and not line.strip().startswith("#")]
-
-
-def _hash_function(trial: Callable[..., Any]) -> str:
-    """Hash a function that has no file, all that it names beside it, and the modules that these reach."""
-    digest = hashlib.sha256()
-    modules: set[str] = set()
-    seen: set[int] = set()
-    queue: list[Any] = [trial]
-    while queue:
-        value = queue.pop(0)
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        home = getattr(value, "__name__" if isinstance(value, types.ModuleType) else "__module__", None)
-        if str(home).split(".")[0] in _OWN:
-            modules |= set(_modules("nnmoments") if home == "nnmoments" else [str(home)])
-        elif isinstance(value, types.FunctionType) and home == trial.__module__:
-            digest.update(_text(value))
-            names = sorted(_names(value.__code__))
-            queue += [value.__globals__[name] for name in names if name in value.__globals__]
-            queue += [cell.cell_contents for cell in value.__closure__ or ()]
-        elif isinstance(value, type) and home == trial.__module__:
-            digest.update(_text(value))
-            queue += [member for member in vars(value).values() if isinstance(member, types.FunctionType)]
-        elif isinstance(value, bool | int | float | str | tuple):
-            digest.update(repr(value).encode())
-    return hashlib.sha256(
-        (digest.hexdigest() + hash_modules(_closure(modules, {*_OWN}))).encode()
-    ).hexdigest()
-
-
-def _names(code: types.CodeType) -> set[str]:
-    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
-    return set(code.co_names).union(*map(_names, inner))
-
-
-def _text(value: Any) -> bytes:
-    """Return the code of a function or class; its compiled form if there is no source."""
-    try:
-        return "\n".join(_code_lines(textwrap.dedent(inspect.getsource(value)))).encode()
-    except (OSError, TypeError, SyntaxError):
-        code = getattr(value, "__code__", None)
-        return repr(value).encode() if code is None else _compiled(code)
-
-
-def _compiled(code: types.CodeType) -> bytes:
-    constants = [_compiled(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in code.co_consts]
-    return code.co_code + repr(code.co_names).encode() + b"".join(constants)
 
 
 # --- intervals ----------------------------------------------------------------------------------

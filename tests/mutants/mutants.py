@@ -643,6 +643,13 @@ MUTANTS = [
     Mutant("companion/sweep", "if stale and not restamp:", "if False:", "stale results pass"),
     Mutant("companion/sweep", "each_kind=stale", "each_kind=False", "cheap cells stamp dear ones"),
     Mutant("companion/sweep", "if stale and not problems:", "if stale:", "restamped although cells differ"),
+    Mutant("companion/reach", "{*chosen, *self.always}", "set(chosen)", "what runs at import is not reached"),
+    Mutant(
+        "companion/reach",
+        "queue += starmap(_home, used.imports.values())",
+        "pass",
+        "what a function imports is not reached",
+    ),
     Mutant("companion/sweep", "len(values) ** 0.5", "1.0", "standard deviation instead of error"),
     Mutant("companion/sweep", "(1.0 - level) / 2.0", "1.0 - level", "one-sided interval"),
     Mutant(

@@ -210,6 +210,7 @@ def test_claims_are_marks_in_the_margin_that_open(look):
 @needs_browser
 def test_the_ledger_filters_and_sorts(show):
     view = show("book/ledger.html")
+    assert view.evaluate(WIDER, "article .pst-scrollable-table-container") == []
     rows = view.locator("table.ledger tbody tr:visible")
     everything = rows.count()
     view.get_by_label("Verdict").select_option("refuted")
