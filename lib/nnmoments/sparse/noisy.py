@@ -20,6 +20,7 @@ __all__ = [
     "MOST_ROWS",
     "check_comparable",
     "combined_rows",
+    "excess",
     "exchange_rows",
     "fits",
     "idle_rows",
@@ -343,6 +344,39 @@ def idle_rows(M: Array, error: Array, rows: Array, mask: npt.NDArray[np.bool_]) 
     whole = _misfit(M, error, rows)
     gains = np.array([_misfit(M, error, np.delete(rows, i, axis=0)) for i in range(len(rows))]) - whole
     return np.flatnonzero(gains < np.log(M.size) * (mask.sum(axis=1) + len(M) - 1))
+
+
+def excess(M: Array, error: Array, rows: Array) -> float:
+    r"""Return what is left of M beyond the span of B, in standard deviations of what noise leaves there.
+
+    With :math:`P = I - (DB)(DB)^+` it is :math:`\|P D M\|_F^2` less its expectation
+    :math:`(1 - k/n) \sum_{aj} P_{aa} s_{aj}^2`, over the root of
+    :math:`2 \sum_{abj} P_{ab}^2 s_{aj}^2 s_{bj}^2`, for independent errors of standard deviations s. Those of
+    indicators of classes leave less. Weights off the support are in the span, and do not count.
+
+    Parameters
+    ----------
+    M, error : (n_y, n) arrays
+    rows : (k, n) array
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> rows, M = np.array([[0.6, 0.8, 0.0]]), np.array([[1.2, 1.6, 0.0], [0.0, 0.0, 1.0]])
+    >>> excess(M, np.full((2, 3), 0.1), rows) > 5.0, excess(M, np.full((2, 3), 1.0), rows) < 5.0
+    (True, True)
+    """
+    target, scaled = _weighted(M, error)
+    B = np.linalg.lstsq(rows.T, target.T, rcond=None)[0].T
+    P = np.eye(len(M)) - B @ np.linalg.pinv(B)
+    squares = scaled**2
+    expected = (1.0 - len(rows) / M.shape[1]) * float(np.sum(np.diag(P)[:, None] * squares))
+    spread = float(np.sqrt(2.0 * np.sum((P**2 @ squares) * squares)))
+    left = float(np.sum((P @ target) ** 2)) - expected
+    return left / spread if len(rows) < len(M) and spread > 0.0 else 0.0
 
 
 def combined_rows(M: Array, error: Array, rows: Array) -> tuple[Array, npt.NDArray[np.bool_], Array]:

@@ -13,6 +13,7 @@ from nnmoments.sparse.noisy import (
     MOST_ROWS,
     check_comparable,
     combined_rows,
+    excess,
     exchange_rows,
     fits,
     idle_rows,
@@ -154,6 +155,7 @@ def _against(
     return {
         "standing": standing,
         "idle": idle_rows(M, error, rows, mask),
+        "excess": excess(M, error, rows),
         "row_error": row_errors(M, error, rows, mask),
         "unseen": unseen_weights(M, error, rows, mask),
     }

@@ -21,6 +21,8 @@ _SCORED_TOGETHER = 256
 # Standard errors of a row, of length one. Above the first they are told: a weight is then known to 5 % of
 # the row at best. Two of the second are 23 degrees: such a row is a hint, and not to be trusted.
 _TOLD, _TRUSTED = 0.05, 0.2
+# Standard deviations by which what is left of a moment may exceed noise.
+_MOST_EXCESS = 5.0
 _NONE = np.empty(0, dtype=np.intp)
 
 
@@ -186,9 +188,9 @@ class SparseRecovery(Result):
         Whether k rows were found, every programme is certified, and nothing speaks against the rows:
         no more zeros than a generic vertex has, a pair with a sparser combination, equal entries
         without a proof; on an estimated M, rows whose combinations fit it as well with about as few
-        weights (`combined_rows`), rows that explain no more than noise does, rows known to
-        less than 0.2 (`row_error` and `unseen` together), or a k below the number of singular values that
-        stand out of it.
+        weights (`combined_rows`), rows that leave more of it than noise (`excess`) or explain no more than
+        noise does, rows known to less than 0.2 (`row_error` and `unseen` together), or a k below the number
+        of singular values that stand out of it.
     status : str
 
     Examples
@@ -235,6 +237,7 @@ class SparseRecovery(Result):
         idle: npt.NDArray[np.intp] = _NONE,
         standing: int = 0,
         rivals: Array | None = None,
+        excess: float = 0.0,
         refined: bool = False,
         row_error: Array | None = None,
         unseen: Array | None = None,
@@ -274,6 +277,11 @@ class SparseRecovery(Result):
                 "pass more samples"
             )
         doubts = _doubts(rows, mask, evidence, basis, check, exact=exact, idle=idle, standing=standing)
+        if excess > _MOST_EXCESS:
+            doubts.append(
+                f"what {_counted(k, 'row')} leave{'s' * (k == 1)} of M is {excess:.2g} standard deviations "
+                "above its noise: raise k, or, if inputs are not as their score says, pass another score"
+            )
         known = np.maximum(4.0 * row_error + unseen, _TOLD)
         if rivals is not None and (rivals > known).any():
             doubts.append(

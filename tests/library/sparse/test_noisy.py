@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from nnmoments.sparse import recover_rows, refine_rows
-from nnmoments.sparse.noisy import row_errors, unseen_weights
+from nnmoments.sparse.noisy import excess, row_errors, unseen_weights
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -282,3 +282,28 @@ def test_a_rival_is_named():
     found = recover_rows(M, standard_error=error)
     assert not found.converged
     assert "combinations of rows 0, 1, 2 and 3 with another, up to 1.2 away, fit M as well" in found.status
+
+
+def test_a_row_below_the_noise_of_singular_values_is_missed_aloud():
+    """19 of 20 rows: the norm of the noise hides the last singular value, the sum of squares does not."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((20, 500)) * (rng.random((20, 500)) < 0.15)
+    A /= np.linalg.norm(A, axis=1, keepdims=True)
+    M = rng.standard_normal((20, 20)) @ A
+    error = np.full(M.shape, 2e-3)
+    found = recover_rows(M + error * rng.standard_normal(M.shape), columns="fast", standard_error=error)
+    assert len(found.rows) == 19
+    assert off(found.rows, A).max() > 0.5
+    assert not found.converged
+    assert "standard deviations above its noise" in found.status
+
+
+def test_noise_alone_exceeds_itself_by_chance_only():
+    """Of 100 draws with the right rows: mean near zero, standard deviation near one, and none above five."""
+    W, M, error = drawn_moment(5)
+    M = M @ np.linalg.pinv(W) @ W
+    rng = np.random.default_rng(0)
+    draws = [excess(M + error * rng.standard_normal(M.shape), error, W) for _ in range(100)]
+    assert abs(np.mean(draws)) < 0.5
+    assert 0.7 < np.std(draws) < 1.3
+    assert max(draws) < 5.0
