@@ -632,3 +632,12 @@ def test_results_pickle_and_show_what_they_found():
     for result in (found, found.subspace, found.decomposition, found.choice):
         assert pickle.loads(pickle.dumps(result)) == result
     assert "weights: [[" in repr(found)
+
+
+def test_units_of_length_zero_are_no_part_of_a_moment():
+    """Six labels of two units: the first pass finds a unit of length zero, the second once divided by it."""
+    rng = np.random.default_rng(7)
+    X, W = rng.standard_normal((6, 3)), rng.standard_normal((2, 3))
+    y = np.maximum(X @ W.T, 0.0) @ [1.0, -1.0]
+    found = tensor_initialize(X, y, 2, "relu", rng=7)
+    assert np.isfinite(found.weights).all()

@@ -12,7 +12,7 @@ from nnmoments.activations import Activation
 from nnmoments.densities import ScoreModel
 from nnmoments.landscapes import SquareLossOfBoth, landscape_rows, levenberg_marquardt, random_rows
 from nnmoments.learners.base import RidgeLearner
-from nnmoments.learners.misfit import predictable_share
+from nnmoments.learners.misfit import determines, different_rows, is_no_chance, predictable_share
 from nnmoments.moments import MomentEstimate, Polynomials, TensorMoment, cross_moment
 from nnmoments.networks import OneHiddenLayer
 from nnmoments.optimize import Descent
@@ -29,6 +29,7 @@ from nnmoments.validation import (
 
 __all__ = ["FourthOrderRows", "GeneralInputNetwork"]
 
+_SAMPLES = 4
 # Samples of a fold for each coefficient of the polynomial that is removed from its labels.
 _SAMPLES_A_COEFFICIENT = 10
 # Places of a unit's bias that are tried first, as quantiles of its image, and lengths of its row.
@@ -137,8 +138,8 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     n_iter_ : int
         Steps of the best descent.
     converged_ : bool
-        Whether the score passes its checks, nothing of what is left can be predicted from x, and every
-        unit counts.
+        Whether the score passes its checks, nothing of what is left can be predicted from x, every unit
+        counts, and labels that do not depend on x could not be explained as well by chance, nor by others.
     status_ : str
     diagnostics_ : dict
         "moment": the last `MomentEstimate` of T_4. "rows": its `FourthOrderRows`. "score": the `SteinCheck`.
@@ -218,10 +219,12 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         ValueError
             If the sample or a parameter does not fit.
         """
-        X, y = self._validated(X, y, min_samples=4)
+        X, y = self._validated(X, y, min_samples=_SAMPLES)
         weight = self._weights_of(sample_weight, len(X))
         if weight is not None:
             X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
+            if len(X) < _SAMPLES:
+                raise ValueError(f"sample_weight must be above 0 for {_SAMPLES} samples, got {len(X)}")
         n, d = X.shape
         k = check_integer("n_hidden", self.n_hidden, 1, d)
         n_starts, _ = check_integer("n_starts", self.n_starts, 1), check_integer("max_iter", self.max_iter, 1)
@@ -291,10 +294,11 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         faults = [] if checked.passed else [checked.status]
         if predictable > 0.0:
             faults.append(
-                f"{predictable:.0%} of that can still be predicted from x, after {n_fits} descents: pass "
+                f"{predictable:.0%} of that can still be predicted from x, after {n_fits} "
+                f"descent{'s' * (n_fits > 1)}: pass "
                 "another n_hidden or activation, or more samples"
             )
-        faults += problem.faults(best)
+        faults += problem.faults(best) or problem.doubts(best)
         status = f"{best.unexplained:.1e} of the labels' variance is left, by a descent from {best.origin}"
         self._conclude(not faults, "; ".join([status, *faults, decoded.status]))
         return self
@@ -353,7 +357,7 @@ def _decode(moment: MomentEstimate, k: int, decoder: str, rng: np.random.Generat
     blind = np.flatnonzero(seen < _SIGNIFICANT * noise)
     if len(blind):
         status = (
-            f"T_4 does not show {len(blind)} of the {k} units: their kappa is noise. It vanishes "
+            f"T_4 does not show {len(blind)} of {_units(k)}: kappa is noise there. It vanishes "
             "for odd activations, and for the squared ReLU, on symmetric inputs; else pass more samples"
         )
     return FourthOrderRows(rows @ V.T, kappa, noise, f"T_4: {status}")
@@ -397,7 +401,7 @@ class _Problem:
         stride = slice(None, None, max(1, len(self.y) // _CHOOSING))
         images, y = self.Z[stride] @ rows.T, self.y[stride]
         w = np.full(len(y), 1.0) if self.weight is None else self.weight[stride]
-        w = w / w.sum() if w.sum() > 0.0 else np.full(len(y), 1.0 / len(y))
+        w = w / w.sum()
         sides = (1.0, -1.0) if self.phi.parity == 0 else (1.0,)
         lengths = (1.0,) if self.phi.homogeneity is not None else _LENGTHS
         k, atoms, settings = len(rows), [], []
@@ -438,6 +442,30 @@ class _Problem:
             np.hstack([self.Z, images]), fit.left, unexplained=fit.unexplained, sample_weight=self.weight
         )
 
+    def doubts(self, fit: _Fit) -> list[str]:
+        """Say whether as few labels, or other parameters, could have led here by chance."""
+        model, n = self.model, len(self.y)
+        inner, v = fit.descent.weights[:, :-1], fit.descent.weights[:, -1]
+        points = np.column_stack([self.Z, np.ones(n)])
+        if not model.fit_biases:
+            inner, points = inner[:, :-1], self.Z + self.shift
+        k, m = len(v), different_rows(self.Z)
+        p = inner.size + k * (self.phi.homogeneity is None) + model.fit_intercept
+        left = fit.unexplained
+        if not is_no_chance(left, n, p, different=m, units=k, inputs=inner.shape[1]):
+            return [f"{p} parameters leave as little of any labels of {m} different samples: pass more"]
+        if not determines(
+            points,
+            inner,
+            v,
+            self.phi,
+            unexplained=left,
+            sample_weight=self.weight,
+            fit_intercept=model.fit_intercept,
+        ):
+            return [f"{m} different samples leave some of {p} parameters undetermined: pass more"]
+        return []
+
     def faults(self, fit: _Fit) -> list[str]:
         """Say whether fewer units, and a linear function or another descent, explain as much."""
         k, (w, b) = len(fit.descent.weights), np.split(fit.descent.weights[:, :-1].T, [self.Z.shape[1]])
@@ -453,15 +481,21 @@ class _Problem:
         without = np.array([_remaining(gram, np.delete(columns, i)[None])[0] for i in range(k)])
         idle = np.flatnonzero(without - whole < chance)
         if len(idle):
+            do = "does" if len(idle) == 1 else "do"
             return [
-                f"{len(idle)} of the {k} units do no more than a line does: pass fewer units, or more samples"
+                f"{len(idle)} of {_units(k)} {do} no more than a line does: pass fewer units, or more samples"
             ]
         least = int(np.argmin(without))
         if k > 1 and without[least] < 2.0 * whole:  # two units may be one, split
             fewer = self.descended(np.delete(fit.descent.weights, least, axis=0), "fewer units")
             if fewer.unexplained - fit.unexplained < 3.0 * (self.Z.shape[1] + 2) * whole / len(self.y):
-                return [f"{k - 1} units explain as much: pass fewer units, or more samples"]
+                explain = "explains" if k == 2 else "explain"
+                return [f"{_units(k - 1)} {explain} as much: pass fewer units, or more samples"]
         return []
+
+
+def _units(k: int) -> str:
+    return f"{k} unit{'s' * (k != 1)}"
 
 
 def _solved(gram: Array, chosen: Array) -> Array:

@@ -9,11 +9,23 @@ import numpy.typing as npt
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from nnmoments.activations import Activation
 from nnmoments.chunks import row_chunks
 from nnmoments.results import Result
 from nnmoments.validation import Array, check_array, check_sample_weight, check_samples
 
-__all__ = ["Misfit", "predictable_share", "residual_misfit"]
+__all__ = [
+    "NOISE_FREE",
+    "Misfit",
+    "determines",
+    "different_rows",
+    "is_no_chance",
+    "predictable_share",
+    "residual_misfit",
+]
+
+#: Unexplained shares below count as none: of labels without noise, descents leave rounding.
+NOISE_FREE = 1e-3
 
 # Chance of a false alarm, over all degrees.
 _ALARM = 1e-4
@@ -25,6 +37,8 @@ _MOST_OF_TREES, _LEAST_OF_TREES = 20_000, 40
 _SIGNIFICANT = 5.0
 # Share below which noise that depends on x and has a skew of its own is not thought of.
 _LITTLE = 1e-2
+# Up to so many parameters their normal matrix is formed; its least eigenvalue, of columns of length one.
+_FORMED, _FLAT = 200, 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -170,6 +184,136 @@ def predictable_share(
     power = float(np.sum(w * guess**2) * np.sum(w * r**2))
     significant = product.sum() > _SIGNIFICANT * math.sqrt(float(np.sum(product**2)))
     return float(product.sum()) ** 2 / power if significant and power > 0.0 else 0.0
+
+
+def different_rows(X: Array) -> int:
+    """Return how many rows differ from one another, by a projection of theirs: copies tell no more.
+
+    Parameters
+    ----------
+    X : (n, d) array
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> different_rows(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
+    2
+    """
+    direction = np.random.default_rng(0).standard_normal(X.shape[1])
+    return len(np.unique(np.sum(X * direction, axis=1)))
+
+
+def is_no_chance(
+    unexplained: float, samples: int, parameters: int, *, different: int, units: int, inputs: int
+) -> bool:
+    r"""Say whether labels that do not depend on the inputs could hardly be explained as well.
+
+    With m different samples and p parameters such labels leave a share of Beta((m - p)/2, p/2) to a linear
+    model, and nothing for p >= m. A network is one of these for each way in which its units cut the sample,
+    of which there are at most :math:`2 (em/r)^r` a unit (Cover, 1965). So much is asked where nothing is left
+    of the labels; where noise is, they must explain four times as much as p parameters do of n noisy ones.
+
+    Parameters
+    ----------
+    unexplained : float
+        Share of the labels' variance.
+    samples, parameters : int
+        n and p.
+    different : int
+        m, the samples that differ from one another.
+    units, inputs : int
+        Number of units, and r: how many weights each has, with its bias.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_no_chance(1e-20, 6, 5, different=6, units=1, inputs=5)
+    True
+    >>> is_no_chance(1e-20, 50, 5, different=5, units=1, inputs=5)
+    False
+    """
+    m, p, r = different, parameters, inputs
+    if p >= m:
+        return False
+    if unexplained > NOISE_FREE:
+        return unexplained < 1.0 - 4.0 * p / samples
+    cuts = units * (math.log(2.0) + r * (1.0 + math.log(m / r)))
+    share = max(unexplained, float(np.finfo(np.float64).tiny))
+    return bool(cuts + stats.beta.logcdf(share, (m - p) / 2.0, p / 2.0) < math.log(_ALARM))
+
+
+def determines(
+    X: Array,
+    weights: Array,
+    output: Array,
+    activation: Activation,
+    *,
+    unexplained: float,
+    sample_weight: Array | None = None,
+    fit_intercept: bool = False,
+) -> bool:
+    r"""Say whether labels determine the parameters: no change leaves all predictions, to first order.
+
+    The derivatives of the predictions, :math:`v_i \phi'(w_i \cdot x)\,x`, :math:`\phi(w_i \cdot x)` unless
+    the activation is homogeneous, and 1 of a constant, are independent. A sample on a kink, as far as its
+    label tells, may be on either side of it, and counts as if it had no derivative by that unit. Beyond 200
+    parameters they are taken as determined by more than four times as many samples.
+
+    Parameters
+    ----------
+    X : (n, d) array
+        With a column of ones for biases.
+    weights : (k, d) array
+    output : (k,) array
+    activation : Activation
+    unexplained : float
+        Mean square of what is left of the labels.
+    sample_weight : (n,) array, optional
+    fit_intercept : bool
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from nnmoments.activations import relu
+    >>> X = np.random.default_rng(0).standard_normal((50, 2))
+    >>> W = np.array([[1.0, 0.0]])
+    >>> determines(X, W, np.ones(1), relu, unexplained=0.0)
+    True
+    >>> determines(np.abs(X), -W, np.ones(1), relu, unexplained=0.0)  # never on
+    False
+    """
+    free = activation.homogeneity is None
+    p = weights.size + len(weights) * free + fit_intercept
+    if p > _FORMED and len(X) > 4 * p:
+        return True
+    far, normal = 10.0 * math.sqrt(max(unexplained, 0.0)), np.zeros((p, p))
+    for part in row_chunks(len(X), p):
+        images = X[part] @ weights.T
+        slopes = activation.derivative(1, images) * output
+        for kink in activation.breakpoints:
+            jump = np.abs((activation(images) - activation(np.asarray(kink))) * output)
+            largest = jump.max(initial=0.0)
+            slopes[jump <= np.clip(far, 1e-6 * largest, 1e-2 * largest)] = 0.0
+        columns = [(slopes[:, :, None] * X[part][:, None, :]).reshape(len(images), -1)]
+        if free:
+            columns.append(activation(images))
+        if fit_intercept:
+            columns.append(np.ones((len(images), 1)))
+        J = np.hstack(columns) * (1.0 if sample_weight is None else np.sqrt(sample_weight[part])[:, None])
+        normal += J.T @ J
+    lengths = np.sqrt(np.diag(normal))
+    if not (np.isfinite(lengths).all() and lengths.min() > 0.0):
+        return False
+    return bool(np.linalg.eigvalsh(normal / lengths / lengths[:, None])[0] > _FLAT)
 
 
 def _kernels(s: Array, a: Any, b: Any, d: int) -> list[Array]:

@@ -1,6 +1,7 @@
 r"""ZS Algorithm 2, better: tensor initialisation with control variates, then damped Gauss-Newton."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,15 @@ from nnmoments.activations import Activation
 from nnmoments.densities import Gaussian
 from nnmoments.landscapes import SquareLoss, SquareLossOfBoth, levenberg_marquardt
 from nnmoments.learners.base import RidgeLearner, free_columns
-from nnmoments.learners.misfit import Misfit, predictable_share, residual_misfit
+from nnmoments.learners.misfit import (
+    NOISE_FREE,
+    Misfit,
+    determines,
+    different_rows,
+    is_no_chance,
+    predictable_share,
+    residual_misfit,
+)
 from nnmoments.optimize import Descent
 from nnmoments.tensors import TensorInitialization, descend_in_batches, tensor_initialize, tensor_method
 from nnmoments.tensors.initialization import Problem, check_problem
@@ -30,9 +39,8 @@ __all__ = ["TensorNetwork"]
 # Fewer samples cannot be cut in halves for the control variates, whatever the dimension.
 _SAMPLES = 4
 
-
-# Unexplained shares below count as none: of labels without noise, descents leave rounding.
-_NOISE_FREE, _FLOOR = 1e-3, 1e-8
+# Unexplained shares below are alike: of labels without noise, descents leave rounding.
+_FLOOR = 1e-8
 # Residuals are seen to be noise if a misfit of this share of them would have been noticed.
 _RESOLVED = 0.25
 
@@ -52,6 +60,7 @@ class _Sample:
     weight: Array | None
     Z: Array
     whitening: _Whitening
+    different: int  # samples: copies of one tell no more
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,9 @@ class _Attempt:
     unexplained: float
     sample: _Sample
     residual: Array
+    n_parameters: int  # of weights, biases, the constant, and outputs for which no lengths stand
+    biased: bool
+    determined: Callable[[], bool]
 
     @functools.cached_property
     def misfit(self) -> Misfit:
@@ -85,10 +97,26 @@ class _Attempt:
         """Say whether they explain nothing, and would have if there were much."""
         return not self.misfit.significant and max(self.misfit.share, self.misfit.resolution) < _RESOLVED
 
+    def is_shown(self) -> bool:
+        """Say whether labels that do not depend on the inputs could hardly be explained as well."""
+        k, r = self.weights.shape
+        return is_no_chance(
+            self.unexplained,
+            len(self.residual),
+            self.n_parameters,
+            different=self.sample.different,
+            units=k,
+            inputs=r + self.biased,
+        )
 
-def _idle(found: _Attempt) -> float:
-    """Return the unexplained share above which as many parameters could have fitted noise."""
-    return 1.0 - 4.0 * found.weights.size / len(found.residual)
+    @functools.cached_property
+    def is_determined(self) -> bool:
+        """Say whether labels determine all parameters."""
+        return self.n_parameters < self.sample.different and self.determined()
+
+
+def _varies(values: Array) -> bool:
+    return bool(np.any(values != values[:1]))
 
 
 def _not_normal(Z: Array) -> str:
@@ -108,7 +136,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     Inputs are whitened; weights and outputs are initialised by tensors; then a descent of the square loss
     moves the weights, the outputs, the biases and the constant. A network is trusted if what it leaves of
     the labels is noise: no polynomial of degree one to four explains any of it (`residual_misfit`), nor do
-    trees predict any (`predictable_share`).
+    trees predict any (`predictable_share`). Where nothing is left, that must be no chance: p parameters fit
+    any labels of p different samples. And the labels must determine all parameters, to first order.
     A failed descent is followed by another initialisation.
 
     Parameters
@@ -239,6 +268,10 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         """
         X, y = self._validated(X, y, min_samples=_SAMPLES)
         weight = self._weights_of(sample_weight, len(y))
+        if weight is not None:
+            X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
+            if len(X) < _SAMPLES:
+                raise ValueError(f"sample_weight must be above 0 for {_SAMPLES} samples, got {len(X)}")
         check_choice("method", self.method, ("controlled", "algorithm1"))
         check_choice("finisher", self.finisher, ("levenberg-marquardt", "gradient"))
         for name in ("fit_intercept", "fit_biases"):
@@ -254,7 +287,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             X, y, 1 if self.n_hidden is None else self.n_hidden, self._activation(), weight
         )
         whitening = self._whitening(checked)
-        sample = _Sample(X, y, weight, (X - whitening.mean) @ whitening.matrix.T, whitening)
+        Z = (X - whitening.mean) @ whitening.matrix.T
+        sample = _Sample(X, y, weight, Z, whitening, different_rows(X))
         if self.n_hidden is None:
             best, used = self._chosen(sample, rng)
         else:
@@ -314,6 +348,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         while used < attempts and (best is None or not self._trusted(best)):
             used += 1
             seen = slice(None) if used == 1 else np.sort(rng.permutation(n)[: n * 2 // 3])
+            if not (_varies(sample.Z[seen]) and _varies(sample.y[seen])):
+                seen = slice(None)
             start = self._start(
                 sample.Z[seen], sample.y[seen], None if weight is None else weight[seen], k, rng
             )
@@ -362,24 +398,32 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
 
     def _settled(self, found: _Attempt) -> bool:
         """Say whether another attempt is idle: nothing is left, or noise that is seen to be noise."""
-        if self.noise is not None or found.unexplained <= _NOISE_FREE:
-            return found.unexplained <= (self.noise or _NOISE_FREE)
+        if self.noise is not None or found.unexplained <= NOISE_FREE:
+            return found.unexplained <= (self.noise or NOISE_FREE)
         return found.is_noise_to_polynomials() and not found.predictable
 
     def _trusted(self, found: _Attempt) -> bool:
-        exact = found.unexplained <= _NOISE_FREE and found.weights.size < len(found.residual)
-        return self._settled(found) and (exact or found.unexplained < _idle(found))
+        return self._settled(found) and found.is_shown() and found.is_determined
 
     def _verdict(self, found: _Attempt, used: int) -> str:
         """Say what was found, and what to do where it is not good enough."""
         left, misfit = found.unexplained, found.misfit
         if self._trusted(found):
-            told = f"{left:.1e} of the labels' variance left to noise" if left > _NOISE_FREE else "exact"
-            return f"{found.descent.status}; {len(found.weights)} units, {told}"
-        said = f"{left:.1e} of the labels' variance unexplained after {used} initialisations"
-        if self.noise is not None:
+            told = f"{left:.1e} of the labels' variance left to noise" if left > NOISE_FREE else "exact"
+            k = len(found.weights)
+            return f"{found.descent.status}; {k} unit{'s' * (k > 1)}, {told}"
+        said = f"{left:.1e} of the labels' variance unexplained after {used} initialisation{'s' * (used > 1)}"
+        exact, few = left <= NOISE_FREE, f"{found.sample.different} different samples"
+        if exact and not found.is_shown():
+            said += f", but {found.n_parameters} parameters fit any labels of {few}: pass more"
+        elif self._settled(found) and found.is_shown():
+            said += (
+                f", but {few} leave some of {found.n_parameters} parameters undetermined: "
+                "pass more, or a smaller n_hidden"
+            )
+        elif self.noise is not None:
             said += "; pass more samples, another n_hidden, or leave noise to be estimated"
-        elif left >= _idle(found) and left > _NOISE_FREE:
+        elif not found.is_shown():
             said += ", as much as noise alone leaves: pass more samples, or other inputs"
         elif misfit.significant:
             said += (
@@ -458,7 +502,32 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         intercept = whole.intercept(found.weights)
         unexplained = unexplained if np.isfinite(unexplained) else np.inf
         residual = residual if weight is None else residual * weight / weight.mean()
-        return _Attempt(start, found, weights, biases, output, intercept, unexplained, sample, residual)
+        inner = found.weights[:, : Z.shape[1]]
+        p = inner.size + k * (phi.homogeneity is None) + self.fit_intercept
+        determined = functools.partial(
+            determines,
+            Z,
+            inner,
+            output,
+            phi,
+            unexplained=unexplained * variance,
+            sample_weight=weight,
+            fit_intercept=self.fit_intercept,
+        )
+        return _Attempt(
+            start,
+            found,
+            weights,
+            biases,
+            output,
+            intercept,
+            unexplained,
+            sample,
+            residual,
+            p,
+            bool(self.fit_biases),
+            determined,
+        )
 
     @finite_result("X")
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:

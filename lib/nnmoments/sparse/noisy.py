@@ -5,6 +5,7 @@ model :math:`M = B A + E` has few parameters, and least squares over B and the n
 averages the noise over them. Sets of rows are judged as a whole: does M = B A fit, with few weights?
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,10 @@ from nnmoments.sparse.rows import support, unit
 from nnmoments.validation import Array, check_array, check_integer
 
 __all__ = [
+    "MOST_ROWS",
     "check_comparable",
+    "combined_rows",
+    "excess",
     "exchange_rows",
     "fits",
     "idle_rows",
@@ -32,13 +36,19 @@ _MAX_ITER = 30
 _STILL = 1e-6
 # Rounds of refinement before two sets of rows are compared, and candidates tried at most.
 _ROUNDS_TO_COMPARE = 5
-_MOST_CANDIDATES = 15
+_MOST_CANDIDATES, _MOST_EXCHANGES = 15, 10
+# Information criteria that differ by less leave both sets of rows possible: odds below e^2.5 = 12. Where
+# rows are not known as well as this, so that weights hide in the noise, twice as much is asked.
+_UNDECIDED, _WELL_KNOWN = 5.0, 0.05
+# Weights more than a row has that its rival may have before it is looked at.
+_MORE = 2
 # Candidates more parallel than this are one row.
 _SAME = 0.95
 _CHUNK_DOUBLES = 1 << 22
 _UNEQUAL = 1e100
-# Rows whose errors are found at most: k (k - 1) unknowns, and matrices of as many squared.
-_MOST_ROWS = 40
+#: Rows whose errors are found at most, and their combinations tried: k (k - 1) unknowns, and matrices of
+#: as many squared.
+MOST_ROWS = 40
 # What second derivatives are given in directions that they do not see, so that they can be inverted.
 _UNSEEN = 1e-13
 
@@ -205,7 +215,7 @@ def row_errors(M: Array, standard_error: Array, rows: Array, mask: npt.NDArray[n
     array([0.02])
     """
     k, n = rows.shape
-    if k > _MOST_ROWS:
+    if k > MOST_ROWS:
         return np.full(k, np.nan)
     target, error = _weighted(M, standard_error)
     B = np.linalg.lstsq(rows.T, target.T, rcond=None)[0].T
@@ -334,6 +344,118 @@ def idle_rows(M: Array, error: Array, rows: Array, mask: npt.NDArray[np.bool_]) 
     whole = _misfit(M, error, rows)
     gains = np.array([_misfit(M, error, np.delete(rows, i, axis=0)) for i in range(len(rows))]) - whole
     return np.flatnonzero(gains < np.log(M.size) * (mask.sum(axis=1) + len(M) - 1))
+
+
+def excess(M: Array, error: Array, rows: Array) -> float:
+    r"""Return what is left of M beyond the span of B, in standard deviations of what noise leaves there.
+
+    With :math:`P = I - (DB)(DB)^+` it is :math:`\|P D M\|_F^2` less its expectation
+    :math:`(1 - k/n) \sum_{aj} P_{aa} s_{aj}^2`, over the root of
+    :math:`2 \sum_{abj} P_{ab}^2 s_{aj}^2 s_{bj}^2`, for independent errors of standard deviations s. Those of
+    indicators of classes leave less. Weights off the support are in the span, and do not count.
+
+    Parameters
+    ----------
+    M, error : (n_y, n) arrays
+    rows : (k, n) array
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> rows, M = np.array([[0.6, 0.8, 0.0]]), np.array([[1.2, 1.6, 0.0], [0.0, 0.0, 1.0]])
+    >>> excess(M, np.full((2, 3), 0.1), rows) > 5.0, excess(M, np.full((2, 3), 1.0), rows) < 5.0
+    (True, True)
+    """
+    target, scaled = _weighted(M, error)
+    B = np.linalg.lstsq(rows.T, target.T, rcond=None)[0].T
+    P = np.eye(len(M)) - B @ np.linalg.pinv(B)
+    squares = scaled**2
+    expected = (1.0 - len(rows) / M.shape[1]) * float(np.sum(np.diag(P)[:, None] * squares))
+    spread = float(np.sqrt(2.0 * np.sum((P**2 @ squares) * squares)))
+    left = float(np.sum((P @ target) ** 2)) - expected
+    return left / spread if len(rows) < len(M) and spread > 0.0 else 0.0
+
+
+def combined_rows(M: Array, error: Array, rows: Array) -> tuple[Array, npt.NDArray[np.bool_], Array]:
+    r"""Replace rows by their combinations with others while :math:`\chi^2 + \ln(n_y n) \|A\|_0` falls.
+
+    Where all rows but one are right, the last is :math:`a_i - c\,a_j` where A has a sparser row. Both fit M,
+    and c is the ratio of the two rows in a column where the right row has no weight.
+
+    Parameters
+    ----------
+    M, error : (n_y, n) arrays
+    rows : (k, n) array
+        Refined rows, of unit length.
+
+    Returns
+    -------
+    rows : (k, n) array
+    support : (k, n) bool array
+    rivals : (k,) array
+        How far the farthest combination is from each row, of those whose criterion is within 5 of the best,
+        or 10 where a row is known to .05 only: then M does not tell which of the two is a row of A.
+    """
+    k = len(rows)
+    best, rows, mask = _criterion(M, error, rows)
+    for _ in range(_MOST_EXCHANGES):
+        found = [
+            (i, *_criterion(M, error, changed, rounds=_ROUNDS_TO_COMPARE))
+            for i, changed in _combinations(M, error, rows, mask)
+        ]
+        least = min(found, key=lambda option: option[1], default=None)
+        if least is None or least[1] >= best - 1e-6:
+            break
+        _, best, rows, mask = least
+    best, rows, mask = _criterion(M, error, rows)
+    rivals = np.zeros(k)
+    known = np.hypot(row_errors(M, error, rows, mask), unseen_weights(M, error, rows, mask)).max()
+    level = best + _UNDECIDED * (1.0 if known <= _WELL_KNOWN else 2.0)
+    for i, value, other, _ in found:
+        if value < level:
+            cosine = float(np.abs(other @ rows[i]).max())
+            rivals[i] = max(rivals[i], float(np.sqrt(max(2.0 - 2.0 * cosine, 0.0))))
+    return rows, mask, rivals
+
+
+def _criterion(
+    M: Array, error: Array, rows: Array, *, rounds: int = _MAX_ITER
+) -> tuple[float, Array, npt.NDArray[np.bool_]]:
+    """Return chi-square and ln(n_y n) a weight of the refined rows, these, and their support."""
+    fitted, mask = refined_rows(M, error, rows, max_iter=rounds)
+    return _misfit(M, error, fitted) + float(np.log(M.size) * mask.sum()), fitted, mask
+
+
+def _combinations(
+    M: Array, error: Array, rows: Array, mask: npt.NDArray[np.bool_]
+) -> list[tuple[int, Array]]:
+    """Return i and the rows with the sparsest combination of rows i and j for row i, where most is gained."""
+    target, scaled = _weighted(M, error)
+    inverse = np.linalg.pinv(np.linalg.lstsq(rows.T, target.T, rcond=None)[0].T)
+    free = inverse @ target
+    found: list[tuple[int, int, Array]] = []
+    for i, j in itertools.permutations(range(len(rows)), 2):
+        ratios = free[i, mask[i] & mask[j]] / free[j, mask[i] & mask[j]]
+        if not len(ratios):
+            continue
+        combined = free[i] - ratios[:, None] * free[j]
+        noise = np.sqrt((inverse[i] - ratios[:, None] * inverse[j]) ** 2 @ scaled**2)
+        on = np.array(
+            [support(row[None], level[None])[0] for row, level in zip(combined, noise, strict=True)]
+        )
+        least = int(on.sum(axis=1).argmin())
+        if 0 < on[least].sum() <= mask[i].sum() + _MORE:
+            changed = rows.copy()
+            changed[i] = np.where(on[least], combined[least], 0.0) / np.linalg.norm(
+                combined[least, on[least]]
+            )
+            if np.linalg.matrix_rank(changed) == len(rows):
+                found.append((int(on[least].sum() - mask[i].sum()), i, changed))
+    found.sort(key=lambda option: option[0])
+    return [(i, changed) for _, i, changed in found[:_MOST_CANDIDATES]]
 
 
 def exchange_rows(M: Array, error: Array, starts: Sequence[Array], candidates: Array) -> Array:

@@ -10,7 +10,10 @@ from nnmoments.sparse.algorithm1 import exact_rows, l1_method
 from nnmoments.sparse.evidence import expansion_margin, proof_of, tied, without_sparser_pairs
 from nnmoments.sparse.fast import Search
 from nnmoments.sparse.noisy import (
+    MOST_ROWS,
     check_comparable,
+    combined_rows,
+    excess,
     exchange_rows,
     fits,
     idle_rows,
@@ -120,6 +123,9 @@ def recover_rows(
         check = MissedRowCheck("all columns", found.n_programmes, 0.0, 0.0)
         finished = _finished(search, found, M, error, refine)
     rows, mask, refined = finished
+    rivals = np.zeros(len(rows))
+    if refined and error is not None and 1 < basis.k <= MOST_ROWS:
+        rows, mask, rivals = combined_rows(M, error, rows)
     return SparseRecovery._of(
         found,
         rows,
@@ -130,6 +136,7 @@ def recover_rows(
         exact=error is None,
         **({} if error is None else _against(M, error, rows, mask, refined)),
         refined=refined,
+        rivals=rivals,
         skipped=np.flatnonzero(~used),
         tol=tol,
     )
@@ -148,6 +155,7 @@ def _against(
     return {
         "standing": standing,
         "idle": idle_rows(M, error, rows, mask),
+        "excess": excess(M, error, rows),
         "row_error": row_errors(M, error, rows, mask),
         "unseen": unseen_weights(M, error, rows, mask),
     }

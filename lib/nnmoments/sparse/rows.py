@@ -21,6 +21,8 @@ _SCORED_TOGETHER = 256
 # Standard errors of a row, of length one. Above the first they are told: a weight is then known to 5 % of
 # the row at best. Two of the second are 23 degrees: such a row is a hint, and not to be trusted.
 _TOLD, _TRUSTED = 0.05, 0.2
+# Standard deviations by which what is left of a moment may exceed noise.
+_MOST_EXCESS = 5.0
 _NONE = np.empty(0, dtype=np.intp)
 
 
@@ -185,9 +187,10 @@ class SparseRecovery(Result):
     converged : bool
         Whether k rows were found, every programme is certified, and nothing speaks against the rows:
         no more zeros than a generic vertex has, a pair with a sparser combination, equal entries
-        without a proof; on an estimated M, rows that explain no more than noise does, rows known to
-        less than 0.2 (`row_error` and `unseen` together), or a k below the number of singular values that
-        stand out of it.
+        without a proof; on an estimated M, rows whose combinations fit it as well with about as few
+        weights (`combined_rows`), rows that leave more of it than noise (`excess`) or explain no more than
+        noise does, rows known to less than 0.2 (`row_error` and `unseen` together), or a k below the number
+        of singular values that stand out of it.
     status : str
 
     Examples
@@ -233,6 +236,8 @@ class SparseRecovery(Result):
         exact: bool = True,
         idle: npt.NDArray[np.intp] = _NONE,
         standing: int = 0,
+        rivals: Array | None = None,
+        excess: float = 0.0,
         refined: bool = False,
         row_error: Array | None = None,
         unseen: Array | None = None,
@@ -248,7 +253,7 @@ class SparseRecovery(Result):
                 "l1: pass more columns, a smaller k, or columns='pairs'"
             )
         else:
-            status = f"{k} rows from {found.n_programmes} programmes"
+            status = f"{_counted(k, 'row')} from {_counted(found.n_programmes, 'programme')}"
             if found.n_uncertified:
                 status += f", {found.n_uncertified} of them not certified to {tol:g}: raise tol or rescale M"
             if check.how == "random columns":
@@ -261,9 +266,9 @@ class SparseRecovery(Result):
         unseen = unknown if unseen is None else unseen
         worst = float(np.max(np.hypot(row_error, unseen), initial=0.0))
         if worst == np.inf:
-            alike = ", ".join(map(str, np.flatnonzero(np.isinf(row_error))))
+            alike = _of_rows(np.flatnonzero(np.isinf(row_error)))
             status += (
-                f"; no two zeros tell rows {alike} from combinations with another row: "
+                f"; no two zeros tell {alike} from combinations with another row: "
                 "pass more samples or labels, or a smaller k"
             )
         elif worst > _TOLD:
@@ -272,6 +277,17 @@ class SparseRecovery(Result):
                 "pass more samples"
             )
         doubts = _doubts(rows, mask, evidence, basis, check, exact=exact, idle=idle, standing=standing)
+        if excess > _MOST_EXCESS:
+            doubts.append(
+                f"what {_counted(k, 'row')} leave{'s' * (k == 1)} of M is {excess:.2g} standard deviations "
+                "above its noise: raise k, or, if inputs are not as their score says, pass another score"
+            )
+        known = np.maximum(4.0 * row_error + unseen, _TOLD)
+        if rivals is not None and (rivals > known).any():
+            doubts.append(
+                f"combinations of {_of_rows(np.flatnonzero(rivals > known))} with another, up to "
+                f"{rivals.max():.2g} away, fit M as well with about as few weights: pass more samples"
+            )
         return cls(
             rows,
             mask,
@@ -293,6 +309,16 @@ class SparseRecovery(Result):
         )
 
 
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'s' * (count != 1)}"
+
+
+def _of_rows(numbers: npt.NDArray[np.intp]) -> str:
+    """Name rows by number: "row 2", "rows 0 and 2", "rows 0, 1 and 2"."""
+    *some, last = map(str, numbers)
+    return f"rows {', '.join(some)} and {last}" if some else f"row {last}"
+
+
 def _doubts(
     rows: Array,
     mask: npt.NDArray[np.bool_],
@@ -308,19 +334,20 @@ def _doubts(
     k, doubts = basis.k, []
     if standing > k:
         doubts.append(
-            f"{standing} singular values of M stand out of its noise: {k} rows are fewer than it holds, and "
-            "their span need not hold any of them; raise k"
+            f"{standing} singular values of M stand out of its noise: {_counted(k, 'row')} "
+            f"{'is' if k == 1 else 'are'} fewer than it holds, and the span found need not hold any of its "
+            "rows; raise k"
         )
     if len(idle):
         doubts.append(
-            f"rows {', '.join(map(str, idle))} explain no more of M than rows fitted to its noise do: there "
-            "is no evidence for them; pass a smaller k, or more samples"
+            f"{_of_rows(idle)} explain{'s' * (len(idle) == 1)} no more of M than rows fitted to its noise "
+            "do: there is no evidence of more rows; pass a smaller k, or more samples"
         )
     generic = int(np.sum(evidence <= 0)) if k > 1 else 0
     if generic:
         doubts.append(
-            f"{generic} of the rows have no more zeros than any vertex of a span of dimension {k}: no "
-            "evidence that they are rows of A, which is too dense, or k too large"
+            f"{generic} of the rows {'has' if generic == 1 else 'have'} no more zeros than any vertex of a "
+            f"span of dimension {k}: no evidence of rows of A, which is too dense, or k too large"
         )
     if exact and check.how not in ("expansion", "counting"):
         if pairs := sparser_pairs(rows, mask):

@@ -128,6 +128,7 @@ class _Labels:
         if self.split is None:
             return np.zeros((0, self.sample.d)), np.zeros(0)
         lengths = np.linalg.norm(self.split.units, axis=1)
+        lengths[lengths == 0.0] = 1.0  # such a unit is a constant: its part of the moment vanishes
         sizes = np.array([self.sample.activation.moment_coefficient(order, scale=s) for s in lengths])
         known = (self.split.forward + (-1) ** order * self.split.backward) * sizes
         return self.split.units / lengths[:, None], (

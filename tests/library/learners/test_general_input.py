@@ -160,7 +160,7 @@ def test_the_landscape_whitened_by_the_moment_itself():
     assert match_rows(decoded, W / np.linalg.norm(W, axis=1, keepdims=True)).worst < 0.1
     assert model.converged_
     noisy = y + 0.1 * np.random.default_rng(1).standard_normal(len(y))
-    with pytest.warns(ConvergenceWarning, match="do no more than a line does|3 units explain as much"):
+    with pytest.warns(ConvergenceWarning, match="(do|does) no more than a line does|3 units explain as much"):
         GeneralInputNetwork(4, score_model=StandardNormal(5), random_state=0).fit(X, noisy)
 
 
@@ -253,6 +253,26 @@ def test_a_score_of_the_wrong_scale_is_told():
     with pytest.warns(ConvergenceWarning, match=r"E\[z S_1\^T\] is .* the score is not that of X"):
         wrong = learner(score_model=Gaussian(np.zeros(3), 4.0 * np.eye(3))).fit(X, y)
     assert not wrong.converged_
+
+
+def test_few_samples_are_no_evidence():
+    """Trees see nothing in fewer than forty samples; then it is chance, or other weights, that count."""
+    exact, told = 0, ""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X, w = rng.standard_normal((8, 3)), rng.standard_normal((3, 3))
+        for y in (np.maximum(X @ w.T, 0.0) @ [1.0, -1.0, 1.0], rng.standard_normal(8)):
+            model = GeneralInputNetwork(3, score_model=StandardNormal(3), n_starts=2, random_state=0)
+            with pytest.warns(ConvergenceWarning):
+                model.fit(X, y)
+            exact += model.diagnostics_["unexplained"] < 1e-3
+            told += model.status_
+    assert exact > 0
+    assert "parameters leave as little of any labels of 8 different samples" in told
+    with pytest.warns(ConvergenceWarning, match="1 of 1 unit: kappa is noise there"):
+        GeneralInputNetwork(1, score_model=StandardNormal(3), random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="sample_weight must be above 0 for 4 samples, got 2"):
+        GeneralInputNetwork(1).fit(X, y, sample_weight=[1.0, 1.0, 0, 0, 0, 0, 0, 0])
 
 
 def test_a_moment_without_units_is_told():

@@ -1,6 +1,7 @@
 """ZS Algorithm 2, end to end."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -185,6 +186,59 @@ def test_as_many_weights_as_samples_prove_nothing():
         model = TensorNetwork(2, fit_intercept=False, random_state=0).fit(X, y)
     assert model.diagnostics_["unexplained"] < 1e-3
     assert not model.converged_
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_few_samples_determine_no_network(intercept):
+    """Fewer parameters than labels, and none is left unexplained: yet too few of them see the unit."""
+    exact = trusted = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X, w = rng.standard_normal((4, 3)), rng.standard_normal(3)
+        y = np.maximum(X @ w, 0.0) ** 2
+        if not y.any():
+            continue
+        model = TensorNetwork(1, fit_intercept=intercept, n_attempts=1, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+        if model.converged_:
+            trusted += 1
+            np.testing.assert_allclose(model.weights_[0], w, rtol=1e-3)
+        exact += model.diagnostics_["unexplained"] < 1e-3
+    assert exact > trusted + 3
+
+
+def test_copies_of_a_sample_are_no_evidence():
+    """Weights pass through six labels of noise, however often each of them comes."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((6, 4)), rng.standard_normal(6)
+    with pytest.warns(ConvergenceWarning, match="9 parameters fit any labels of 6 different samples"):
+        TensorNetwork(2, n_attempts=5, random_state=0).fit(np.repeat(X, 20, axis=0), np.repeat(y, 20))
+
+
+def test_a_unit_that_is_on_for_few_samples_is_not_determined():
+    """Two thousand labels are explained, but three samples see the second unit of five parameters."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 4))
+    far = np.argsort(X[:, 0])[-3:]
+    bias = -float(np.sort(X[:, 0])[-4])
+    y = np.maximum(X[:, 1], 0.0) ** 2 + 20.0 * np.maximum(X[:, 0] + bias, 0.0) ** 2
+    model = TensorNetwork(2, fit_biases=True, n_attempts=1, random_state=0)
+    assert len(far) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    assert not model.converged_
+
+
+def test_a_part_of_the_sample_may_not_vary():
+    """A further attempt sees two thirds: where their labels are one it sees all; no argument is blamed."""
+    X = np.random.default_rng(0).standard_normal((6, 3))
+    with pytest.warns(ConvergenceWarning, match="unexplained"):
+        TensorNetwork(2, "relu", random_state=0).fit(X, [0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+    with pytest.raises(ValueError, match="sample_weight must be above 0 for 4 samples, got 2"):
+        TensorNetwork(1).fit(X, np.arange(6.0), sample_weight=[1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 
 
 def test_constant_costs_nothing_where_there_is_none():

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 from nnmoments.sparse import recover_rows, refine_rows
-from nnmoments.sparse.noisy import row_errors, unseen_weights
+from nnmoments.sparse.noisy import excess, row_errors, unseen_weights
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -221,3 +222,88 @@ def test_one_row_needs_no_further_columns(planted):
     _, M = planted(1, 60, 0.5, 0)
     check = recover_rows(M, columns="fast", standard_error=np.full(M.shape, 1e-3)).check
     assert check.how == "expansion"
+
+
+# --- combinations ----------------------------------------------------------------------------------------
+
+
+def drawn_moment(seed):
+    """k from 1 to 4, sizes, sparsity and noise at random: rows, the moment, its standard errors."""
+    rng = np.random.default_rng([8, seed])
+    k = int(rng.integers(1, 5))
+    d, n_y = 5 * (k + int(rng.integers(1, 6))), k + int(rng.integers(1, 5))
+    W, theta = np.zeros((k, d)), rng.uniform(0.1, 0.35)
+    while not W.any(axis=1).all():
+        W = rng.standard_normal((k, d)) * (rng.random((k, d)) < theta)
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    M = rng.standard_normal((n_y, k)) @ W
+    error = 10 ** rng.uniform(-3, -0.7) * np.abs(M).max() * rng.uniform(0.5, 1.5, M.shape)
+    return W, M + error * rng.standard_normal(M.shape), error
+
+
+def off(rows, W):
+    """Return how far each row found is from the one of W that is its own."""
+    cosines = np.abs(rows @ W.T)
+    own = linear_sum_assignment(-cosines)
+    return np.sqrt(np.maximum(2.0 - 2.0 * cosines[own], 0.0))
+
+
+@pytest.mark.parametrize(
+    ("columns", "seeds"), [("all", (85, 90, 96, 99, 111, 121, 128, 141)), ("fast", (75, 96, 117, 121, 146))]
+)
+def test_rows_give_way_to_sparser_combinations_or_are_doubted(columns, seeds):
+    """All settings of 150 in which rows were .2 to 1.1 off, and trusted."""
+    right = 0
+    for seed in seeds:
+        W, M, error = drawn_moment(seed)
+        found = recover_rows(M, k=len(W), columns=columns, standard_error=error)
+        near = bool(np.all(off(found.rows, W) < np.maximum(4.0 * found.row_error + found.unseen, 0.09)))
+        assert near or not found.converged, (seed, found.status)
+        right += near and found.converged
+    assert right >= len(seeds) // 2
+
+
+def test_combinations_cost_no_right_row_its_trust():
+    """40 settings: as many are right and trusted as without combinations."""
+    trusted = 0
+    for seed in range(40):
+        W, M, error = drawn_moment(seed)
+        found = recover_rows(M, k=len(W), columns="all", standard_error=error)
+        trusted += found.converged
+        assert not found.converged or bool(
+            np.all(off(found.rows, W) < np.maximum(4.0 * found.row_error + found.unseen, 0.09))
+        )
+    assert trusted >= 19
+
+
+def test_a_rival_is_named():
+    """Supports of three and three that share two: a combination has three weights, too."""
+    _, M, error = drawn_moment(177)
+    found = recover_rows(M, standard_error=error)
+    assert not found.converged
+    assert "combinations of rows 0, 1, 2 and 3 with another, up to 1.2 away, fit M as well" in found.status
+
+
+def test_a_row_below_the_noise_of_singular_values_is_missed_aloud():
+    """19 of 20 rows: the norm of the noise hides the last singular value, the sum of squares does not."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((20, 500)) * (rng.random((20, 500)) < 0.15)
+    A /= np.linalg.norm(A, axis=1, keepdims=True)
+    M = rng.standard_normal((20, 20)) @ A
+    error = np.full(M.shape, 2e-3)
+    found = recover_rows(M + error * rng.standard_normal(M.shape), columns="fast", standard_error=error)
+    assert len(found.rows) == 19
+    assert off(found.rows, A).max() > 0.5
+    assert not found.converged
+    assert "standard deviations above its noise" in found.status
+
+
+def test_noise_alone_exceeds_itself_by_chance_only():
+    """Of 100 draws with the right rows: mean near zero, standard deviation near one, and none above five."""
+    W, M, error = drawn_moment(5)
+    M = M @ np.linalg.pinv(W) @ W
+    rng = np.random.default_rng(0)
+    draws = [excess(M + error * rng.standard_normal(M.shape), error, W) for _ in range(100)]
+    assert abs(np.mean(draws)) < 0.5
+    assert 0.7 < np.std(draws) < 1.3
+    assert max(draws) < 5.0
