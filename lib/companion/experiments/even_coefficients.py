@@ -67,8 +67,12 @@ def maxima_are_weights(f: HiddenPolynomial, sign: float, *, starts: int, rng: np
         return -value, -4.0 * (cubic / r2**2 - value * z / r2)
 
     for _ in range(starts):
-        start = rng.standard_normal(f.d)
-        z = minimize(descent, start, jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 500}).x
+        z = np.asarray(rng.standard_normal(f.d))
+        for _ in range(20):  # lengths drift, as the value does not depend on them
+            z = np.asarray(z / np.linalg.norm(z))
+            if np.abs(descent(z)[1]).max() < 1e-7:
+                break
+            z = minimize(descent, z, jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 50}).x
         if np.abs(f.weights @ z).max() < math.cos(math.radians(10.0)) * np.linalg.norm(z):
             return False
     return True

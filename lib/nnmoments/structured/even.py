@@ -23,12 +23,14 @@ class EvenForm(Comparable):
         :math:`g_{ij} = \sqrt6\,u_2^2\,C(\{i, j\})`, symmetric with a zero diagonal.
     outside : bool
         Whether z may leave the span of the weights, as it may with fewer units than inputs.
+    sign : {1.0, -1.0}, optional
+        Of F, to be tried first: that of :math:`u_4`. By default that of the sum of the :math:`a_i`.
 
     Attributes
     ----------
     sign : float
-        +1 if the weights are maxima of F, -1 if of -F: the sign of the :math:`a_i`, or, where they have
-        both, that of the larger margin.
+        +1 if the weights are maxima of F, -1 if of -F: the one tried first, unless some :math:`\pm a_i`
+        is negative and the margin of the other sign is larger.
 
     Raises
     ------
@@ -46,12 +48,20 @@ class EvenForm(Comparable):
     (array([1.064]), 1.0, 1.5)
     """
 
-    def __init__(self, quartic: npt.ArrayLike, mixed: npt.ArrayLike, *, outside: bool = False) -> None:
+    def __init__(
+        self,
+        quartic: npt.ArrayLike,
+        mixed: npt.ArrayLike,
+        *,
+        outside: bool = False,
+        sign: float | None = None,
+    ) -> None:
         self.quartic = check_array("quartic", quartic, ndim=1)
         self.mixed = check_array("mixed", mixed, shape=(len(self.quartic), len(self.quartic)))
         self.outside = check_choice("outside", outside, (True, False))
-        self.sign = math.copysign(1.0, float(self.quartic.sum()))
-        if self.quartic.min() < 0.0 < self.quartic.max() and self._margin(-self.sign) > self.margin:
+        first = float(self.quartic.sum()) if sign is None else check_choice("sign", sign, (1.0, -1.0))
+        self.sign = math.copysign(1.0, first)
+        if (self.sign * self.quartic).min() < 0.0 and self._margin(-self.sign) > self.margin:
             self.sign = -self.sign
 
     @finite_result("coordinates")
@@ -140,4 +150,4 @@ def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
         for j in range(i):
             seen = shifted_coefficient(network.terms, [i, j], u0, reduced=True)
             mixed[i, j] = mixed[j, i] = (6.0 if printed else math.sqrt(6.0)) * u2**2 * seen
-    return EvenForm(quartic, mixed, outside=k < network.d)
+    return EvenForm(quartic, mixed, outside=k < network.d, sign=math.copysign(1.0, u4))

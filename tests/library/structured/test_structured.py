@@ -310,6 +310,11 @@ def test_sign_is_the_one_for_which_the_weights_are_maxima():
     assert form.sign == 1.0
     assert form.margin == pytest.approx(2.0)
     assert EvenForm(-form.quartic, -form.mixed).sign == -1.0
+    # With u_4 > 0 they are maxima even where all C({i}) are negative, if their products are more so.
+    terms = {(0,): 0.5, (1,): 1.0, (0, 1): -4.0}
+    negative = even_form(HiddenPolynomial(np.eye(2), cosine, terms))
+    assert negative.quartic.max() < 0.0 < negative.margin
+    assert negative.sign == 1.0
 
 
 def test_even_form_refuses():
