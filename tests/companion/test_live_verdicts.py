@@ -1,5 +1,7 @@
 """Independent references for claims that the chapters judge in their own cells."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,13 @@ from scipy.optimize import least_squares, minimize
 from scipy.stats import norm
 
 from companion.experiments import (
+    even_coefficients,
     high_thresholds,
     l1_recovery,
     score_dimensions,
+    search_rounds,
     tensor_initialisation,
+    tensor_partition,
     threshold_powers,
 )
 from companion.experiments.landscape_tolerances import approximate_minima
@@ -28,6 +33,7 @@ from nnmoments.landscapes import (
 from nnmoments.linalg import match_rows
 from nnmoments.networks import HiddenPolynomial, OneHiddenLayer, conditioned_weights
 from nnmoments.scores import LLSFE, degree_two
+from nnmoments.structured import even_form
 from nnmoments.tensors import tensor_method
 
 
@@ -420,3 +426,79 @@ def test_intervals_from_resampled_trials_are_as_wide_as_fresh_trials_vary():
     value, low, high = l1_recovery.median_slope(trials(), "error")
     assert low < -0.5 < high
     assert 0.5 < (high - low) / (2.0 * z * np.std(found)) < 2.0
+
+
+def _only_corners(a, g):
+    """Say whether the strict maxima of sum a_i p_i^2 + sum g_ij p_i p_j on the simplex are the corners."""
+    Q = 2.0 * np.diag(a) + g
+    k = len(a)
+    if any(Q[i, j] - Q[i, i] >= 0.0 for i, j in itertools.permutations(range(k), 2) if a[i] or a[j]):
+        return False
+    for size in range(2, k + 1):
+        for face in map(list, itertools.combinations(range(k), size)):
+            inner = Q[np.ix_(face, face)]
+            tangents = np.linalg.svd(np.ones((1, size)))[2][1:]
+            if np.linalg.eigvalsh(tangents @ inner @ tangents.T)[-1] < 0.0:
+                level = np.linalg.solve(inner, np.ones(size))
+                p = level / level.sum()
+                if p.min() > 0.0 and (np.delete(Q[:, face] @ p, face) <= p @ inner @ p).all():
+                    return False
+    return True
+
+
+@pytest.mark.parametrize(("name", "k", "d"), [("cosine", 3, 3), ("absolute", 3, 3), ("cosine", 2, 4)])
+def test_maxima_of_unlike_even_units_by_the_simplex(name, k, d):
+    """Ascents and Hessians of the exact T_4, against all faces of the simplex, and against `margin`."""
+    found = []
+    for condition, at in (("smaller", 0.9), ("smaller", 1.1), ("sum", 0.9)) * 3:
+        cell = {"activation": name, "condition": condition, "at": at, "k": k, "d": d, "trial": len(found)}
+        result = even_coefficients.unlike.trial(**cell, rng=np.random.default_rng(len(found)))
+        u = even_coefficients.UNITS[name]
+        f = even_coefficients.instance(u, k, d, 3.0, condition, at, np.random.default_rng(len(found)))
+        form = even_form(f)
+        sign = np.sign(u.hermite_coefficient(4))
+        if d == k:
+            assert result["exact"] == _only_corners(sign * form.quartic, sign * form.mixed)
+        assert result["exact"] == (result["margin"] > 0.0 and form.sign == sign)
+        if condition == "smaller":
+            assert result["exact"] == (at < 1.0)
+        found.append(result["exact"])
+    assert 0 < sum(found) < len(found)
+
+
+def test_a_third_of_the_sample_for_each_step():
+    """Parts cost accuracy; at the least n the too small sample of the foil is the sample itself."""
+    errors = {
+        parts: [
+            tensor_partition.partition.trial(
+                parts=parts, d=10, n=60_000, trial=0, rng=np.random.default_rng(seed)
+            )["error"]
+            for seed in range(4)
+        ]
+        for parts in ("three", "whole", "root")
+    }
+    assert errors["root"] == errors["three"]
+    ratio = np.exp(np.mean(np.log(errors["three"]) - np.log(errors["whole"])))
+    assert 1.1 < ratio < 3.0
+
+
+def test_rounds_of_the_search_follow_the_chance_of_a_step():
+    """A step passes with a chance that d does not change; a tenth of the angle is passed ever more rarely."""
+    rounds = {
+        share: [
+            np.mean(
+                [
+                    search_rounds.rounds.trial(d=d, share=share, trial=0, rng=np.random.default_rng(seed))[
+                        "rounds"
+                    ]
+                    for seed in range(8)
+                ]
+            )
+            for d in (5, 20)
+        ]
+        for share in (False, True)
+    }
+    assert 2.5 < rounds[False][1] / rounds[False][0] < 6.5
+    # At d = 5 the two ask for the same.
+    assert rounds[True][0] == rounds[False][0]
+    assert rounds[True][1] > 3.0 * rounds[False][1]

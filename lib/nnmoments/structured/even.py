@@ -21,11 +21,16 @@ class EvenForm(Comparable):
         :math:`a_i = u_4\,C(\{i\})`.
     mixed : (k, k) array_like
         :math:`g_{ij} = \sqrt6\,u_2^2\,C(\{i, j\})`, symmetric with a zero diagonal.
+    outside : bool
+        Whether z may leave the span of the weights, as it may with fewer units than inputs.
+    sign : {1.0, -1.0}, optional
+        Of F, to be tried first: that of :math:`u_4`. By default that of the sum of the :math:`a_i`.
 
     Attributes
     ----------
     sign : float
-        +1 if the weights are maxima of F, -1 if of -F: the sign of the :math:`a_i`.
+        +1 if the weights are maxima of F, -1 if of -F: the one tried first, unless some :math:`\pm a_i`
+        is negative and the margin of the other sign is larger.
 
     Raises
     ------
@@ -43,10 +48,21 @@ class EvenForm(Comparable):
     (array([1.064]), 1.0, 1.5)
     """
 
-    def __init__(self, quartic: npt.ArrayLike, mixed: npt.ArrayLike) -> None:
+    def __init__(
+        self,
+        quartic: npt.ArrayLike,
+        mixed: npt.ArrayLike,
+        *,
+        outside: bool = False,
+        sign: float | None = None,
+    ) -> None:
         self.quartic = check_array("quartic", quartic, ndim=1)
         self.mixed = check_array("mixed", mixed, shape=(len(self.quartic), len(self.quartic)))
-        self.sign = math.copysign(1.0, float(self.quartic.sum()))
+        self.outside = check_choice("outside", outside, (True, False))
+        first = float(self.quartic.sum()) if sign is None else check_choice("sign", sign, (1.0, -1.0))
+        self.sign = math.copysign(1.0, first)
+        if (self.sign * self.quartic).min() < 0.0 and self._margin(-self.sign) > self.margin:
+            self.sign = -self.sign
 
     @finite_result("coordinates")
     def __call__(self, coordinates: npt.ArrayLike) -> Array:
@@ -62,13 +78,26 @@ class EvenForm(Comparable):
         In :math:`p_i = z_i^2` F is quadratic on a simplex. From the corner i towards j it changes by
         :math:`g_{ij} - 2 a_i` to first order; between corners its second derivative along
         :math:`e_i - e_j` is :math:`2(a_i + a_j - g_{ij})`. So where the margin is positive the weights are
-        strict maxima and there are no others; where it is negative some weight is none.
+        strict maxima and there are no others; where it is negative some weight is none. `outside` the
+        span F is zero, and with :math:`a_0 = g_{0i} = 0` the pairs (0, i) add the :math:`\pm 2a_i`.
+
+        Examples
+        --------
+        Two weights in the plane are maxima, and in space the second is none:
+
+        >>> mixed = [[0.0, -1.0], [-1.0, 0.0]]
+        >>> [round(EvenForm([1.0, -0.2], mixed, outside=out).margin, 6) for out in (False, True)]
+        [0.6, -0.4]
         """
-        i, j = np.triu_indices(len(self.quartic), 1)
-        if len(i) == 0:
-            return math.inf
-        least = np.minimum(self.sign * self.quartic[i], self.sign * self.quartic[j])
-        return float(np.min(2.0 * least - self.sign * self.mixed[i, j]))
+        return self._margin(self.sign)
+
+    def _margin(self, sign: float) -> float:
+        a = sign * self.quartic
+        i, j = np.triu_indices(len(a), 1)
+        margins = 2.0 * np.minimum(a[i], a[j]) - sign * self.mixed[i, j]
+        if self.outside:
+            margins = np.append(margins, 2.0 * a)
+        return float(np.min(margins, initial=math.inf))
 
 
 def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
@@ -121,4 +150,4 @@ def even_form(network: HiddenPolynomial, *, printed: bool = False) -> EvenForm:
         for j in range(i):
             seen = shifted_coefficient(network.terms, [i, j], u0, reduced=True)
             mixed[i, j] = mixed[j, i] = (6.0 if printed else math.sqrt(6.0)) * u2**2 * seen
-    return EvenForm(quartic, mixed)
+    return EvenForm(quartic, mixed, outside=k < network.d, sign=math.copysign(1.0, u4))

@@ -288,6 +288,35 @@ def test_margin_is_where_a_third_maximum_appears():
     assert EvenForm([1.0], [[0.0]]).margin == math.inf
 
 
+def test_margin_sees_what_lies_outside_the_weights():
+    """C({2}) < 0: w_2 is a maximum on the circle of the two weights, and none where a third input is free."""
+    terms = {(0,): 1.0, (1,): 0.2, (0, 1): -0.5}
+    angle = np.radians(5.0)
+    for d in (2, 3):
+        f = HiddenPolynomial(np.eye(d)[:2], cosine, terms)
+        steps = np.cos(angle) * np.eye(d)[1] + np.sin(angle) * np.delete(np.eye(d), 1, axis=0)
+        maximum = f.hermite_moment(4, steps).max() < f.hermite_moment(4, np.eye(d)[1])[0]
+        assert maximum == (even_form(f).margin > 0.0) == (d == 2)
+    assert EvenForm([1.0], [[0.0]], outside=True).margin == 2.0
+
+
+def test_sign_is_the_one_for_which_the_weights_are_maxima():
+    """a_1 + a_2 < 0, and yet F falls from both weights: between them it is lower still."""
+    form = EvenForm([0.5, -1.0], [[0.0, -4.0], [-4.0, 0.0]])
+    circle = np.linspace(0.0, np.pi / 2.0, 181)
+    values = form(np.column_stack([np.cos(circle), np.sin(circle)]))
+    assert values[1] < values[0]
+    assert values[-2] < values[-1]
+    assert form.sign == 1.0
+    assert form.margin == pytest.approx(2.0)
+    assert EvenForm(-form.quartic, -form.mixed).sign == -1.0
+    # With u_4 > 0 they are maxima even where all C({i}) are negative, if their products are more so.
+    terms = {(0,): 0.5, (1,): 1.0, (0, 1): -4.0}
+    negative = even_form(HiddenPolynomial(np.eye(2), cosine, terms))
+    assert negative.quartic.max() < 0.0 < negative.margin
+    assert negative.sign == 1.0
+
+
 def test_even_form_refuses():
     with pytest.raises(ValueError, match="orthonormal weights"):
         even_form(HiddenPolynomial([[1.0, 0.0], [0.6, 0.8]], cosine, {(0,): 1.0}))

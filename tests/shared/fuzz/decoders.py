@@ -250,7 +250,7 @@ CALLS = {
         ),
         Case(
             structured.EvenForm,
-            {"quartic": [1.0, 2.0], "mixed": [[0.0, 0.5], [0.5, 0.0]]},
+            {"quartic": [1.0, 2.0], "mixed": [[0.0, 0.5], [0.5, 0.0]], "outside": True, "sign": 1.0},
             also={"quartic": "mixed"},
         ),
         Case(
