@@ -13,16 +13,20 @@ from companion.experiments import (
     even_coefficients,
     high_thresholds,
     l1_recovery,
+    landscape_rivals,
     score_dimensions,
     search_rounds,
+    score_laws,
     tensor_initialisation,
     tensor_partition,
     threshold_powers,
 )
+from companion.experiments.landscape_figure_three import SignLoss
 from companion.experiments.landscape_tolerances import approximate_minima
 from companion.ledger import LEVEL
 from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import (
+    FourthOrderLoss,
     HermiteLoss,
     SquareLoss,
     find_minima,
@@ -31,6 +35,7 @@ from nnmoments.landscapes import (
     population_hessian,
 )
 from nnmoments.linalg import match_rows
+from nnmoments.moments import SampledMoment
 from nnmoments.networks import HiddenPolynomial, OneHiddenLayer, conditioned_weights
 from nnmoments.scores import LLSFE, degree_two
 from nnmoments.structured import even_form
@@ -502,3 +507,70 @@ def test_rounds_of_the_search_follow_the_chance_of_a_step():
     # At d = 5 the two ask for the same.
     assert rounds[True][0] == rounds[False][0]
     assert rounds[True][1] > 3.0 * rounds[False][1]
+
+
+@pytest.mark.parametrize("penalty", ["squared", "plain"])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_loss_of_signs_is_the_librarys(sign, penalty):
+    rng = np.random.default_rng(0)
+    X, A = rng.laplace(size=(2500, 6)), rng.standard_normal((6, 6))  # three parts
+    y = OneHiddenLayer(np.eye(6), "relu")(X)
+    moment = SampledMoment(np.sign(X), y, hermite=False)
+    value, gradient = FourthOrderLoss(moment, 30.0, 7.0, sign, regularizer=penalty).value_and_gradient(A)
+    found = SignLoss(X, y, mu=30.0, lam=7.0, sign=sign, regularizer=penalty).value_and_gradient(A)
+    assert found[0] == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(found[1], gradient, rtol=1e-10, atol=1e-8)
+
+
+def test_g_of_figure_3_is_unbounded_below():
+    """One row alone along an axis: lambda has to exceed mu T_4(e, e, e, e); with (19)'s penalty nothing helps."""
+    hermite = quad(lambda x: 0.5 * np.exp(-abs(x)) * (x**4 - 6 * x**2 + 3), -60.0, 60.0)[0]
+    own = quad(lambda x: 0.5 * np.exp(-x) * x * (x**4 - 6 * x**2 + 3), 0.0, 60.0)[0]
+    assert 30.0 * (24.5 * hermite + own) == pytest.approx(12_330.0, rel=1e-6)
+    assert (hermite, own) == pytest.approx((15.0, 43.5), rel=1e-6)
+    rng = np.random.default_rng(0)
+    X = rng.laplace(size=(4000, 5))
+    moment = SampledMoment(X, OneHiddenLayer(np.eye(5), "relu")(X))
+    edge = 30.0 * moment.cubic(np.eye(5)[:1])[1][0, 0]
+    far = np.vstack([1e4 * np.eye(5)[0], np.zeros((4, 5))])
+    values = [FourthOrderLoss(moment, 30.0, c * edge).value(far) for c in (0.99, 1.01)]
+    assert values[0] < 0.0 < values[1]
+    assert FourthOrderLoss(moment, 30.0, 1e6, regularizer="plain").value(far) < 0.0
+
+
+def test_costs_of_one_success():
+    frame = pd.DataFrame({"d": [15, 15], "many": [[1.0, 0.0], [0.0, 1.0]], "few": [[1.0] * 3, [1.0] * 3]})
+    for mu, ends in ((0.01, [0.9, 0.0]), (0.3, [0.0, 0.0])):
+        frame[f"L, {mu}, then square"], frame[f"L, {mu} seconds"] = ends, [3.0, 5.0]
+    frame["many seconds"], frame["few seconds"] = [10.0, 20.0], [1.0, 1.0]
+    costs = landscape_rivals.seconds_to_success(frame).set_index("way")
+    assert costs["found"].to_dict() == {"L, 0.01": 1, "L, 0.3": 2, "many": 2, "few": 0}
+    assert costs["starts"].to_dict() == {"L, 0.01": 2, "L, 0.3": 2, "many": 4, "few": 6}
+    assert costs["seconds"].to_dict() == {"L, 0.01": 8.0, "L, 0.3": 4.0, "many": 15.0, "few": 4.0}
+    ratio, low, high = landscape_rivals.cost_ratio(frame, "many", d=15, seed=0)
+    assert ratio == 15.0 / 4.0
+    assert (low, high) == pytest.approx((10.0 / 3.0, 20.0 / 5.0))
+
+
+@pytest.mark.parametrize("name", ["Gumbel", "banana"])
+def test_scores_of_the_laws_are_those_of_their_densities(name):
+    def log_density(x):
+        if name == "Gumbel":
+            return -np.sum(x + np.exp(-x))
+        return -0.5 * (x[0] ** 2 + (x[1] - 0.5 * (x[0] ** 2 - 1.0)) ** 2 + x[2] ** 2)
+
+    f, x = score_laws.law(name, 3), np.array([0.7, -0.4, 1.1])
+    slopes = [(log_density(x + 1e-5 * e) - log_density(x - 1e-5 * e)) / 2e-5 for e in np.eye(3)]
+    np.testing.assert_allclose(f.score(x[None], 1)[0], -np.array(slopes), atol=1e-8)
+    X = f.sample(200_000, rng=0)  # E[x S_1(x)^T] = I
+    np.testing.assert_allclose(X.T @ f.score(X, 1) / len(X), np.eye(3), atol=0.05)
+
+
+def test_the_choice_of_a_score_is_judged_cell_by_cell():
+    table = {family: [1.0, 1.0, 1.0] for family in score_laws.FAMILIES}
+    table |= {"local likelihood": [0.5, 0.92, 0.8], "kernel density": [1.0, 0.69, 1.6]}
+    frame = pd.DataFrame(table).assign(chosen=["local likelihood", "score matching", "local likelihood"])
+    assert score_laws.near_best(frame) == pytest.approx(2 / 3)
+    assert score_laws.near_best(frame, "local likelihood") == pytest.approx(2 / 3)
+    assert score_laws.near_best(frame, "kernel density") == pytest.approx(1 / 3)
+    assert score_laws.least_ratio(frame, "kernel density") == pytest.approx(0.75)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from companion.figures.style import COLORS, axes, band, reference_slope
 from nnmoments.validation import Array
 
-__all__ = ["control_variates", "empirical", "end_points", "figure_3", "figure_4", "initialisers"]
+__all__ = ["control_variates", "empirical", "end_points", "figure_3", "figure_4", "initialisers", "rivals"]
 
 _FLOOR = 1e-16  # errors at rounding, on logarithmic axes
 
@@ -164,6 +164,28 @@ def figure_4(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     panels[0].set_ylabel("$e(A)$")
     panels[3].set_ylabel("$e(A)$, end points")
     panels[0].legend(loc="lower left")
+    return figure
+
+
+def rivals(stored: pd.DataFrame, costs: pd.DataFrame) -> Figure:
+    """Errors of single starts in the largest dimension, and the processor time of one success in all."""
+    figure, (left, right) = axes(1, 2, height=2.8, width_ratios=(3, 2))
+    names = {
+        "L, 0.3": r"$L$, $\mu = 0.3$",
+        "L, 0.01": r"$L$, $\mu = 0.01$",
+        "many": "random, 20,000 samples",
+        "few": "random, 2000 samples",
+    }
+    largest = stored[stored["d"] == stored["d"].max()]
+    for i, (way, color) in enumerate(zip(names, COLORS, strict=False)):
+        errors = largest[f"{way}, then square" if way.startswith("L") else way]
+        _strip(left, i, np.concatenate([np.atleast_1d(e) for e in errors]), color)
+        part = costs[costs["way"] == way]
+        right.plot(part["d"], part["seconds"], "o-", color=color, label=names[way])
+    _categories(left, list(names.values()))
+    left.set(xscale="log", xlabel=f"$e(A)$ after the square loss, $d = {largest['d'].iloc[0]}$")
+    right.set(yscale="log", xlabel="$d$", ylabel="processor seconds per success")
+    right.set_xticks(sorted(costs["d"].unique()))
     return figure
 
 
