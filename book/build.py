@@ -225,6 +225,7 @@ def judge(executed: list[Path]) -> dict[str, dict[str, Any]]:
 
 
 KINDS = {"claim": "claims of the papers", "control": "controls", "ours": "hypotheses and findings of ours"}
+OURS = re.compile(r"\((not in|ours|none)")  # where the paper gives no value
 COLUMNS = {"Row": 36, "Measured": 30, "Foil": 17, "Verdict": 17}
 
 
