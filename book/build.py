@@ -291,9 +291,7 @@ def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     test = f'<a href="{sources.address(test_file, test_name)}" title="{test_name}">test</a>'
     links = f'{{ref}}`chapter <{claim.anchor}>` · <a href="{where}">{name}</a> · {test}'
     name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
-    printed = (
-        "" if str(claim.paper_value).startswith("(not in") else f"In the paper: {claim.paper_value} <br> "
-    )
+    printed = "" if OURS.match(str(claim.paper_value)) else f"In the paper: {claim.paper_value} <br> "
     value = f"{claim.measure}: **{measured(outcome, claim.floor)}**"
     reason = f" <br> {claim.reason}" if claim.reason else ""
     return [
