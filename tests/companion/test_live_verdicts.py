@@ -523,7 +523,7 @@ def test_the_loss_of_signs_is_the_librarys(sign, penalty):
 
 
 def test_g_of_figure_3_is_unbounded_below():
-    """One row alone on an axis: lambda has to exceed mu T_4(e, e, e, e); the penalty of (19) never helps."""
+    """One row on an axis: lambda has to exceed mu T_4(e, e, e, e); with (19)'s penalty nothing helps."""
     hermite = quad(lambda x: 0.5 * np.exp(-abs(x)) * (x**4 - 6 * x**2 + 3), -60.0, 60.0)[0]
     own = quad(lambda x: 0.5 * np.exp(-x) * x * (x**4 - 6 * x**2 + 3), 0.0, 60.0)[0]
     assert 30.0 * (24.5 * hermite + own) == pytest.approx(12_330.0, rel=1e-6)

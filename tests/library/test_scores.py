@@ -10,7 +10,16 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import StandardScaler
 
 from companion.experiments import score_estimation as experiment
-from nnmoments.densities import Gaussian, GaussianMixture, Laplace, Logistic, StandardNormal, UserDensity, iid
+from nnmoments.densities import (
+    Gaussian,
+    GaussianMixture,
+    Laplace,
+    Logistic,
+    StandardNormal,
+    StudentT,
+    UserDensity,
+    iid,
+)
 from nnmoments.moments import cross_moment
 from nnmoments.scores import (
     LLSFE,
@@ -525,6 +534,16 @@ def test_estimated_scores_follow_units_and_laws(scale):
     assert found.check.passed
     assert found.gain > 0.0
     assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_no_component_is_lost_in_rows_that_are_white_already():
+    """The whitening of scikit-learn's FastICA may return one direction twice, and another not at all."""
+    f, rng = iid(StudentT(dof=5.0), 6), np.random.default_rng(1)
+    turn = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    X, points = f.sample(1500, rng=rng) @ turn, f.sample(1000, rng=rng)
+    found, truth = estimate_score(X), f.score(points, 1) @ turn
+    assert found.chosen.startswith("independent components")
+    assert np.linalg.norm(found.score(points @ turn, 1) - truth) < 0.25 * np.linalg.norm(truth)
 
 
 def test_estimated_scores_of_tied_columns_stay_finite():

@@ -82,14 +82,20 @@ def law(name: str, d: int) -> Density:
 
 
 def _components(Z: Array, *, degree: int, share: float) -> ScoreModel:
+    centre, root = standardization(Z)
+    matrix = np.linalg.inv(root)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        turn = FastICA(whiten="unit-variance", random_state=0, max_iter=100).fit(Z).components_
+        # Its own whitening may lose a direction of rows that are white already.
+        ica = FastICA(whiten=False, random_state=0, max_iter=100).fit((Z - centre) @ matrix.T)
+    turn = ica.components_ @ matrix
     try:
-        inner = IndependentLocalLikelihood(Z @ turn.T, degree=degree, bandwidth=NearestNeighbor(share))
+        inner = IndependentLocalLikelihood(
+            (Z - centre) @ turn.T, degree=degree, bandwidth=NearestNeighbor(share)
+        )
     except ValueError:  # a window without a maximum
         return _mixture(Z, count=1)
-    return AffineScore(inner, turn, np.zeros(Z.shape[1]))
+    return AffineScore(inner, turn, centre)
 
 
 def _mixture(Z: Array, *, count: int) -> ScoreModel:

@@ -169,13 +169,17 @@ def _windows(Z: Array, degree: int, share: float) -> ScoreModel:
 
 def _independent(Z: Array, degree: int, share: float, rotate: bool) -> ScoreModel:
     """Return one-dimensional fits, along the axes or along independent components."""
-    turn = np.eye(Z.shape[1])
+    turn, centre = np.eye(Z.shape[1]), np.zeros(Z.shape[1])
     if rotate:
+        centre, root = standardization(Z)
+        matrix = np.linalg.inv(root)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            turn = FastICA(whiten="unit-variance", random_state=0, max_iter=100).fit(Z).components_
-    inner = IndependentLocalLikelihood(Z @ turn.T, degree=degree, bandwidth=NearestNeighbor(share))
-    return AffineScore(inner, turn, np.zeros(Z.shape[1]))
+            # Its own whitening may lose a direction of rows that are white already.
+            ica = FastICA(whiten=False, random_state=0, max_iter=100).fit((Z - centre) @ matrix.T)
+        turn = ica.components_ @ matrix
+    inner = IndependentLocalLikelihood((Z - centre) @ turn.T, degree=degree, bandwidth=NearestNeighbor(share))
+    return AffineScore(inner, turn, centre)
 
 
 def _bumps(Z: Array, width: float) -> ScoreModel:
