@@ -544,7 +544,12 @@ MUTANTS = [
         "standard error of a combination",
     ),
     Mutant("sparse", "np.sqrt(2.0 * sum(M.shape))", "np.sqrt(2.0 * M.size)", "spread of all of chi-square"),
-    Mutant("sparse", "+ float(np.log(M.size) * mask.sum())", "", "fit without the number of weights"),
+    Mutant(
+        "sparse",
+        " + float(np.log(M.size) * mask.sum()), fitted, mask",
+        ", fitted, mask",
+        "fit without the number of weights",
+    ),
     Mutant(
         "sparse",
         "target = ((aim / mu) ** 3 * mu",
@@ -1417,9 +1422,12 @@ MUTANTS = [
     Mutant("structured/even", "+ 0.5 * np.einsum", "+ np.einsum", "pairs counted twice"),
     Mutant(
         "structured/even",
-        "2.0 * least - self.sign * self.mixed",
-        "2.0 * least - 2.0 * self.sign * self.mixed",
+        "2.0 * np.minimum(a[i], a[j]) - sign * self.mixed",
+        "2.0 * np.minimum(a[i], a[j]) - 2.0 * sign * self.mixed",
         "margin of two weights",
+    ),
+    Mutant(
+        "structured/even", "np.append(margins, 2.0 * a)", "margins", "weights fall off outside their span"
     ),
     Mutant(
         "structured/cuts", "vectors[:, :-rank].T @ left", "vectors[:, 1:].T @ left", "what a subspace leaves"
