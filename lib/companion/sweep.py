@@ -161,6 +161,8 @@ class Sweep:
         seconds = time.process_time() - start
         if not isinstance(outputs, Mapping):
             raise ValueError(f"{self.name}: the trial must return a dict of outputs, got {outputs!r:.80}")
+        if taken := outputs.keys() & {"seed", *cell}:
+            raise ValueError(f"{self.name}: outputs must not be named like parameters, got {sorted(taken)}")
         return {name: _plain(value) for name, value in outputs.items()}, seconds
 
     def run(self, preset: str = "quick", *, seed: int = 0, n_jobs: int = -1) -> pd.DataFrame:

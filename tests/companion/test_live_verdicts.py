@@ -539,7 +539,8 @@ def test_g_of_figure_3_is_unbounded_below():
 
 
 def test_costs_of_one_success():
-    frame = pd.DataFrame({"d": [15, 15], "many": [[1.0, 0.0], [0.0, 1.0]], "few": [[1.0] * 3, [1.0] * 3]})
+    ends = {"many": [[1.0, 0.0], [0.0, 1.0]], "few": [[1.0] * 3, [1.0] * 3]}
+    frame = pd.DataFrame({"d": [15, 15]} | {f"{way}, then square": errors for way, errors in ends.items()})
     for mu, ends in ((0.01, [0.9, 0.0]), (0.3, [0.0, 0.0])):
         frame[f"L, {mu}, then square"], frame[f"L, {mu} seconds"] = ends, [3.0, 5.0]
     frame["many seconds"], frame["few seconds"] = [10.0, 20.0], [1.0, 1.0]

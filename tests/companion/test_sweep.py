@@ -1,5 +1,6 @@
 """Sweeps: streams, resumption, stored results that are checked, and intervals that cover."""
 
+import dataclasses
 import importlib
 import itertools
 import json
@@ -512,6 +513,9 @@ def test_sweeps_refuse(arguments, message):
 
 
 def test_trials_grids_and_seeds_are_checked(example):
+    taken = dataclasses.replace(example.figure, trial=lambda *, n, trial, rng: {"n": 1.0, "seed": 2.0})
+    with pytest.raises(ValueError, match=r"outputs must not be named like parameters, got \['n', 'seed'\]"):
+        taken.run("quick", n_jobs=1)
     with pytest.raises(ValueError, match="the trial must return a dict of outputs, got 3"):
         Sweep("f", lambda *, rng: 3, quick=[{}], paper=[]).run("quick", n_jobs=1)
     with pytest.raises(ValueError, match="n must be a list of values, got 5"):

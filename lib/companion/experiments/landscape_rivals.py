@@ -50,7 +50,7 @@ def _rivals(*, d: int, n: int, many: int, few: int, trial: int, rng: np.random.G
     for name, size, count in (("many", MANY, many), ("few", FEW, few)):
         begun = time.process_time()
         ends = [_descend(X, y, A, size) for A in random_rows(d, d, count=count, rng=rng)]
-        out[name] = [parameter_error(A, W) for A in ends]
+        out[f"{name}, then square"] = [parameter_error(A, W) for A in ends]
         out[f"{name} seconds"] = time.process_time() - begun
     return out
 
@@ -78,9 +78,7 @@ rivals = Sweep(
 
 def _tally(part: pd.DataFrame, way: str) -> tuple[Array, Array, int]:
     """Return successes and seconds by sample, and the number of starts on each."""
-    errors = np.array(part[f"{way}, then square" if way.startswith("L") else way].tolist()).reshape(
-        len(part), -1
-    )
+    errors = np.array(part[f"{way}, then square"].tolist()).reshape(len(part), -1)
     return (errors < FOUND).sum(axis=1), part[f"{way} seconds"].to_numpy(dtype=float), errors.shape[1]
 
 

@@ -178,7 +178,7 @@ def rivals(stored: pd.DataFrame, costs: pd.DataFrame) -> Figure:
     }
     largest = stored[stored["d"] == stored["d"].max()]
     for i, (way, color) in enumerate(zip(names, COLORS, strict=False)):
-        errors = largest[f"{way}, then square" if way.startswith("L") else way]
+        errors = largest[f"{way}, then square"]
         _strip(left, i, np.concatenate([np.atleast_1d(e) for e in errors]), color)
         part = costs[costs["way"] == way]
         right.plot(part["d"], part["seconds"], "o-", color=color, label=names[way])
