@@ -161,7 +161,7 @@ class Sweep:
         seconds = time.process_time() - start
         if not isinstance(outputs, Mapping):
             raise ValueError(f"{self.name}: the trial must return a dict of outputs, got {outputs!r:.80}")
-        if taken := outputs.keys() & {"seed", *cell}:
+        if taken := {name for name in outputs.keys() & {"seed", *cell} if outputs[name] != cell.get(name)}:
             raise ValueError(f"{self.name}: outputs must not be named like parameters, got {sorted(taken)}")
         return {name: _plain(value) for name, value in outputs.items()}, seconds
 
