@@ -544,6 +544,7 @@ MUTANTS = [
         "standard error of a combination",
     ),
     Mutant("sparse", "np.sqrt(2.0 * sum(M.shape))", "np.sqrt(2.0 * M.size)", "spread of all of chi-square"),
+    Mutant("sparse", "coincidence = -2.0 *", "coincidence = 0.0 *", "zeros by chance cost nothing"),
     Mutant(
         "sparse",
         " + float(np.log(M.size) * mask.sum()), fitted, mask",

@@ -397,7 +397,9 @@ def combined_rows(M: Array, error: Array, rows: Array) -> tuple[Array, npt.NDArr
     support : (k, n) bool array
     rivals : (k,) array
         How far the farthest combination is from each row, of those whose criterion is within 5 of the best,
-        or 10 where a row is known to .05 only: then M does not tell which of the two is a row of A.
+        or 10 where a row is known to .05 only: then M does not tell which of the two is a row of A. Each
+        weight more is a zero of the rows that would be a coincidence, were the combination right, as rare
+        as the rows are known well: it counts :math:`2 \ln(1/\text{error})`.
     """
     k = len(rows)
     best, rows, mask = _criterion(M, error, rows)
@@ -414,8 +416,9 @@ def combined_rows(M: Array, error: Array, rows: Array) -> tuple[Array, npt.NDArr
     rivals = np.zeros(k)
     known = np.hypot(row_errors(M, error, rows, mask), unseen_weights(M, error, rows, mask)).max()
     level = best + _UNDECIDED * (1.0 if known <= _WELL_KNOWN else 2.0)
-    for i, value, other, _ in found:
-        if value < level:
+    coincidence = -2.0 * float(np.log(min(known, 1.0)))
+    for i, value, other, on in found:
+        if value + coincidence * max(int(on.sum() - mask.sum()), 0) < level:
             cosine = float(np.abs(other @ rows[i]).max())
             rivals[i] = max(rivals[i], float(np.sqrt(max(2.0 - 2.0 * cosine, 0.0))))
     return rows, mask, rivals

@@ -277,11 +277,20 @@ def test_combinations_cost_no_right_row_its_trust():
 
 
 def test_a_rival_is_named():
-    """Supports of three and three that share two: a combination has three weights, too."""
-    _, M, error = drawn_moment(177)
-    found = recover_rows(M, standard_error=error)
+    """A combination of row 3 has as few weights, and row 3 is wrong."""
+    W, M, error = drawn_moment(76)
+    found = recover_rows(M, k=len(W), standard_error=error)
+    assert off(found.rows, W)[3] > 0.1
     assert not found.converged
-    assert "combinations of rows 0, 1, 2 and 3 with another, up to 1.2 away, fit M as well" in found.status
+    assert "combinations of row 3 with another, up to 0.7 away, fit M as well" in found.status
+
+
+def test_a_zero_that_would_be_a_coincidence_speaks_for_a_row():
+    """Combinations have one weight more, and the rows are known to .01: no such zero comes by chance."""
+    W, M, error = drawn_moment(177)
+    found = recover_rows(M, standard_error=error)
+    assert off(found.rows, W).max() < 0.01
+    assert found.converged
 
 
 def test_a_row_below_the_noise_of_singular_values_is_missed_aloud():
