@@ -2,6 +2,7 @@
 
     python benchmarks/silent_failures.py [word ...]    # only cases whose learner or name holds a word
     python benchmarks/silent_failures.py --random 100 [word ...]    # settings drawn from seeds 0 to 99
+    python benchmarks/silent_failures.py --random 100 --first 500    # from seeds 500 to 599
 
 A network is right if its rows are the teacher's up to order, sign and length, within five degrees; or
 within four times the error that the learner states and trusts (and the weights that it says it does not
@@ -276,9 +277,11 @@ def cases() -> Iterator[tuple[str, str, Callable[[], tuple[object, Sample, Teach
             yield word, name, other
 
 
-def random_cases(count: int) -> Iterator[tuple[str, str, Callable[[], tuple[object, Sample, Teacher]]]]:
-    """Yield settings drawn from seeds 0, 1, ...: learner, sizes, rows, coefficients, law, noise."""
-    for seed in range(count):
+def random_cases(
+    count: int, first: int = 0
+) -> Iterator[tuple[str, str, Callable[[], tuple[object, Sample, Teacher]]]]:
+    """Yield settings drawn from seeds first, first + 1, ...: learner, sizes, rows, law, noise."""
+    for seed in range(first, first + count):
         rng = np.random.default_rng([7, seed])
         word = list(teachers(np.random.default_rng(1)))[seed % 5]
         t = drawn_teacher(word, rng)
@@ -346,9 +349,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*")
     parser.add_argument("--random", type=int, default=0, metavar="N")
+    parser.add_argument("--first", type=int, default=0, metavar="SEED")
     given = parser.parse_args()
     rows, words = [], given.words
-    every = random_cases(given.random) if given.random else cases()
+    every = random_cases(given.random, given.first) if given.random else cases()
     chosen = [c for c in every if not words or any(w in c[0] or w in c[1] for w in words)]
     for learner, name, make in tqdm(chosen, disable=None):
         outcome, seconds, status = judged(make)

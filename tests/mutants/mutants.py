@@ -619,6 +619,12 @@ MUTANTS = [
         "X, labels, weight",
         "samples without weight in folds",
     ),
+    Mutant(
+        "learners/sparse_network",
+        "p * (w - value[:, None]) if",
+        "p * w if",
+        "slope of a softmax in Stein's identity",
+    ),
     # --- sweeps and the ledger
     Mutant(
         "companion/sweep",

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp, softmax
 from scipy.stats import f as f_distribution
+from scipy.stats import norm
 from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.covariance import ledoit_wolf
 from sklearn.utils.multiclass import type_of_target
@@ -39,6 +40,7 @@ _LINKS = ("softmax", "sigmoid")
 _SAMPLES_AN_INPUT = 10
 _LEAST_SAMPLES = 4
 _CHANCE = 1e-3  # of labels that do not depend on x
+_TRUSTED = 0.2  # errors of rows of length one, as in SparseRecovery
 _LARGEST = 1e100  # of moments and of the weight decay, so that squares are numbers
 
 
@@ -290,14 +292,16 @@ class SparseNetworkClassifier(  # type: ignore[misc]
     n_iter_ : int
     converged_ : bool
         False, with a ConvergenceWarning, if rows are missing or known to less than 0.2, k was cut
-        to what T_1 holds, programmes are not certified, step 4 stopped early, or T_1 may be noise:
-        its chance is above 0.001.
+        to what T_1 holds, programmes are not certified, step 4 stopped early, T_1 may be noise: its
+        chance is above 0.001, or the score used is wrong by as much as makes rows wrong by 0.2.
     status_ : str
         What to do then.
     diagnostics_ : dict
         "moment" : MomentEstimate; "recovery" : SparseRecovery, of standardised inputs, with `row_error`
         and `unseen`; "training" : TrainedNetwork, the same; "chance": how probable a T_1 as large is where
-        y does not depend on x.
+        y does not depend on x; "score_defect" : (k,) array, how far a score that is not that of x moves
+        rows of T_1, which step 4 may mend: :math:`B^+ (E[p(x) \otimes S_1(x)] - E[\nabla p(x)])` beside
+        the rows, with p the probabilities found less their linear part; 0 if by chance.
 
     References
     ----------
@@ -389,8 +393,8 @@ class SparseNetworkClassifier(  # type: ignore[misc]
         Z = (X - centre) / spread
         moment = self._moment(X, Z, Y, spread, weight)
         recovery, notes = self._recover(moment, Y, link, rng)
-        scores = Z if self.score_model is None else self.score_model.score(X, 1)
-        chance = _chance(scores, Y, weight)
+        score = None if self.score_model is None else self.score_model.score(X, 1)
+        chance = _chance(Z if score is None else score, Y, weight)
         if chance > _CHANCE:
             notes.append(
                 f"labels that do not depend on x give as large a T_1 with probability {chance:.1g}: "
@@ -402,6 +406,14 @@ class SparseNetworkClassifier(  # type: ignore[misc]
             network = self._trained(Z, Y, start.weights, start.biases, link, weight, recovery.support)
             if not network.converged:
                 notes.append(network.status)
+        score = _fitted_gaussian(Z).score(Z, 1) if score is None else score * spread * Z.any(axis=0)
+        defect = _score_defect(Z, score, network, moment.value, recovery.rows, weight)
+        known = np.hypot(recovery.row_error, recovery.unseen)
+        if (defect > 0.0).any() and not np.hypot(known, defect).max() <= _TRUSTED:
+            notes.append(
+                "inputs are not as the score used says: by Stein's identity of the network itself, rows of "
+                f"T_1 are off by up to {defect.max():.2g} for it; pass another score_model"
+            )
         self._store(**_in_units(network, centre, spread))
         self._store(components=np.linalg.qr((_unit_rows(recovery.rows / spread)).T)[0].T)
         self._n_features_out = len(self.components_)
@@ -411,6 +423,7 @@ class SparseNetworkClassifier(  # type: ignore[misc]
             "recovery": recovery,
             "training": network,
             "chance": chance,
+            "score_defect": defect,
         }
         # Fewer rows than columns lie in a subspace whatever the columns are: tests of the moment judge that.
         tied = _tied(Z, weight) if len(Z) > Z.shape[1] else ""
@@ -622,6 +635,42 @@ def _chance(S: Array, Y: Array, weight: Array | None) -> float:
         return 1.0
     V = float(np.sum((bases[0].T @ bases[1]) ** 2))
     return float(f_distribution.sf(V / max(s - V, 1e-300) * free / (p * q), p * q, free))
+
+
+def _score_defect(
+    Z: Array, score: Array, network: TrainedNetwork, M: Array, rows: Array, weight: Array | None
+) -> Array:
+    r"""Return how far rows of T_1 are off because the score is not that of x; 0 where that may be chance.
+
+    .. math:: \Delta = E[p(x) \otimes S_1(x)] - E[\nabla p(x)]
+
+    vanishes for every function p if S_1 is the score of x (Stein), so for the probabilities p of the
+    network found, right or wrong, and for these less their linear part, which is known better. The moment of
+    labels that follow p is off by Delta, and row i by row i of :math:`B^+ \Delta`, of which the part along
+    itself is no error; that of noise is taken off the squared length.
+    """
+    inverse = np.linalg.pinv(M @ np.linalg.pinv(rows))
+    share = np.full(len(Z), 1.0 / len(Z)) if weight is None else weight / weight.sum()
+    phi, layers = get_activation(network.activation), network.weights
+    before, _ = _forward(Z, layers, network.biases, phi)
+    p = _probabilities(before[-1], network.link)
+    root = np.sqrt(share)[:, None]
+    line = np.hstack([np.ones((len(Z), 1)), Z])
+    level = norm.isf(_CHANCE / (2.0 * rows.size))
+    found = np.zeros(len(rows))
+    for i, (row, w) in enumerate(zip(rows, inverse, strict=True)):
+        value = p @ w
+        linear = np.linalg.lstsq(root * line, root[:, 0] * value, rcond=None)[0]
+        slope = p * (w - value[:, None]) if network.link == "softmax" else p * (1.0 - p) * w
+        for layer in reversed(range(1, len(layers))):
+            slope = (slope @ layers[layer]) * phi.derivative(1, before[layer - 1])
+        terms = (value - line @ linear)[:, None] * score - (slope @ layers[0] - linear[1:])
+        off = share @ terms
+        error = np.sqrt(share**2 @ (terms - off) ** 2)
+        off -= (off @ row) * row
+        if np.any(np.abs(off) > level * error):
+            found[i] = np.sqrt(max(float(np.sum(off**2 - error**2)), 0.0))
+    return found
 
 
 def _centre_and_spread(X: Array, weight: Array | None) -> tuple[Array, Array]:

@@ -192,7 +192,7 @@ def test_recovers_and_predicts(sample):
     assert np.mean(net(inside).argmax(axis=1) == net(fresh).argmax(axis=1)) > 0.95
     assert_allclose(model.components_ @ model.components_.T, np.eye(4), atol=1e-12)
     assert list(model.get_feature_names_out()) == [f"sparsenetworkclassifier{i}" for i in range(4)]
-    assert set(model.diagnostics_) == {"moment", "recovery", "training", "chance"}
+    assert set(model.diagnostics_) == {"moment", "recovery", "training", "chance", "score_defect"}
     # The first layer keeps its zeros.
     assert np.array_equal(model.weights_ != 0, model.diagnostics_["recovery"].support)
     again = pickle.loads(pickle.dumps(model))
@@ -323,6 +323,51 @@ def test_chance_of_noise_is_uniform(d, classes):
         model.fit(rng.standard_normal((1000, d)), rng.integers(0, classes, 1000), sample_weight=weight)
         chances.append(model.diagnostics_["chance"])
     assert kstest(chances, "uniform").pvalue > 0.01
+
+
+def _classified(law, first, second, B, seed, n=6000):
+    """Two rows of unit length, and labels of five classes by inputs of some law."""
+    rng = np.random.default_rng(seed)
+    W = np.zeros((2, 20))
+    W[0, : len(first)], W[1, 7 - len(second) : 7] = first, second
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    X = law(rng, (n, 20))
+    return W, X, (np.maximum(X @ W.T, 0.0) @ B.T + rng.gumbel(size=(n, 5))).argmax(axis=1)
+
+
+def test_a_score_that_is_not_that_of_the_inputs_is_said():
+    """Skewed inputs, a Gaussian's score: rows are .3 off, and known to .2 by their standard errors."""
+    W, X, y = _classified(
+        lambda rng, size: rng.exponential(size=size) - 1.0,
+        [-0.65, 0.43, -0.52, -0.22, -0.26],
+        [0.52, 0.77, -0.34, -0.17],
+        np.array([[3.1, 0.1], [-5.4, 4.7], [1.5, 5.4], [1.7, 1.8], [4.2, -2.9]]),
+        0,
+    )
+    model = SparseNetworkClassifier(2, fine_tune=False, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="inputs are not as the score used says: .* pass another"):
+        model.fit(X, y)
+    assert not model.converged_
+    found = model.diagnostics_["recovery"]
+    off = np.sqrt(2.0 - 2.0 * np.abs(found.rows @ W.T).max(axis=0))
+    assert np.hypot(found.row_error, found.unseen).max() < 0.2 < off.max()
+    assert 0.5 * off.max() < model.diagnostics_["score_defect"].max() < 2.0 * off.max()
+
+
+def test_the_score_of_the_inputs_is_trusted():
+    """Normal inputs by a Gaussian's score, in any units."""
+    B = 4.0 * np.random.default_rng(1).standard_normal((5, 2))
+    for seed in (0, 2, 4):
+        _, X, y = _classified(
+            lambda rng, size: 3.0 + 2.0 * rng.standard_normal(size),
+            [0.7, -0.4, 0.5, 0.3],
+            [0.8, 0.5, -0.4],
+            B,
+            seed,
+        )
+        model = SparseNetworkClassifier(2, fine_tune=False, random_state=0).fit(X, y)
+        assert model.converged_, model.status_
+        assert not model.diagnostics_["score_defect"].any()
 
 
 def test_unfinished_training_is_said(sample):
