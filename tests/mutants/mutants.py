@@ -753,6 +753,7 @@ MUTANTS = [
         "pairs += 0.0",
         "a sample paired with itself",
     ),
+    Mutant("learners/misfit", "leverage < 1.0 - _ALONE", "leverage < 2.0", "labels that nothing checks"),
     Mutant(
         "tensors/decomposition",
         "signed = self._signs[:, None] * powers",

@@ -39,6 +39,8 @@ _SIGNIFICANT = 5.0
 _LITTLE = 1e-2
 # Up to so many parameters their normal matrix is formed; its least eigenvalue, of columns of length one.
 _FORMED, _FLAT = 200, 1e-12
+# What the leverage of a sample lacks to 1 by rounding, where its label is fitted whatever it is.
+_ALONE = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -261,9 +263,10 @@ def determines(
     r"""Say whether labels determine the parameters: no change leaves all predictions, to first order.
 
     The derivatives of the predictions, :math:`v_i \phi'(w_i \cdot x)\,x`, :math:`\phi(w_i \cdot x)` unless
-    the activation is homogeneous, and 1 of a constant, are independent. A sample on a kink, as far as its
-    label tells, may be on either side of it, and counts as if it had no derivative by that unit. Beyond 200
-    parameters they are taken as determined by more than four times as many samples.
+    the activation is homogeneous, and 1 of a constant, are independent, whichever sample is left out: one
+    of leverage 1 is fitted whatever its label is, and tells nothing. Repeated samples count once. A sample
+    on a kink, as far as its label tells, may be on either side of it, and counts as if it had no derivative
+    by that unit. Beyond 200 parameters they are taken as determined by more than four times as many samples.
 
     Parameters
     ----------
@@ -290,13 +293,18 @@ def determines(
     True
     >>> determines(np.abs(X), -W, np.ones(1), relu, unexplained=0.0)  # never on
     False
+    >>> determines(np.diag([1.0, 1.0]), np.ones((1, 2)), np.ones(1), relu, unexplained=0.0)
+    False
     """
     free = activation.homogeneity is None
     p = weights.size + len(weights) * free + fit_intercept
     if p > _FORMED and len(X) > 4 * p:
         return True
-    far, normal = 10.0 * math.sqrt(max(unexplained, 0.0)), np.zeros((p, p))
-    for part in row_chunks(len(X), p):
+    if different_rows(X) < len(X):
+        X, sample_weight = np.unique(X, axis=0), None
+    far = 10.0 * math.sqrt(max(unexplained, 0.0))
+
+    def slopes_of(part: slice) -> Array:
         images = X[part] @ weights.T
         slopes = activation.derivative(1, images) * output
         for kink in activation.breakpoints:
@@ -308,12 +316,23 @@ def determines(
             columns.append(activation(images))
         if fit_intercept:
             columns.append(np.ones((len(images), 1)))
-        J = np.hstack(columns) * (1.0 if sample_weight is None else np.sqrt(sample_weight[part])[:, None])
+        root = 1.0 if sample_weight is None else np.sqrt(sample_weight[part])[:, None]
+        return np.asarray(np.hstack(columns) * root)
+
+    normal = np.zeros((p, p))
+    parts = list(row_chunks(len(X), p))
+    for part in parts:
+        J = slopes_of(part)
         normal += J.T @ J
     lengths = np.sqrt(np.diag(normal))
     if not (np.isfinite(lengths).all() and lengths.min() > 0.0):
         return False
-    return bool(np.linalg.eigvalsh(normal / lengths / lengths[:, None])[0] > _FLAT)
+    values, vectors = np.linalg.eigh(normal / lengths / lengths[:, None])
+    if values[0] <= _FLAT:
+        return False
+    inverse = vectors / np.sqrt(values) / lengths[:, None]
+    leverage = max(float(np.sum((slopes_of(part) @ inverse) ** 2, axis=1).max()) for part in parts)
+    return bool(leverage < 1.0 - _ALONE)
 
 
 def _kernels(s: Array, a: Any, b: Any, d: int) -> list[Array]:

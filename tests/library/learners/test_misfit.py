@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from nnmoments.activations import relu
 from nnmoments.hermite import hermite_polynomial
-from nnmoments.learners.misfit import predictable_share, residual_misfit
+from nnmoments.learners.misfit import determines, predictable_share, residual_misfit
 
 
 def test_misfit_is_the_variance_that_hermite_polynomials_explain():
@@ -62,3 +63,15 @@ def test_inputs_that_do_not_vary_explain_nothing():
     """Odd moments of x = 0 vanish, and so does their spread: nothing is no more than nothing."""
     found = residual_misfit(np.zeros((50, 2)), np.random.default_rng(2).standard_normal(50))
     assert not found.significant
+
+
+def test_a_sample_that_is_fitted_whatever_its_label_determines_nothing():
+    """Two samples more than weights, of which one is repeated: its copies are one."""
+    rng = np.random.default_rng(0)
+    X, W, v = np.abs(rng.standard_normal((4, 3))), np.ones((1, 3)), np.ones(1)
+    assert determines(X, W, v, relu, unexplained=0.0)
+    assert not determines(X[:3], W, v, relu, unexplained=0.0)
+    assert not determines(X[[0, 1, 2, 2]], W, v, relu, unexplained=0.0, sample_weight=np.ones(4))
+    # The third input differs from 0 in one sample only.
+    X[:3, 2] = 0.0
+    assert not determines(X, W, v, relu, unexplained=0.0)

@@ -94,3 +94,14 @@ def test_noise_is_left_to_noise():
         noise = rng.standard_t(4, 2500) if seed % 2 else rng.standard_normal(2500) * np.abs(X[:, 0])
         model = TensorNetwork(2, random_state=0).fit(X, y + 0.3 * noise)
         assert model.converged_, model.status_
+
+
+@pytest.mark.parametrize("n", [9, 11])
+def test_units_that_only_fit_are_not_trusted(n):
+    """Exact, but labels that nothing checks fix the weights of a unit: rows are up to 30 degrees off."""
+    rng = np.random.default_rng([n, 2, 2])
+    X, W = rng.standard_normal((n, 2)), rng.standard_normal((2, 2))
+    y = np.maximum(X @ (W / np.linalg.norm(W, axis=1, keepdims=True)).T, 0.0).sum(axis=1)
+    with pytest.warns(ConvergenceWarning, match="leave some of 5 parameters undetermined: pass more"):
+        model = TensorNetwork(2, "relu", random_state=0).fit(X, y)
+    assert not model.converged_
