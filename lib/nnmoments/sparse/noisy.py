@@ -416,7 +416,7 @@ def combined_rows(M: Array, error: Array, rows: Array) -> tuple[Array, npt.NDArr
     rivals = np.zeros(k)
     known = np.hypot(row_errors(M, error, rows, mask), unseen_weights(M, error, rows, mask)).max()
     level = best + _UNDECIDED * (1.0 if known <= _WELL_KNOWN else 2.0)
-    coincidence = -2.0 * float(np.log(min(known, 1.0)))
+    coincidence = -2.0 * float(np.log(np.clip(known, np.finfo(np.float64).tiny, 1.0)))
     for i, value, other, on in found:
         if value + coincidence * max(int(on.sum() - mask.sum()), 0) < level:
             cosine = float(np.abs(other @ rows[i]).max())
@@ -482,8 +482,7 @@ def exchange_rows(M: Array, error: Array, starts: Sequence[Array], candidates: A
     """
 
     def judged(set_of_rows: Array) -> float:
-        fitted, mask = refined_rows(M, error, set_of_rows, max_iter=_ROUNDS_TO_COMPARE)
-        return _misfit(M, error, fitted) + float(np.log(M.size) * mask.sum())
+        return _criterion(M, error, set_of_rows, rounds=_ROUNDS_TO_COMPARE)[0]
 
     # The sets differ in one row and its column of B: by four standard deviations of a chi-square with
     # so many degrees of freedom two good fits hardly differ.

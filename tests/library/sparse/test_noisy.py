@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from nnmoments.sparse import recover_rows, refine_rows
-from nnmoments.sparse.noisy import excess, row_errors, unseen_weights
+from nnmoments.sparse.noisy import combined_rows, excess, row_errors, unseen_weights
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -291,6 +291,14 @@ def test_a_zero_that_would_be_a_coincidence_speaks_for_a_row():
     found = recover_rows(M, standard_error=error)
     assert off(found.rows, W).max() < 0.01
     assert found.converged
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_row_that_is_known_exactly_has_no_rivals():
+    """One entry, and errors whose squares are no numbers: the row is known to 0, which has no logarithm."""
+    rows, _, rivals = combined_rows(np.array([[2.0, 0.0]]), np.full((1, 2), 1e-90), np.array([[1.0, 0.0]]))
+    assert np.array_equal(rows, [[1.0, 0.0]])
+    assert not rivals.any()
 
 
 def test_a_row_below_the_noise_of_singular_values_is_missed_aloud():
