@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         squared_relu as squared_relu,
         tanh as tanh,
     )
+    from nnmoments.borders import fit_border as fit_border
     from nnmoments.densities import (
         Gaussian as Gaussian,
         GaussianMixture as GaussianMixture,
@@ -74,6 +75,8 @@ if TYPE_CHECKING:
         KernelDensity as KernelDensity,
         LocalLikelihood as LocalLikelihood,
         ScoreMatching as ScoreMatching,
+        check_score as check_score,
+        estimate_score as estimate_score,
         fit_gaussian_mixture as fit_gaussian_mixture,
     )
     from nnmoments.sparse import (
@@ -91,6 +94,7 @@ _HOMES = {
         "Activation absolute cosine erf exponential get_activation leaky_relu linear quadratic relu"
         " relu_threshold sigmoid sigmoid_threshold sign_threshold softplus squared_relu tanh"
     ),
+    "borders": "fit_border",
     "densities": (
         "Gaussian GaussianMixture Laplace Logistic Normal Product SmoothedUniform StandardNormal StudentT"
         " SymmetricBeta UserDensity iid"
@@ -101,7 +105,10 @@ _HOMES = {
     ),
     "moments": "ControlVariate CrossMoment MomentEstimate cross_moment",
     "networks": "FeedForward HiddenPolynomial OneHiddenLayer conditioned_weights sparse_weights",
-    "scores": "IndependentLocalLikelihood KernelDensity LocalLikelihood ScoreMatching fit_gaussian_mixture",
+    "scores": (
+        "IndependentLocalLikelihood KernelDensity LocalLikelihood ScoreMatching check_score estimate_score"
+        " fit_gaussian_mixture"
+    ),
     "sparse": "recover_rows row_basis",
     "tensors": "decompose_symmetric joint_diagonalize tensor_initialize",
 }

@@ -267,7 +267,8 @@ class SufficientReduction(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Mom
         classes; or a function that maps labels (n,) to (n, L). "auto" takes "classes" up to ten values.
     n_slices : int
     score_model : ScoreModel, optional
-        A score of x; by default that of the Gaussian of the sample's mean and covariance.
+        A score of x (`estimate_score`, or a `UserDensity`); by default that of the Gaussian of the sample's
+        mean and covariance.
     surrogate : SurrogateFamily, optional
         Of the first pass; by default polynomials of a degree chosen on held-out samples.
     max_iter : int

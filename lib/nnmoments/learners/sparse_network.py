@@ -258,7 +258,8 @@ class SparseNetworkClassifier(  # type: ignore[misc]
     activation : str or Activation
         Of all hidden layers; an even one has T_1 = 0.
     score_model : ScoreModel, optional
-        Density of x; by default a Gaussian with the sample's mean and shrunk covariance.
+        Density of x, or an estimate of its score (`estimate_score`); by default a Gaussian with the
+        sample's mean and shrunk covariance.
     upper_layers : sequence of int
         Widths of hidden layers above the first. They start at random and are only trained in
         step 4; the moment sees through them (SA Theorem 3).

@@ -276,6 +276,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         check_choice("finisher", self.finisher, ("levenberg-marquardt", "gradient"))
         for name in ("fit_intercept", "fit_biases"):
             check_choice(name, getattr(self, name), (True, False))
+        if self.n_hidden is not None:
+            check_integer("n_hidden", self.n_hidden, 1, X.shape[1])
         check_integer("n_attempts", self.n_attempts, 1)
         check_integer("max_iter", self.max_iter, 1)
         check_integer("n_batches", self.n_batches, 1, len(X))

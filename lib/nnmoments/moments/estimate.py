@@ -46,6 +46,8 @@ _LONGEST_BLOCK = 2048
 class MomentEstimate(Result):
     """An estimated cross-moment with its uncertainty.
 
+    Estimates do not add; the sums behind them do: `CrossMoment.partial_fit`, and `+`.
+
     Attributes
     ----------
     value : array
@@ -95,7 +97,8 @@ class CrossMoment(Comparable):
     Parameters
     ----------
     score : ScoreModel
-        The density of x, or an estimate of its score.
+        The density of x, or an estimate of its score (`estimate_score`); functions of your own, derivatives
+        of log f, make a `UserDensity`.
     order : int
         m, from 1 to 4.
     bases : optional
@@ -407,7 +410,8 @@ def cross_moment(
     y : (n,) or (n, n_y) array_like
         Labels.
     score : ScoreModel
-        The density of x, or an estimate of its score.
+        The density of x, or an estimate of its score (`estimate_score`); functions of your own, derivatives
+        of log f, make a `UserDensity`.
     order : int
         m, from 1 to 4.
     bases : optional
