@@ -236,7 +236,7 @@ def write_ledger(folder: Path, outcomes: dict[str, dict[str, Any]]) -> None:
     pending = [*(claim for claim in rows if claim.id not in outcomes), *ledger.pending(ROOT)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "totals.md").write_text(totals(list(claims.values()), len(pending)), encoding="utf-8")
-    lines: list[str] = []
+    lines = [confirmations(list(claims.values()), outcomes), ""]
     for paper, title in PAPERS.items():
         rows = [c for c in claims.values() if c.paper == paper]
         waiting = [row for row in pending if row.paper == paper]
@@ -325,19 +325,67 @@ def evidence(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     if outcome["level"] not in (None, ledger.LEVEL):
         parts.append(f"level {outcome['level']:g}")
     if claim.rule_set:
-        parts.append(f"rule set {claim.rule_set} the results")
+        parts.append(rule_set(claim, outcome))
     return " <br> ".join(parts)
+
+
+def pooled(claim: ledger.Claim) -> bool:
+    """Say whether a row rests on what is stored at all seeds together, as its measure then says."""
+    return "all seeds" in claim.measure
+
+
+def one_seed(claim: ledger.Claim, outcome: dict[str, Any]) -> bool:
+    """Say whether a row rests on stored runs of seed 0 alone, as nothing in it changes with the seed."""
+    decided = [outcome[name] for name in ("value", "low", "high")]
+    alike = all(other == decided for other in further()[claim.id])
+    return alike and claim.evidence == "stored" and not pooled(claim) and stored_seeds(claim.chapter) == 1
 
 
 def spread(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     """Write what the row came to at each seed, if what is stored for it is stored at more than one."""
-    if claim.evidence == "stored" and stored_seeds(claim.chapter) == 1:
+    if one_seed(claim, outcome):
         return "one seed"
     values = [outcome["value"], *(value for value, *_ in further()[claim.id])]
     shown = [escape(ledger.digits(value, claim.floor)) for value in values]
     said = shown[0] if len(set(shown)) == 1 else ", ".join(shown)
-    live = " (live)" if claim.evidence == "both" and stored_seeds(claim.chapter) == 1 else ""
+    if pooled(claim) and claim.evidence == "stored":
+        return f"seeds 0, 1, 2 together: {said}"
+    live = " (live)" if live_only(claim) else ""
     return f"seeds 0, 1, 2{live}: {said}"
+
+
+def live_only(claim: ledger.Claim) -> bool:
+    """Say whether only the live part of a row is of more than one seed."""
+    return claim.evidence == "both" and stored_seeds(claim.chapter) == 1
+
+
+def rule_set(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
+    """Write when the rule was set, and whether seeds that were not looked at then confirm it."""
+    said = f"rule set {claim.rule_set} the results"
+    if claim.rule_set == "before":
+        return said
+    if pooled(claim) and claim.evidence == "stored":
+        return f"{said} of seed 0, decided on all seeds"
+    if one_seed(claim, outcome):
+        return f"{said}, not re-confirmed"
+    found = zip(SEEDS, further()[claim.id], strict=True)
+    missed = [seed for seed, values in found if claim.rule.outcome(*values) != claim.needed]
+    if missed:
+        return f"{said}, not re-confirmed at {', '.join(f'seed {seed}' for seed in missed)}"
+    part = " live" if live_only(claim) else ""
+    return f"{said}, re-confirmed{part} at seeds {', '.join(map(str, SEEDS))}"
+
+
+def confirmations(claims: list[ledger.Claim], outcomes: dict[str, dict[str, Any]]) -> str:
+    """Count the rules that were set before their results, and what became of the others at fresh seeds."""
+    said = [rule_set(claim, outcomes[claim.id]) for claim in claims if claim.rule_set]
+    before = sum("set before" in text for text in said)
+    again = sum(", re-confirmed" in text or ", decided" in text for text in said)
+    return (
+        f"Of {len(said)} rules {before} were set before the results. Of the {len(said) - before} that were "
+        f"set after, {again} are re-confirmed at fresh seeds, or decided on all together, and "
+        f"{len(said) - before - again} rest on one seed."
+    )
 
 
 def write_sources(site: Path) -> None:

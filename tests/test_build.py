@@ -311,7 +311,7 @@ def test_a_row_of_ours_names_no_value_of_a_paper():
 @pytest.mark.parametrize(
     ("evidence", "stored", "said"),
     [
-        ("stored", 1, "one seed"),
+        ("stored", 1, "seeds 0, 1, 2: 1, 2, 3"),
         ("stored", 3, "seeds 0, 1, 2: 1, 2, 3"),
         ("both", 1, "seeds 0, 1, 2 (live): 1, 2, 3"),
         ("both", 3, "seeds 0, 1, 2: 1, 2, 3"),
@@ -320,7 +320,54 @@ def test_a_row_of_ours_names_no_value_of_a_paper():
 )
 def test_seeds_are_those_that_a_row_rests_on(monkeypatch, evidence, stored, said):
     decided(monkeypatch, stored, 2.0, 3.0)
-    assert build.spread(row("SA-P1", evidence=evidence), POINT | {"value": 1.0}) == said
+    outcome = POINT | {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert build.spread(row("SA-P1", evidence=evidence), outcome) == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "stored", "values", "spread", "said"),
+    [
+        ({"rule_set": "before"}, 3, (2.0, 3.0), "seeds 0, 1, 2: 1, 2, 3", ""),
+        ({}, 3, (2.0, 3.0), "seeds 0, 1, 2: 1, 2, 3", ", re-confirmed at seeds 1, 2"),
+        ({}, 3, (2.0, 9.0), "seeds 0, 1, 2: 1, 2, 9", ", not re-confirmed at seed 2"),
+        (
+            {"evidence": "both"},
+            1,
+            (2.0, 3.0),
+            "seeds 0, 1, 2 (live): 1, 2, 3",
+            ", re-confirmed live at seeds 1, 2",
+        ),
+        ({"evidence": "stored"}, 1, (1.0, 1.0), "one seed", ", not re-confirmed"),
+        ({"evidence": "stored"}, 1, (2.0, 3.0), "seeds 0, 1, 2: 1, 2, 3", ", re-confirmed at seeds 1, 2"),
+        ({"evidence": "stored"}, 3, (1.0, 1.0), "seeds 0, 1, 2: 1", ", re-confirmed at seeds 1, 2"),
+        (
+            {"evidence": "stored", "measure": "mean (stored, all seeds)"},
+            1,
+            (1.0, 1.0),
+            "seeds 0, 1, 2 together: 1",
+            " of seed 0, decided on all seeds",
+        ),
+    ],
+)
+def test_a_rule_set_after_its_results_says_what_fresh_seeds_make_of_it(
+    monkeypatch, changes, stored, values, spread, said
+):
+    decided(monkeypatch, stored, *values)
+    claim = row("SA-P1", **({"rule_set": "after", "evidence": "live"} | changes))  # at most 7
+    outcome = POINT | {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert build.spread(claim, outcome) == spread
+    assert build.rule_set(claim, outcome) == f"rule set {claim.rule_set} the results{said}"
+
+
+def test_rules_are_counted_by_when_they_were_set(monkeypatch):
+    decided(monkeypatch, 1, 1.0, 1.0)
+    outcomes = {"SA-P1": POINT | {"value": 1.0, "low": 1.0, "high": 1.0}}
+    ways = ({"rule_set": "before"}, {}, {"evidence": "stored"}, {"evidence": "stored"})
+    rows = [row("SA-P1", **({"rule_set": "after", "evidence": "live"} | way)) for way in ways]
+    assert build.confirmations(rows, outcomes) == (
+        "Of 4 rules 1 were set before the results. Of the 3 that were set after, 1 are re-confirmed at fresh "
+        "seeds, or decided on all together, and 2 rest on one seed."
+    )
 
 
 def test_every_row_was_decided_again_with_the_same_outcome():

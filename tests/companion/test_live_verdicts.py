@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import least_squares, minimize
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from companion.experiments import (
     even_coefficients,
     high_thresholds,
     l1_recovery,
     landscape_rivals,
+    landscape_samples,
+    plane_samples,
     score_dimensions,
     score_laws,
     search_rounds,
@@ -35,7 +37,7 @@ from nnmoments.landscapes import (
     population_hessian,
 )
 from nnmoments.linalg import match_rows
-from nnmoments.moments import SampledMoment
+from nnmoments.moments import SampledMoment, cross_moment
 from nnmoments.networks import HiddenPolynomial, OneHiddenLayer, conditioned_weights
 from nnmoments.scores import LLSFE, degree_two
 from nnmoments.structured import even_form
@@ -507,6 +509,54 @@ def test_rounds_of_the_search_follow_the_chance_of_a_step():
     # At d = 5 the two ask for the same.
     assert rounds[True][0] == rounds[False][0]
     assert rounds[True][1] > 3.0 * rounds[False][1]
+
+
+@pytest.mark.parametrize("d", [4, 8])
+def test_a_plane_is_told_by_samples_that_grow_with_the_labels(d):
+    """In standard errors: sums over the number of active units, and the density on either side."""
+    n, mu = 40_000, norm.sf(0.5)
+    m = np.arange(d)
+    weight = binom.pmf(m, d - 1, mu)
+    sides = norm.cdf([0.6, 0.5]) - norm.cdf([0.5, 0.4])  # on, off
+    labels = np.array([(m + 1) * m / 2, m * (m - 1) / 2])
+    mean = (sides * [1.0, -1.0]) @ (labels @ weight)
+    expected = mean / np.sqrt((sides @ (labels**2 @ weight) - mean**2) / n)
+    found = [
+        plane_samples.samples.trial(
+            labels="all pairs", slab="fixed", d=d, n=n, trial=0, rng=np.random.default_rng(seed)
+        )["ratio"]
+        for seed in range(4)
+    ]
+    assert np.mean(found) == pytest.approx(expected, abs=2.5)
+    assert expected > 8.5
+
+
+def test_samples_of_the_landscape_follow_the_noise_of_single_entries(monkeypatch):
+    """E off its diagonal is the noise of T(a_i, a_i, a_i, a_j) over kappa, to first order."""
+    moments = []
+
+    def moment(X, y, *rest, **options):
+        estimate = cross_moment(X, y, *rest, **options)
+        moments.append((X, y, estimate.value))
+        return estimate
+
+    monkeypatch.setattr(landscape_samples, "cross_moment", moment)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        found = landscape_samples.samples.trial(cosine=0.0, d=3, n=16_000, trial=0, rng=rng)
+        W = np.linalg.qr(np.random.default_rng(seed).standard_normal((3, 3)))[0]
+        X, y, T = moments.pop()
+        np.testing.assert_allclose(y, np.maximum(X @ W.T, 0.0).sum(axis=1), atol=1e-12)
+        turned = np.einsum("abcd,ia,jb,kc,ld->ijkl", T, W, W, W, W)
+        entries = np.array([[turned[i, i, i, j] for j in range(3)] for i in range(3)])
+        off = np.abs(entries - np.diag(np.diag(entries))).max() * np.sqrt(2.0 * np.pi)
+        assert found["near"] == pytest.approx(off, rel=0.25)
+        kappa = np.array([turned[i, i, i, i] for i in range(3)])
+        assert np.abs(kappa + 1.0 / np.sqrt(2.0 * np.pi)).max() < 0.2
+        whole = turned.copy()
+        for i in range(3):
+            whole[i, i, i, i] += 1.0 / np.sqrt(2.0 * np.pi)
+        assert found["whole"] == pytest.approx(np.linalg.norm(whole), rel=1e-9)
 
 
 @pytest.mark.parametrize("penalty", ["squared", "plain"])
