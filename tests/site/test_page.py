@@ -232,6 +232,26 @@ def test_the_ledger_filters_and_sorts(show):
 
 
 @needs_browser
+def test_the_ledger_finds_formulas_as_they_are_typed(show):
+    view = show("book/ledger.html")
+    names = view.locator("table.ledger tbody tr:visible td:first-child strong")
+    queries = {
+        "kappa_min": "GM-T2-EPS-KAPPA",
+        "κ_min": "GM-T2-EPS-KAPPA",
+        r"\kappa_{\min}": "GM-T2-EPS-KAPPA",
+        "E[Q_i | w_i": "GP-T6",
+        "correlation of sign units": "GP-T6",
+        "μ = e^{-ρt}": "GP-T7-PRINTED",
+    }
+    for query, row in queries.items():
+        view.get_by_label("Contains").fill(query)
+        assert row in names.all_inner_texts(), query
+        assert names.count() < 20, query
+    view.get_by_label("Contains").fill("T_4(a, a, z, w)")
+    assert names.count() == 0
+
+
+@needs_browser
 def test_words_of_the_glossary_carry_their_entry(show):
     view = show(CHAPTERS[0])
     words = view.locator("a.term")
