@@ -16,6 +16,16 @@
       // A little smaller if that is enough; else as it is, to be scrolled.
       if (wide > room + 1 && 0.985 * room >= LEAST * wide) formula.style.fontSize = `${size * 0.985 * room / wide}px`;
     }
+    // A formula within a line that is wider than its paragraph scrolls by itself.
+    const within = [...document.querySelectorAll("article mjx-container:not([display='true'])")]
+      .filter(formula => formula.offsetParent && !formula.closest("table"))
+      .map(formula => [formula, formula.classList.contains("wide") ? formula.scrollWidth : formula.getBoundingClientRect().width, formula.closest("p, li, dd, figcaption, h1, h2, h3, div").clientWidth])
+      .map(([formula, width, room]) => [formula, room > 0 && width > room + 1]);
+    for (const [formula, wide] of within) {
+      formula.classList.toggle("wide", wide);
+      formula.classList.toggle("scrolls", wide);
+      if (wide) formula.tabIndex = 0;
+    }
     const blocks = [...document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")]
       .map(block => [block, block.scrollWidth > block.clientWidth + 1]);
     for (const [block, scrolls] of blocks) {
