@@ -290,7 +290,7 @@ def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     where = f"api/{entry}" if entry else sources.address(module_path(module), name)
     test = f'<a href="{sources.address(test_file, test_name)}" title="{test_name}">test</a>'
     links = f'{{ref}}`chapter <{claim.anchor}>` · <a href="{where}">{name}</a> · {test}'
-    name = f'<span id="claim-{claim.id}"></span>**{claim.id}**'
+    name = f'<span id="claim-{claim.id}" data-typed="{typed(claim)}"></span>**{claim.id}**'
     printed = "" if OURS.match(str(claim.paper_value)) else f"In the paper: {claim.paper_value} <br> "
     value = f"{claim.measure}: **{measured(outcome, claim.floor)}**"
     reason = f" <br> {claim.reason}" if claim.reason else ""
@@ -300,6 +300,12 @@ def row_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
         f"  - {foil(claim, outcome)}",
         f"  - {claim.kind} <br> {badge(claim.verdict, claim.verdict)}{reason}",
     ]
+
+
+def typed(claim: ledger.Claim) -> str:
+    """Return a row's words with its formulas as written, for the page's filter: what it shows is typeset."""
+    texts = (claim.statement, claim.paper_value, claim.measure, claim.foil, claim.reason)
+    return escape(" ; ".join(" ".join(text.split()) for text in map(str, filter(None, texts))))
 
 
 def measured(outcome: dict[str, Any], floor: float) -> str:

@@ -16,6 +16,16 @@
       // A little smaller if that is enough; else as it is, to be scrolled.
       if (wide > room + 1 && 0.985 * room >= LEAST * wide) formula.style.fontSize = `${size * 0.985 * room / wide}px`;
     }
+    // A formula within a line that is wider than its paragraph scrolls by itself.
+    const within = [...document.querySelectorAll("article mjx-container:not([display='true'])")]
+      .filter(formula => formula.offsetParent && !formula.closest("table"))
+      .map(formula => [formula, formula.classList.contains("wide") ? formula.scrollWidth : formula.getBoundingClientRect().width, formula.closest("p, li, dd, figcaption, h1, h2, h3, div").clientWidth])
+      .map(([formula, width, room]) => [formula, room > 0 && width > room + 1]);
+    for (const [formula, wide] of within) {
+      formula.classList.toggle("wide", wide);
+      formula.classList.toggle("scrolls", wide);
+      if (wide) formula.tabIndex = 0;
+    }
     const blocks = [...document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")]
       .map(block => [block, block.scrollWidth > block.clientWidth + 1]);
     for (const [block, scrolls] of blocks) {
@@ -23,6 +33,17 @@
       if (scrolls) block.tabIndex = 0;
     }
   };
+
+  /* A formula as a reader would type it: without TeX's braces and commands for looks, Greek letters by name. */
+  const GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon phi chi psi omega".split(" ");
+  const SIGNS = { "≤": "<=", "≥": ">=", "√": "sqrt", "×": "times", "·": "cdot", "⊗": "otimes", "∞": "infty", "∂": "partial", "∇": "nabla", "−": "-" };
+  const typed = text => text.toLowerCase()
+    .replace(/\\[td]?frac\s*(\{[^{}]*\}|\w)\s*(\{[^{}]*\}|\w)/g, "$1/$2")
+    .replace(/\\(mathrm|mathbf|mathcal|operatorname|text|hat|bar|tilde|left|right|big|bigg|quad|displaystyle)(?![a-z])|\\[,;:! ]/g, "")
+    .replace(/\\(var)(epsilon|phi)/g, "$2").replace(/\\leq?(?![a-z])/g, "<=").replace(/\\geq?(?![a-z])/g, ">=")
+    .replace(/\\mid(?![a-z])/g, "|").replace(/\\top(?![a-z])/g, "t")
+    .replace(/[α-ω]/g, letter => GREEK[letter.codePointAt(0) - 945]).replace(/[^\x00-\x7f]/g, sign => SIGNS[sign] ?? sign)
+    .replace(/[\\{}()[\]$_\s]/g, "");
 
   const ledger = () => {
     const tables = [...document.querySelectorAll("table.ledger")];
@@ -51,11 +72,13 @@
     const find = add("Contains", words), byVerdict = add("Verdict", select(rows.map(verdict).sort())), byKind = add("Kind", select(rows.map(kind).sort()));
     tools.append(count);
     tools.addEventListener("submit", event => event.preventDefault());
+    const source = new Map(rows.map(row => [row, (row.querySelector("[data-typed]")?.dataset.typed ?? "").split(" ; ").map(typed)]));
     function sieve() {
-      const wanted = find.value.toLowerCase();
+      const wanted = find.value.trim().toLowerCase(), formula = typed(wanted);
+      const contains = row => row.textContent.toLowerCase().includes(wanted) || (formula && source.get(row).some(text => text.includes(formula)));
       let shown = 0;
       for (const row of rows) {
-        row.hidden = !(row.textContent.toLowerCase().includes(wanted) && ["all", verdict(row)].includes(byVerdict.value) && ["all", kind(row)].includes(byKind.value));
+        row.hidden = !(contains(row) && ["all", verdict(row)].includes(byVerdict.value) && ["all", kind(row)].includes(byKind.value));
         shown += !row.hidden;
       }
       for (const table of tables) table.closest("section")?.toggleAttribute("data-empty", [...table.tBodies[0].rows].every(row => row.hidden));
@@ -76,7 +99,7 @@
         head.addEventListener("keydown", event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(); } });
       });
     }
-    [...document.querySelectorAll(".totals")].pop().after(tools);
+    (tables[0].closest("section") ?? tables[0]).before(tools);  // beside what it sieves
     sieve();
   };
 

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import io
+import re
 import textwrap
 import tokenize
 from collections.abc import Callable, Mapping
@@ -150,9 +151,23 @@ def _broken(line: str, row: int, tokens: list[tokenize.TokenInfo]) -> list[str]:
         elif token.type == tokenize.OP and token.string in {")", "]", "}"}:
             opened.pop()
     if not places:
-        return []
+        return _literal(line)
     *_, end, start, pad = min(places)
     return [line[:-end], " " * pad + line[start:]]
+
+
+def _literal(line: str) -> list[str]:
+    """Break a literal that begins a line between two words: side by side the parts are the same string."""
+    found = re.fullmatch(r'(\s*)(f?")([^"]*)"[^"]*', line)
+    if found is None:
+        return []
+    indent, opening, text = found.groups()
+    room = LONGEST - len(indent) - len(opening) - 1
+    for end in range(min(room, len(text)), 0, -1):
+        if text[end - 1] == " " and text[:end].count("{") == text[:end].count("}"):
+            rest = line[len(indent) + len(opening) + end :]
+            return [f'{indent}{opening}{text[:end]}"', f"{indent}{opening}{rest}"]
+    return []
 
 
 class Table:
@@ -209,7 +224,11 @@ def table(
     if unknown:
         raise ValueError(f"heads must name columns of {names}, got {sorted(unknown)}")
     values = [[_written(value, digits) for value in row] for row in shown.itertuples(index=False)]
-    left = [not pd.api.types.is_numeric_dtype(dtype) for dtype in shown.dtypes]
+    left = [  # a column of numbers stays one if a few entries are words or bold
+        not pd.api.types.is_numeric_dtype(shown.dtypes.iloc[place])
+        and all(isinstance(value, str) for value in shown.iloc[:, place])
+        for place in range(shown.shape[1])
+    ]
     return Table(
         [
             _row([(heads or {}).get(name, name) for name in names]),

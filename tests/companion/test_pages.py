@@ -11,7 +11,7 @@ import pytest
 from companion.pages import LONGEST, source, table
 from nnmoments import linalg
 from nnmoments.borders import fit_crossings
-from nnmoments.scores import LLSFE
+from nnmoments.scores import LLSFE, degree_two
 from nnmoments.sparse import l1_method
 
 
@@ -45,6 +45,22 @@ def test_long_lines_break_and_mean_the_same():
         assert comment in words
 
 
+def test_a_long_message_breaks_between_words():
+    shown = source(degree_two).code
+    assert (
+        max(map(len, shown.splitlines()))
+        <= LONGEST
+        < max(map(len, inspect.getsource(degree_two).splitlines()))
+    )
+    raised = [
+        ast.dump(node.exc)
+        for text in (shown, inspect.getsource(degree_two))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Raise)
+    ]
+    assert raised[: len(raised) // 2] == raised[len(raised) // 2 :]
+
+
 def test_a_shown_function_still_runs():
     scope = vars(linalg).copy()
     exec(source(linalg.khatri_rao).code, scope)
@@ -74,3 +90,8 @@ def test_tables_have_heads_and_digits():
     assert lines[2:] == ["| relu | 0.25 | yes |", "| erf | -1e-09 | no |"]
     with pytest.raises(ValueError, match="heads must name columns"):
         table(frame, heads={"loss": "L"})
+
+
+def test_a_column_of_numbers_stays_one_beside_a_word_or_a_bold_entry():
+    frame = pd.DataFrame({"way": ["a", "b"], "error": [0.25, "**0.1**"], "other": ["none", "none"]})
+    assert table(frame, index=False).lines[1] == "| :-- | --: | :-- |"

@@ -169,6 +169,10 @@ def test_on_a_phone_what_is_wide_scrolls_and_shows_it(look):
         && !(e.classList.contains("scrolls") && getComputedStyle(e).overflowX === "auto" && e.tabIndex === 0))
       .map(e => e.textContent.slice(0, 80))"""
     assert view.evaluate(hidden) == []
+    beyond = """[...document.querySelectorAll("article :is(p, li) mjx-container:not([display='true'])")]
+      .filter(e => e.offsetParent && !e.closest("table") && e.getBoundingClientRect().right > innerWidth)
+      .map(e => e.textContent.slice(0, 80))"""
+    assert view.evaluate(beyond) == []
 
 
 @pytest.mark.parametrize("page", [*CHAPTERS, *TEXTS])
@@ -207,9 +211,32 @@ def test_claims_are_marks_in_the_margin_that_open(look):
     assert view.locator("p.claim").count() == 0
 
 
+# Names of the rows that a query leaves, without a layout of the long page.
+SIEVED = """query => {
+  const words = document.querySelector(".ledger-tools input");
+  words.value = query;
+  words.dispatchEvent(new Event("input"));
+  return [...document.querySelectorAll("table.ledger tbody tr:not([hidden]) td:first-child strong")]
+    .map(name => name.textContent);
+}"""
+TYPED = {
+    "kappa_min": "GM-T2-EPS-KAPPA",
+    "κ_min": "GM-T2-EPS-KAPPA",
+    r"\kappa_{\min}": "GM-T2-EPS-KAPPA",
+    "E[Q_i | w_i": "GP-T6",
+    "correlation of sign units": "GP-T6",
+    "μ = e^{-ρt}": "GP-T7-PRINTED",
+    "T_4(a, a, z, w)": None,
+}
+
+
 @needs_browser
 def test_the_ledger_filters_and_sorts(show):
     view = show("book/ledger.html")
+    for query, row in TYPED.items():
+        found = view.evaluate(SIEVED, query)
+        assert (row in found and len(found) < 20) if row else found == [], query
+    view.evaluate(SIEVED, "")
     assert view.evaluate(WIDER, "article .pst-scrollable-table-container") == []
     rows = view.locator("table.ledger tbody tr:visible")
     everything = rows.count()

@@ -54,6 +54,14 @@ def end_points(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     return figure
 
 
+def _decimals(ax: Axes, ticks: tuple[float, ...]) -> None:
+    """Label a logarithmic axis of errors at those of a few plain numbers that lie within it."""
+    low, high = ax.get_ylim()
+    shown = [t for t in ticks if low <= t <= high]
+    ax.set_yticks(shown, [f"{t:g}" for t in shown])
+    ax.set_yticks([], minor=True)
+
+
 def empirical(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """Row error of the minimiser of the empirical loss against n."""
     figure, (ax,) = axes(1, 1, height=2.8)
@@ -63,6 +71,7 @@ def empirical(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     table = stored.pivot(index="n", columns="trial", values="error")
     reference_slope(ax, np.array(table.index), float(np.median(table.iloc[0])), -0.5, "$n^{-1/2}$")
     ax.set(xscale="log", yscale="log", xlabel="samples $n$", ylabel="worst row error")
+    _decimals(ax, (0.02, 0.05, 0.1, 0.2))
     ax.legend()
     return figure
 
@@ -93,7 +102,7 @@ def figure_3(
             ("L, lambda = 1000", "error", r"$L$, $\lambda = 1000$: diverges"),
             ("L, lambda = 4000", "error", r"$L$, $\lambda = 4000$"),
             ("G", "error", "$G$: diverges"),
-            ("square loss", "error", r"$\ell_2$"),
+            ("square loss", "error", "square loss"),
         ),
         "sign corrected, $A^* = I$": (
             ("sign corrected", "error", "$e(A)$ as printed"),
@@ -229,6 +238,7 @@ def initialisers(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                 median = np.median(fresh["test"].tolist(), axis=0)
                 ax.plot(fresh["steps"].iloc[0], median, "o", color=color, mfc="white", linestyle="none")
         ax.set(xscale="log", yscale="log", xlabel="steps of L-BFGS", title=data)
+        _decimals(ax, (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
     panels[0].set_ylabel("test error")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure

@@ -1,5 +1,7 @@
 """Figures of chapter 6."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +11,13 @@ from matplotlib.patches import Rectangle
 from companion.figures.style import COLORS, axes, band, reference_slope
 from nnmoments.validation import Array
 
-__all__ = ["bandwidth_rules", "degrees", "error_percentiles", "estimators", "limits", "rates"]
+__all__ = ["NAMES", "bandwidth_rules", "degrees", "error_percentiles", "estimators", "limits", "rates"]
+
+#: What figure and table call the methods whose names are formulas.
+NAMES = {
+    "GM (14), (15), h = n^(-1/8)": "as printed, $h = n^{-1/8}$",
+    "LLSFE, h = 2 n^(-1/8)": "LLSFE, $h = 2 n^{-1/8}$",
+}
 
 _NORMS = {"S2": r"$\|\hat S_2 - S_2\|_{sp}$", "S4": r"$\|\hat S_4 - S_4\|_F$"}
 
@@ -44,9 +52,8 @@ def rates(
                 np.median(np.array(frame.loc[frame["degree"] == 4, name].tolist())[:, :, m - 1], axis=0)
                 for frame in (largest, live)
             )
-            powers = (
-                f"bias $h^{{{rows['bias: symmetric'][m]:g}}}$, spread $h^{{{rows['spread: theory'][m]:g}}}$"
-            )
+            bias, spread = (Fraction(rows[name][m]) for name in ("bias: symmetric", "spread: theory"))
+            powers = f"bias $h^{{{bias}}}$, spread $h^{{{spread}}}$"
             ax.plot(widths, found, marker="o", color=color, label=f"$m = {m}$: {powers}")
             ax.plot(widths, crosses, "x", color=color, markersize=6)
             # The bias has its exponent as h falls, the spread as samples abound: anchor each at that end.
@@ -165,7 +172,7 @@ def estimators(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         for color, method in zip(COLORS, stored["method"].unique(), strict=False):
             table = stored[stored["method"] == method].pivot(index="n", columns="trial", values=name)
             if table.notna().to_numpy().all():
-                band(ax, table.index, table.to_numpy(), label=str(method), color=color)
+                band(ax, table.index, table.to_numpy(), label=NAMES.get(method, method), color=color)
                 part = live.loc[live["method"] == method].groupby("n")[name].median()
                 ax.plot(part.index, part, "x", color=color, markersize=6, markeredgewidth=1.6)
         ax.set(yscale="log", title=f"order {name[1]}")

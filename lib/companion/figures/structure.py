@@ -96,14 +96,16 @@ def disjoint(live: pd.DataFrame, stored: pd.DataFrame, ascents: Mapping[str, Any
     figure, panels = axes(1, 3, height=2.6)
     ax = panels[0]
     ax.plot(ascents["a"], ascents["h"], label="$\\gamma$ of Lemma 21")
-    ax.plot(ascents["a"], ascents["h_small"], label="$\\gamma/20$")
-    ax.set(title="printed objective", xlabel="$z = a\\,1_{T_1}$, a", ylabel="h(z) - h(0)", yscale="symlog")
+    ax.plot(ascents["a"], ascents["h_small"], "--", label="a 20th of it")
+    ax.set(title="printed objective", xlabel="shift $a$ of one support")
+    ax.set(ylabel="$h(z) - h(0)$", yscale="symlog")
     ax.legend(loc="upper left")
     ax = panels[1]
     points = live[(live["n"] == 0) & (live["terms"] == "separated") & (live["trial"] == 0)].iloc[0]["points"]
     ax.imshow(points, cmap="cividis", aspect="auto")
     ax.grid(visible=False)
-    ax.set(title="maxima on the simplex", xlabel="inputs by unit", ylabel="maximum", xticks=[], yticks=[])
+    ax.set(title="maxima on the simplex", xlabel="inputs by unit", ylabel="maxima found")
+    ax.set(xticks=[], yticks=[])
     ax = panels[2]
     for frame, style in ((stored, "o-"), (live, "x")):
         sampled = frame[(frame["terms"] == "separated") & (frame["n"] > 0)]
@@ -186,7 +188,7 @@ def biased(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ax.set(title=f"t = {t:g}", xlabel="inputs", xscale="log", yscale="log", ylim=(0.8, 400))
         _ticks(ax.xaxis, stored["n"])
     panels[0].set_ylabel("worst angle (degrees)")
-    panels[0].legend(loc="upper right")
+    panels[0].legend(loc="lower left")
     return figure
 
 
@@ -194,7 +196,8 @@ def powers(live: pd.DataFrame, stored: pd.DataFrame, products: pd.DataFrame) -> 
     """The share of products of different units against t, and angles against n."""
     figure, panels = axes(1, 2, height=2.7)
     ax = panels[0]
-    _by_size(ax, products, "share", x="t", color=COLORS[0], label="$E|\\Delta|/E|f_{uni}|$")
+    ratio = r"$\mathrm{E}|\Delta|\,/\,\mathrm{E}|f_\mathrm{uni}|$"
+    _by_size(ax, products, "share", x="t", color=COLORS[0], label=ratio)
     t = np.sort(products["t"].unique())
     first = products[products["t"] == t[-1]]["share"].median()
     rate = np.exp(-0.5 * t**2)
