@@ -24,7 +24,7 @@ TEXTS = [
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium found")
-MAPS = {"phase-theta", "phase-size", "recovery", "initialization", "landscape", "graph", "disjoint"}
+MAPS = {"phase-theta", "phase-size", "recovery", "initial-error", "landscape", "graph", "disjoint"}
 by_chapter = pytest.mark.parametrize("page", CHAPTERS)
 each_chapter = pytest.mark.parametrize("view", CHAPTERS, indirect=True, scope="module")
 each_page = pytest.mark.parametrize("view", [*CHAPTERS, *TEXTS], indirect=True, scope="module")

@@ -212,8 +212,8 @@ def _errors(live: _Curves, stored: _Curves) -> Figure:
     for ax, curves, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
         for name, (n, errors) in curves.items():
             # What lies under another curve shows on both sides of it.
-            under = {"linewidth": 4.5, "markersize": 8.0} if name == "true score" else {}
-            band(ax, n, errors, label=name, **under)
+            width, mark = (4.5, 8.0) if name == "true score" else (1.6, 4.0)
+            band(ax, n, errors, label=name, linewidth=width, markersize=mark)
         reference_slope(ax, n, 0.06, -0.5, "$n^{-1/2}$")
         ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=title)
         ax.yaxis.set_minor_formatter(NullFormatter())
