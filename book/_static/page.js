@@ -109,7 +109,21 @@
     }
   };
 
+  // A line never begins with the comma or the full stop that follows a formula.
+  const hold = () => {
+    for (const formula of document.querySelectorAll("article span.math")) {
+      const next = formula.nextSibling, mark = next?.nodeType === Node.TEXT_NODE && /^[.,;:!?)\]]+/.exec(next.textContent);
+      if (!mark) continue;
+      next.splitText(mark[0].length);
+      const held = document.createElement("span");
+      held.style.whiteSpace = "nowrap";
+      formula.replaceWith(held);
+      held.append(formula, next);
+    }
+  };
+
   const start = () => {
+    hold();
     glossary();
     ledger();
     fit();

@@ -180,6 +180,22 @@ def test_no_markup_is_left_raw(page):
         assert not re.search(r"\$|\*\*|(?<!\w)\*\w[^*]*\w\*(?!\w)|\{(?:ref|eq|numref|doc)\}", text), text
 
 
+ALONE = """() => [...document.querySelectorAll("article span.math")].filter(formula => {
+  const next = formula.nextSibling;
+  if (!formula.offsetParent || next?.nodeType !== Node.TEXT_NODE || !/^[.,;:!?)]/.test(next.textContent)) return false;
+  const mark = document.createRange();
+  mark.setStart(next, 0);
+  mark.setEnd(next, 1);
+  return mark.getBoundingClientRect().left < formula.getBoundingClientRect().left;
+}).map(formula => formula.parentElement.textContent.slice(0, 80))"""
+
+
+@needs_browser
+@each_chapter
+def test_no_line_begins_with_the_mark_after_a_formula(look):
+    assert look().evaluate(ALONE) == []
+
+
 @needs_browser
 @each_chapter
 def test_captions_are_plain_text(look):

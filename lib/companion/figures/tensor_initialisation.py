@@ -123,7 +123,7 @@ def descent(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                 values = np.array(curve, dtype=float)
                 values[values > 25.0] = np.nan
                 steps = 20 * np.arange(len(values))
-                ax.plot(steps, values, color=color, linewidth=0.9, alpha=0.8, label=None if i else name)
+                ax.plot(steps, values, color=color, linewidth=1.1, label=None if i else name)
         ax.set(xlabel="iteration", title=title, ylim=(-60, 20))
     panels[0].set_ylabel("log objective")
     handles, labels = panels[0].get_legend_handles_labels()
