@@ -182,7 +182,8 @@ def test_no_markup_is_left_raw(page):
 
 ALONE = """() => [...document.querySelectorAll("article span.math")].filter(formula => {
   const next = formula.nextSibling;
-  if (!formula.offsetParent || next?.nodeType !== Node.TEXT_NODE || !/^[.,;:!?)]/.test(next.textContent)) return false;
+  if (!formula.offsetParent || next?.nodeType !== Node.TEXT_NODE) return false;
+  if (!/^[.,;:!?)]/.test(next.textContent)) return false;
   const mark = document.createRange();
   mark.setStart(next, 0);
   mark.setEnd(next, 1);
