@@ -16,6 +16,14 @@
       // A little smaller if that is enough; else as it is, to be scrolled.
       if (wide > room + 1 && 0.985 * room >= LEAST * wide) formula.style.fontSize = `${size * 0.985 * room / wide}px`;
     }
+    // In a line a formula has no place to break: one that is wider than its paragraph scrolls, too.
+    const inline = [...document.querySelectorAll("article :is(p, li) mjx-container:not([display='true'])")];
+    for (const formula of inline) formula.classList.remove("wide", "scrolls");
+    const wider = inline.filter(formula => formula.getBoundingClientRect().width > formula.closest("p, li").clientWidth + 1);
+    for (const formula of wider) {
+      formula.classList.add("wide", "scrolls");
+      formula.tabIndex = 0;
+    }
     const blocks = [...document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")]
       .map(block => [block, block.scrollWidth > block.clientWidth + 1]);
     for (const [block, scrolls] of blocks) {

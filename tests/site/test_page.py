@@ -169,6 +169,11 @@ def test_on_a_phone_what_is_wide_scrolls_and_shows_it(look):
         && !(e.classList.contains("scrolls") && getComputedStyle(e).overflowX === "auto" && e.tabIndex === 0))
       .map(e => e.textContent.slice(0, 80))"""
     assert view.evaluate(hidden) == []
+    inline = """[...document.querySelectorAll("article :is(p, li) mjx-container:not([display='true'])")]
+      .filter(e => e.offsetParent && !e.closest("table, .ex-stage")
+        && e.getBoundingClientRect().right > innerWidth + 1)
+      .map(e => e.parentElement.textContent.slice(0, 80))"""
+    assert view.evaluate(inline) == []
 
 
 @pytest.mark.parametrize("page", [*CHAPTERS, *TEXTS])
