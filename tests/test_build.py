@@ -1,9 +1,11 @@
 """The two commands: environments that are noticed to be stale, builds that wait and that end."""
 
+import base64
 import dataclasses
 import errno
 import fcntl
 import importlib.util
+import io
 import os
 import shutil
 import signal
@@ -13,9 +15,11 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import psutil
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -202,6 +206,28 @@ def test_what_nbval_has_executed_is_kept_for_the_book(tmp_path, monkeypatch):
     assert build.execute_all([right], "quick", 0) == [tmp_path / "executed" / right.name]
     (tmp_path / "requirements.lock").write_text("numpy==3.0")
     assert not build.kept(right, build.fingerprint(right, "quick", 0))
+
+
+def test_pictures_that_are_kept_are_smaller_and_as_sharp(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "EXECUTED", tmp_path)
+    drawn = io.BytesIO()
+    build.one_identity().savefig(drawn)
+    before = base64.b64encode(drawn.getvalue()).decode()
+    cell = nbformat.v4.new_code_cell("figure")
+    cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": before, "text/plain": "figure"})]
+    document = nbformat.v4.new_notebook(cells=[cell])
+    build.keep(document, Path("chapter.ipynb"), "key")
+    after = document.cells[0].outputs[0].data["image/png"]
+    assert len(after) < len(before) / 2
+    old, new = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), dtype=float)
+        for png in (before, after)
+    )
+    assert new.shape == old.shape
+    assert np.sqrt(np.mean((new - old) ** 2)) < 2.0
+    assert new[old.max(axis=-1) < 40.0].max() < 90.0  # strokes of one pixel stay as dark as they were
+    build.smaller_pictures(document)
+    assert document.cells[0].outputs[0].data["image/png"] == after
 
 
 def test_a_site_is_rendered_again_if_its_sources_change(tmp_path, monkeypatch):

@@ -16,15 +16,13 @@
       // A little smaller if that is enough; else as it is, to be scrolled.
       if (wide > room + 1 && 0.985 * room >= LEAST * wide) formula.style.fontSize = `${size * 0.985 * room / wide}px`;
     }
-    // A formula within a line that is wider than its paragraph scrolls by itself.
-    const within = [...document.querySelectorAll("article mjx-container:not([display='true'])")]
-      .filter(formula => formula.offsetParent && !formula.closest("table"))
-      .map(formula => [formula, formula.classList.contains("wide") ? formula.scrollWidth : formula.getBoundingClientRect().width, formula.closest("p, li, dd, figcaption, h1, h2, h3, div").clientWidth])
-      .map(([formula, width, room]) => [formula, room > 0 && width > room + 1]);
-    for (const [formula, wide] of within) {
-      formula.classList.toggle("wide", wide);
-      formula.classList.toggle("scrolls", wide);
-      if (wide) formula.tabIndex = 0;
+    // In a line a formula has no place to break: one that is wider than its paragraph scrolls, too.
+    const inline = [...document.querySelectorAll("article :is(p, li) mjx-container:not([display='true'])")];
+    for (const formula of inline) formula.classList.remove("wide", "scrolls");
+    const wider = inline.filter(formula => formula.getBoundingClientRect().width > formula.closest("p, li").clientWidth + 1);
+    for (const formula of wider) {
+      formula.classList.add("wide", "scrolls");
+      formula.tabIndex = 0;
     }
     const blocks = [...document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")]
       .map(block => [block, block.scrollWidth > block.clientWidth + 1]);
@@ -132,7 +130,21 @@
     }
   };
 
+  // A line never begins with the comma or the full stop that follows a formula.
+  const hold = () => {
+    for (const formula of document.querySelectorAll("article span.math")) {
+      const next = formula.nextSibling, mark = next?.nodeType === Node.TEXT_NODE && /^[.,;:!?)\]]+/.exec(next.textContent);
+      if (!mark) continue;
+      next.splitText(mark[0].length);
+      const held = document.createElement("span");
+      held.style.whiteSpace = "nowrap";
+      formula.replaceWith(held);
+      held.append(formula, next);
+    }
+  };
+
   const start = () => {
+    hold();
     glossary();
     ledger();
     fit();

@@ -117,6 +117,15 @@ def test_prose_has_no_typed_results(path):
 
 
 @by_chapter
+def test_text_after_a_formula_is_a_paragraph_of_its_own(path):
+    """Without an empty line the formula ends the page's paragraph, and a closed fold shows what follows."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            prose = re.sub(r"\$\$.*?\$\$(?: \([\w-]+\))?", "FORMULA", cell.source, flags=re.DOTALL)
+            assert not re.search(r"FORMULA\n(?!:{3}|\n|$)", prose), prose
+
+
+@by_chapter
 def test_prose_shows_a_claim_as_its_box_and_the_ledger_do(path):
     """A format of its own would round once more, or differently."""
     ids = {claim.id for claim in ledger.load(ROOT).values()}

@@ -24,7 +24,7 @@ TEXTS = [
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium found")
-MAPS = {"phase-theta", "phase-size", "recovery", "initialization", "landscape", "graph", "disjoint"}
+MAPS = {"phase-theta", "phase-size", "recovery", "initial-error", "landscape", "graph", "disjoint"}
 by_chapter = pytest.mark.parametrize("page", CHAPTERS)
 each_chapter = pytest.mark.parametrize("view", CHAPTERS, indirect=True, scope="module")
 each_page = pytest.mark.parametrize("view", [*CHAPTERS, *TEXTS], indirect=True, scope="module")
@@ -169,10 +169,11 @@ def test_on_a_phone_what_is_wide_scrolls_and_shows_it(look):
         && !(e.classList.contains("scrolls") && getComputedStyle(e).overflowX === "auto" && e.tabIndex === 0))
       .map(e => e.textContent.slice(0, 80))"""
     assert view.evaluate(hidden) == []
-    beyond = """[...document.querySelectorAll("article :is(p, li) mjx-container:not([display='true'])")]
-      .filter(e => e.offsetParent && !e.closest("table") && e.getBoundingClientRect().right > innerWidth)
-      .map(e => e.textContent.slice(0, 80))"""
-    assert view.evaluate(beyond) == []
+    inline = """[...document.querySelectorAll("article :is(p, li) mjx-container:not([display='true'])")]
+      .filter(e => e.offsetParent && !e.closest("table, .ex-stage")
+        && e.getBoundingClientRect().right > innerWidth + 1)
+      .map(e => e.parentElement.textContent.slice(0, 80))"""
+    assert view.evaluate(inline) == []
 
 
 @pytest.mark.parametrize("page", [*CHAPTERS, *TEXTS])
@@ -182,6 +183,23 @@ def test_no_markup_is_left_raw(page):
         raw.decompose()
     for text in article.find_all(string=True):
         assert not re.search(r"\$|\*\*|(?<!\w)\*\w[^*]*\w\*(?!\w)|\{(?:ref|eq|numref|doc)\}", text), text
+
+
+ALONE = """() => [...document.querySelectorAll("article span.math")].filter(formula => {
+  const next = formula.nextSibling;
+  if (!formula.offsetParent || next?.nodeType !== Node.TEXT_NODE) return false;
+  if (!/^[.,;:!?)]/.test(next.textContent)) return false;
+  const mark = document.createRange();
+  mark.setStart(next, 0);
+  mark.setEnd(next, 1);
+  return mark.getBoundingClientRect().left < formula.getBoundingClientRect().left;
+}).map(formula => formula.parentElement.textContent.slice(0, 80))"""
+
+
+@needs_browser
+@each_chapter
+def test_no_line_begins_with_the_mark_after_a_formula(look):
+    assert look().evaluate(ALONE) == []
 
 
 @needs_browser

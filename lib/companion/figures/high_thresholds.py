@@ -195,7 +195,7 @@ def tangent(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     for t, (color, mark) in looks.items():
         panels[0].plot([], [], marker=mark, color=color, label=f"$t = {t:g}$")
     panels[0].set_ylabel(r"estimate of $\tan\alpha$ / truth")
-    panels[0].legend(loc="upper left", ncols=2)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
@@ -223,6 +223,9 @@ def dimension(stored: pd.DataFrame) -> Figure:
     return figure
 
 
+_SEARCHES = {"perturbation": "random search", "crossings": "crossings", "border": "fit of the border"}
+
+
 def refinement(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """True angle after each round, from a sample and with the oracle."""
     figure, panels = axes(1, 2, sharey=True, height=3.0)
@@ -238,12 +241,12 @@ def refinement(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                     angle[-1],
                     mark,
                     color=color,
-                    label=f"{source}, {method}" if i == 0 else None,
+                    label=f"{source}: {_SEARCHES[str(method)]}" if i == 0 else None,
                 )
         ax.axhline(1e-6, color="black", linestyle=":", linewidth=1.0)
         ax.set(xscale="log", yscale="log", xlabel="round", title=f"{title}: $d = {frame['d'].iloc[0]}$")
     panels[0].set_ylabel("angle (radians)")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 

@@ -60,6 +60,11 @@ def _edge(ax: Axes, x: Array, k: Array, color: str, label: str) -> None:
     ax.plot(x, k, color=color, label=label, path_effects=outline)
 
 
+def _edges_named(figure: Figure, ax: Axes) -> None:
+    """Name the outlined lines below the panels, where no cell is hidden."""
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, handlelength=3.0)
+
+
 def _heat(ax: Axes, frame: pd.DataFrame, x: str, title: str) -> None:
     """Draw the share of exact recoveries over (x, k)."""
     share = (frame["exact"] / frame["trials"]).to_numpy()
@@ -85,7 +90,7 @@ def phase_theta(live: pd.DataFrame, stored: pd.DataFrame, alpha: float) -> Figur
         _edge(ax, alpha / np.sqrt(k * np.log(k)), k, COLORS[1], r"$\alpha/\sqrt{k \log k}$")
         ax.set(xlabel=r"density $\theta$")
     panels[0].set_ylabel("hidden units $k$")
-    panels[0].legend(loc="lower left", facecolor="#333333", frameon=True, labelcolor="white")
+    _edges_named(figure, panels[0])
     return figure
 
 
@@ -100,7 +105,7 @@ def phase_size(live: pd.DataFrame, stored: pd.DataFrame, edge: tuple[float, floa
         _edge(ax, k**2 * np.log(k) ** 2, k, COLORS[1], r"$k^2 \log^2 k$")
         ax.set(xlabel="inputs $d$")
     panels[0].set_ylabel("hidden units $k$")
-    panels[0].legend(loc="upper left", facecolor="#333333", frameon=True, labelcolor="white")
+    _edges_named(figure, panels[0])
     return figure
 
 
@@ -206,7 +211,9 @@ def _errors(live: _Curves, stored: _Curves) -> Figure:
     figure, panels = axes(1, 2, sharey=True)
     for ax, curves, title in zip(panels, (live, stored), ("live run", "stored"), strict=True):
         for name, (n, errors) in curves.items():
-            band(ax, n, errors, label=name)
+            # What lies under another curve shows on both sides of it.
+            width, mark = (4.5, 8.0) if name == "true score" else (1.6, 4.0)
+            band(ax, n, errors, label=name, linewidth=width, markersize=mark)
         reference_slope(ax, n, 0.06, -0.5, "$n^{-1/2}$")
         ax.set(xscale="log", yscale="log", xlabel="samples $n$", title=title)
         ax.yaxis.set_minor_formatter(NullFormatter())
@@ -243,5 +250,5 @@ def classifier(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         ax.set(xscale="log", xlabel="samples $n$", title=title)
         _sizes(ax, np.unique(frame["n"].to_numpy()))
     panels[0].set_ylabel("test accuracy / teacher's")
-    panels[0].legend(loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure

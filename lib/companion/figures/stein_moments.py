@@ -82,7 +82,7 @@ def convergence(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
             reference_slope(ax, n, float(np.median(errors[0])), -0.5, "$n^{-1/2}$" if order == 4 else "")
         _logarithmic(ax, title)
     panels[0].set_ylabel(r"$\|\hat T_m - T_m\| \,/\, \|T_m\|$")
-    panels[0].legend(ncols=2, loc="lower left")
+    _legend_below(figure, panels[0])
     return figure
 
 

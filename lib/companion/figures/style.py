@@ -41,7 +41,7 @@ _STYLE: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "lines.markersize": 4.0,
-    "mathtext.fontset": "cm",
+    "mathtext.fontset": "dejavusans",  # thinner strokes, as of an equals sign, vanish at one pixel a dot
     "font.family": "DejaVu Sans",
 }
 

@@ -123,7 +123,7 @@ def descent(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
                 values = np.array(curve, dtype=float)
                 values[values > 25.0] = np.nan
                 steps = 20 * np.arange(len(values))
-                ax.plot(steps, values, color=color, linewidth=0.9, alpha=0.8, label=None if i else name)
+                ax.plot(steps, values, color=color, linewidth=1.1, label=None if i else name)
         ax.set(xlabel="iteration", title=title, ylim=(-60, 20))
     panels[0].set_ylabel("log objective")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -198,7 +198,11 @@ def convexity(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
         by_n = np.array(group["by_n"].tolist()) / group["m0"].to_numpy()[:, None]
         band(panels[0], group["ratios"].iloc[0], by_n.T, label=rf"$\kappa = {kappa:g}$", color=color)
         by_distance = np.array(group["by_distance"].tolist()) / group["m0"].to_numpy()[:, None]
-        band(panels[1], group["distances"].iloc[0], by_distance.T, color=color)
+        distances = group["distances"].iloc[0]
+        low, middle, high = np.quantile(by_distance, [0.1, 0.5, 0.9], axis=0)
+        panels[1].plot(distances, middle, marker="o", color=color)
+        for ends in (low, high):  # filled bands would cover one another
+            panels[1].plot(distances, ends, color=color, linewidth=0.8, linestyle="--")
         for frame, marker in ((stored, "."), (live, "x")):
             part = frame[frame["kappa"] == kappa]
             panels[2].plot(part["lower"], part["m0"], marker, color=color, markersize=4)
@@ -268,10 +272,15 @@ def full_tensor(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
 def small_samples(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """Recovery rate and time of the learner against random restarts, d = 10, k = 5."""
     figure, panels = axes(1, 2)
-    for color, finisher in zip(COLORS, ("gradient", "levenberg-marquardt", "restarts"), strict=False):
+    names = {
+        "gradient": "learner, gradient descent",
+        "levenberg-marquardt": "learner, Levenberg-Marquardt",
+        "restarts": "six random restarts",
+    }
+    for color, (finisher, name) in zip(COLORS, names.items(), strict=False):
         for frame, style in ((live, ":"), (stored, "-")):
             group = frame[frame["finisher"] == finisher].groupby("n")
-            label = finisher if style == "-" else None
+            label = name if style == "-" else None
             for ax, column in zip(panels, ("recovered", "seconds"), strict=True):
                 mean = group[column].mean()
                 ax.plot(mean.index, mean, style, marker="o", color=color, label=label)
@@ -279,5 +288,5 @@ def small_samples(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     panels[1].set(xscale="log", xlabel="samples $n$", ylabel="processor seconds", ylim=(0, None))
     for ax in panels:
         _sizes(ax, stored["n"])
-    panels[0].legend(loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
