@@ -1,8 +1,9 @@
 """Chapter 1: the doubly robust moment against its limit, its rate, its bias and its intervals."""
 
+import functools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from companion.ledger import LEVEL
 from companion.sweep import Sweep, grid, slope_interval
 from nnmoments.activations import get_activation
 from nnmoments.densities import Density, Gaussian, GaussianMixture, Logistic, StandardNormal, iid
@@ -33,15 +33,16 @@ __all__ = [
     "bias",
     "bias_falls",
     "bias_slopes",
-    "chi_square",
     "coverage",
     "coverages",
     "efficiency",
     "errors_of",
     "exact_error",
+    "excess",
     "factors",
     "farthest",
     "feature_coverage",
+    "network_limit",
     "noise_free",
     "over_limit",
     "ratios",
@@ -49,12 +50,15 @@ __all__ = [
 ]
 
 
+def as_surrogate(teacher: OneHiddenLayer) -> RidgeSurrogate:
+    """Return the network itself as g."""
+    output = np.atleast_2d(teacher.output)
+    return RidgeSurrogate(teacher.weights, teacher.biases, output, teacher.activation, np.zeros(1))
+
+
 def truth(teacher: OneHiddenLayer, density: Density, order: int, basis: Array | None = None) -> Array:
     """Return T_m of a network exactly."""
-    teacher_as_g = RidgeSurrogate(
-        teacher.weights, teacher.biases, np.atleast_2d(teacher.output), teacher.activation, np.zeros(1)
-    )
-    found = teacher_as_g.mean_derivative(density, [basis] * order)
+    found = as_surrogate(teacher).mean_derivative(density, [basis] * order)
     assert found is not None
     return found[0]
 
@@ -118,8 +122,8 @@ def _setting(
     return teacher, density, net, {4: None}
 
 
-def _families(net: RidgeLearner) -> dict[str, Callable[[int], Any]]:
-    features, network = Remembered(RandomFeatures(100)), Remembered(net)
+def _families(net: RidgeLearner, teacher: OneHiddenLayer) -> dict[str, Callable[[int], Any]]:
+    features, network, itself = Remembered(RandomFeatures(100)), Remembered(net), as_surrogate(teacher)
     return {
         "plain": lambda order: None,
         "degree < m": lambda order: Polynomials(order - 1),
@@ -127,25 +131,32 @@ def _families(net: RidgeLearner) -> dict[str, Callable[[int], Any]]:
         "chosen degree": lambda order: "auto",
         "features": lambda order: features,
         "network": lambda order: network,
+        "truth": lambda order: itself,
     }
 
 
 def _efficiency(
-    *, setting: str, activation: str, n: int, noise: float, trial: int, rng: np.random.Generator
+    *,
+    setting: str,
+    activation: str,
+    n: int,
+    noise: float,
+    trial: int,
+    rng: np.random.Generator,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Squared errors of T_m, and the limit; noise is the ratio of the deviations of noise and mean."""
     teacher, density, net, bases = _setting(setting, activation, rng)
     sigma = noise * float(teacher(density.sample(50_000, rng=7)).std())
     X = density.sample(n, rng=rng)
     y = teacher(X) + sigma * rng.standard_normal(n)
-    families = _families(net)
+    families = _families(net, teacher)
     found: dict[str, Any] = {"order": [], "surrogate": [], "error": [], "limit": [], "left": []}
     for order, basis in bases.items():
         exact, least = truth(teacher, density, order, basis), limit(density, order, basis, sigma, n)
-        for name, family in families.items():
-            moment = cross_moment(
-                X, y, density, order, bases=basis, surrogate=family(order), known_density=True
-            )
+        for name in only or families:
+            g = families[name](order)
+            moment = cross_moment(X, y, density, order, bases=basis, surrogate=g, known_density=True)
             row = (order, name, float(np.sum((moment.value - exact) ** 2)), least, moment.left)
             for key, value in zip(found, row, strict=True):
                 found[key].append(value)
@@ -165,6 +176,19 @@ efficiency = Sweep(
         *grid(setting=["GM"], activation=["relu"], n=[20_000], noise=[0.1], trial=range(2)),
         *grid(setting=["GP"], activation=["relu at 2"], n=[100_000], noise=[0.1], trial=range(2)),
     ],
+)
+
+network_limit = Sweep(
+    "01-network-limit",
+    functools.partial(_efficiency, only=("network", "truth")),
+    quick=grid(setting=["ZS"], activation=["relu"], n=[2000], noise=[0.1], trial=range(4)),
+    paper=grid(
+        setting=["ZS"],
+        activation=["relu", "squared_relu", "tanh"],
+        n=[2000, 10_000],
+        noise=[0.1],
+        trial=range(24),
+    ),
 )
 
 
@@ -199,14 +223,12 @@ def ratios(frame: pd.DataFrame, order: int, surrogate: str) -> Array:
     return (rows["error"] / rows["limit"]).to_numpy(dtype=float)
 
 
-def chi_square(values: Array, degrees: int) -> tuple[float, tuple[float, float]]:
-    """Return the mean of values that are chi-square over their degrees, and its interval.
+def excess(frame: pd.DataFrame, order: int, surrogate: str) -> Array:
+    """Return 1 + what a surrogate's squared error over the limit exceeds that of the true g by, by trial.
 
-    So are the errors of T_2 at the limit: its d(d + 1)/2 entries are independent normal.
+    The true g's own is 1 in the mean, and shares its chance with that of a surrogate next to it.
     """
-    total = degrees * len(values)
-    low, high = stats.chi2.ppf([(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], total) / total
-    return float(values.mean()), (float(values.mean() / high), float(values.mean() / low))
+    return 1.0 + ratios(frame, order, surrogate) - ratios(frame, order, "truth")
 
 
 # --- noise-free labels: the rate of the surrogate ---------------------------------------------------
@@ -252,7 +274,7 @@ def exact_error(rng: np.random.Generator, surrogate: str) -> float:
     """Return the relative error of T_2 from 2000 labels without noise."""
     teacher, density, net, _ = _setting("ZS", "squared_relu", rng)
     X = density.sample(2000, rng=rng)
-    family = _families(net)[surrogate](2)
+    family = _families(net, teacher)[surrogate](2)
     moment = cross_moment(X, teacher(X), density, 2, surrogate=family, known_density=True)
     exact = truth(teacher, density, 2)
     return float(np.linalg.norm(moment.value - exact) / np.linalg.norm(exact))
