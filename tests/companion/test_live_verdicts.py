@@ -625,3 +625,10 @@ def test_the_choice_of_a_score_is_judged_cell_by_cell():
     assert score_laws.near_best(frame, "local likelihood") == pytest.approx(2 / 3)
     assert score_laws.near_best(frame, "kernel density") == pytest.approx(1 / 3)
     assert score_laws.least_ratio(frame, "kernel density") == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("trial", [1, 3, 11, 18])
+def test_rows_of_noise_alone_are_compared_without_dividing_by_zero(trial):
+    cell = {"control": "even activation", "trial": trial}
+    found, _ = l1_recovery.controls.run_cell(cell, seed=0)  # a warning is an error here
+    assert found["median"] > 0.5  # there is nothing to be found

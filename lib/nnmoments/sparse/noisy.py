@@ -441,7 +441,8 @@ def _combinations(
     free = inverse @ target
     found: list[tuple[int, int, Array]] = []
     for i, j in itertools.permutations(range(len(rows)), 2):
-        ratios = free[i, mask[i] & mask[j]] / free[j, mask[i] & mask[j]]
+        shared = mask[i] & mask[j] & (free[j] != 0.0)
+        ratios = free[i, shared] / free[j, shared]
         if not len(ratios):
             continue
         combined = free[i] - ratios[:, None] * free[j]
