@@ -625,6 +625,9 @@ MUTANTS = [
         "p * w if",
         "slope of a softmax in Stein's identity",
     ),
+    Mutant(
+        "learners/halfspaces", "doubtful and predictable == 0.0", "doubtful", "mixtures of halfspaces trusted"
+    ),
     # --- sweeps and the ledger
     Mutant(
         "companion/sweep",

@@ -14,6 +14,7 @@ from nnmoments.landscapes import ellipsoid_rows
 from nnmoments.learners.base import MomentLearner
 from nnmoments.learners.beside import borders_beside, factor_rows
 from nnmoments.learners.labelling import labels_for, standardized
+from nnmoments.learners.misfit import predictable_share
 from nnmoments.moments import TensorMoment, active_moments
 from nnmoments.validation import Array, check_integer, check_number, finite_result
 
@@ -65,7 +66,8 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
     n_iter_ : int
         Rounds, each of one landscape.
     converged_ : bool
-        Whether 95 % of the active samples lie in the halfspaces found, of which there are n_hidden if given.
+        Whether 95 % of the active samples lie in the halfspaces found, of which there are n_hidden if given,
+        and trees do not predict from the inputs which samples the union gets wrong.
     status_ : str
     n_features_in_ : int
     diagnostics_ : dict
@@ -222,6 +224,7 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
             outside = np.max(left @ weights.T - t, axis=1, initial=-np.inf) <= 0.0
             left, share = left[outside], share[outside]
         remaining = float(share.sum() / w[active].sum())
+        covered = np.max(X @ weights.T - t, axis=1, initial=-np.inf) > 0.0
         rows, biases = frame.rows(weights, -t)
         self._store(weights=rows, biases=biases)
         self.n_iter_ = n_iter
@@ -238,9 +241,17 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         converged = remaining <= _LEFT and (len(weights) == k or self.n_hidden is None)
         if not converged:
             status += ": pass more samples or raise the threshold"
+        predictable = (
+            predictable_share(X, active.astype(np.float64) - covered, sample_weight=w) if converged else 0.0
+        )
+        if predictable > 0.0:
+            status += (
+                f"; trees predict {predictable:.0%} of where the union is wrong from the inputs: a halfspace "
+                "found is a mixture of several: pass more samples or raise the threshold"
+            )
         if advice:
             status += f"; {advice}"
-        self._conclude(converged and not frame.doubtful, status)
+        self._conclude(converged and not frame.doubtful and predictable == 0.0, status)
         return self
 
     @finite_result("X")

@@ -180,3 +180,15 @@ def test_bad_input_is_named(sample):
         HalfspaceUnionClassifier().fit(X, oracle=lambda X: X)
     with pytest.raises(ValueError, match="sample_weight must"):
         HalfspaceUnionClassifier().fit(X, y, sample_weight=-np.ones(len(X)))
+
+
+def test_a_mixture_of_halfspaces_is_said():
+    """Unlike thresholds, half of all samples active: few of these are left out, and a row is wrong."""
+    W = np.array([[1.0, 0.0, 0.0], [0.27, 0.96, 0.0], [0.13, -0.07, 0.99]])
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    X = np.random.default_rng(0).standard_normal((8000, 3))
+    y = (X @ W.T > [0.3, 1.8, 0.6]).any(axis=1)
+    with pytest.warns(ConvergenceWarning, match="trees predict .* of where the union is wrong"):
+        model = HalfspaceUnionClassifier(3, random_state=0).fit(X, y)
+    assert not model.converged_
+    assert model.diagnostics_["left"] < 0.05
