@@ -75,7 +75,9 @@ def one_identity() -> Figure:
 def convergence(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """Relative error of T_1..T_4 against n: the live run and the paper-size result."""
     figure, panels = axes(1, 2, sharey=True)
-    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored, 100 seeds"), strict=True):
+    for ax, frame, title in zip(
+        panels, (live, stored), ("live run", f"stored, {stored['trial'].nunique()} trials"), strict=True
+    ):
         for order, group in frame.groupby("order"):
             n, errors = _curves(group, "error")
             band(ax, n, errors, label=f"$T_{order}$")

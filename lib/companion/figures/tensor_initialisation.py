@@ -116,7 +116,9 @@ _APPROACHES = {
 def descent(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     """Figure 1(c): log objective along gradient descent from three initialisations."""
     figure, panels = axes(1, 2, height=3.0, sharey=True)
-    for ax, frame, title in zip(panels, (live, stored), ("live run", "stored, 10 trials"), strict=True):
+    for ax, frame, title in zip(
+        panels, (live, stored), ("live run", f"stored, {stored['trial'].nunique()} trials"), strict=True
+    ):
         for color, (approach, name) in zip(COLORS, _APPROACHES.items(), strict=False):
             curves = frame[frame["approach"] == approach]["log"]
             for i, curve in enumerate(curves):
