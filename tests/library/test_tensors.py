@@ -1,5 +1,6 @@
 """Decoding by tensors: ZS Section 5, and the diagonaliser it rests on."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -441,6 +442,17 @@ def test_magnitudes_of_non_homogeneous_activations_by_root_finding(activation):
     np.testing.assert_allclose(found.output, network.output, atol=1e-8)
 
 
+@pytest.mark.parametrize("pattern", itertools.product([1.0, -1.0], repeat=3))
+def test_signs_of_a_sigmoid_network_are_those_that_explain_its_mean(pattern):
+    """sigmoid - 1/2 is odd, so T_1 and T_3 leave 2^3 networks; E[y] = sum_i v_i / 2 tells them apart."""
+    output = np.array([2.0, 0.5, 1.2]) * pattern
+    network = OneHiddenLayer(np.diag([0.7, 1.6, 1.1]), sigmoid, output)
+    odd, third = (_coefficients(network, np.ones(3), order) for order in (1, 3))
+    found = recover_magnitudes(np.eye(3), odd, third, sigmoid, mean=0.5 * output.sum())
+    np.testing.assert_allclose(found.weights, network.weights, atol=1e-8)
+    np.testing.assert_allclose(found.output, output, atol=1e-8)
+
+
 def test_magnitudes_where_both_moments_give_the_length():
     """Softplus has m_1 and m_2, and is not homogeneous: their ratio determines the length."""
     network = OneHiddenLayer([[0.7, 0.0], [0.0, 1.6]], softplus, [1.5, -0.5])
@@ -551,6 +563,8 @@ def test_bad_samples_are_named():
     X = np.random.default_rng(0).standard_normal((100, 3))
     with pytest.raises(ValueError, match="y is constant"):
         tensor_initialize(X, np.ones(100), 2, squared_relu)
+    with pytest.raises(ValueError, match="X is constant"):
+        tensor_initialize(np.ones((100, 3)), X[:, 0], 2, squared_relu)
     with pytest.raises(ValueError, match="y must have 1 axes"):
         tensor_initialize(X, X, 2, squared_relu)
     with pytest.raises(ValueError, match="activation must be"):

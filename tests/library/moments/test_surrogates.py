@@ -128,6 +128,18 @@ def test_fourier_sums_are_the_gaussian_integrals(activation, order):
         assert found.flat[0] == pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.parametrize("size", [0.02, 30.0])
+@pytest.mark.parametrize("bias", [-3.0, 0.5, 3.0])
+def test_fourier_sums_hold_in_every_unit_of_the_inputs(size, bias):
+    """E relu(s(z + b)) = s E relu(z + b) for a normal z; its derivatives in b are Phi(b) and so on."""
+    one = RidgeSurrogate([[size]], [size * bias], [[1.0]], "relu", [0.0])
+    density = math.exp(-0.5 * bias**2) / math.sqrt(2.0 * math.pi)
+    share = 0.5 * (1.0 + math.erf(bias / math.sqrt(2.0)))
+    for m, value in ((1, share), (2, density), (3, -bias * density)):
+        found = one.mean_derivative(Product([Normal()]), [None] * m).item()
+        assert found == pytest.approx(size * value, rel=1e-7)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gumbel(Marginal):
     """A skewed law of one's own, with the distribution function exp(-exp(-u))."""
