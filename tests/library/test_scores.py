@@ -578,6 +578,13 @@ def test_candidates_are_compared_from_twenty_rows_a_parameter_on():
     assert "too few rows for more than one Gaussian" in few.status
 
 
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_windows_of_degree_above_two_are_compared_where_there_is_quadrature(d):
+    losses = estimate_score(np.random.default_rng(0).standard_normal((20 * (d + 1), d)), rng=0).losses
+    degrees = {int(name[len("local likelihood, p = ")]) for name in losses if name.startswith("local")}
+    assert degrees == ({2, 3, 4} if d <= 2 else {2})
+
+
 def test_score_matching_without_bumps_is_a_gaussian():
     """Bumps are shrunk, lines and squares hardly: what is left is the sample's own normal law."""
     X = np.random.default_rng(0).standard_normal((3000, 2)) @ [[1.5, 0.4], [0.0, 0.7]] + [1.0, -2.0]

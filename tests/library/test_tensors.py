@@ -263,6 +263,27 @@ def test_least_squares_fit_converges_quadratically(order):
         assert found.status.startswith("converged")
 
 
+@pytest.mark.parametrize("order", [3, 4])
+@pytest.mark.parametrize("n_starts", [1, 3])
+def test_a_decomposition_of_a_noisy_tensor_is_a_local_minimum(order, n_starts):
+    """Steps of one per mille in any direction raise the residual, by central differences."""
+    rng = np.random.default_rng(order)
+    factors = conditioned_weights(4, 4, condition=2.0, rng=rng)
+    tensor = np.tensordot([1.0, -1.0, 2.0, 1.0], outer_power(factors, order), 1)
+    noise = outer_power(rng.standard_normal((30, 4)), order).mean(axis=0)
+    tensor = tensor + 0.02 * np.linalg.norm(tensor) / np.linalg.norm(noise) * noise
+    found = decompose_symmetric(tensor, n_starts=n_starts, rng=0)
+
+    def left(step):
+        terms = outer_power(found.factors + step[:, :4], order)
+        return np.linalg.norm(tensor - np.tensordot(found.coefficients + step[:, 4], terms, 1))
+
+    assert left(np.zeros((4, 5))) == pytest.approx(found.residual * np.linalg.norm(tensor), rel=1e-9)
+    for _ in range(20):
+        step = 1e-3 * rng.standard_normal((4, 5))
+        assert min(left(step), left(-step)) > left(np.zeros((4, 5)))
+
+
 @pytest.mark.parametrize("decompose", [kcl, decompose_symmetric])
 def test_tensor_of_one_dimension_is_its_own_factor(decompose):
     found = decompose(np.full((1, 1, 1), -3.0))
