@@ -122,6 +122,18 @@ def test_match_rows_undoes_a_signed_permutation(rng):
     assert match_rows(shuffled, truth, signed=True).worst > 0.5
 
 
+@pytest.mark.parametrize("size", [1.1e-70, 1e-3, 0.9e70])
+def test_the_unit_of_rows_does_not_matter(size, rng):
+    truth, estimate = rng.uniform(1.0, 1.05, (2, 3, 4)) * np.array([1.0, -1.0, 1.0])[:, None]
+    match = match_rows(size * estimate, size * truth)
+    np.testing.assert_allclose(match.errors, match_rows(estimate, truth).errors, rtol=1e-9)
+    for name, far in (("truth", 1.2e70), ("truth", 0.8e-70), ("estimate", 1.2e70)):
+        beyond = {"truth": truth, "estimate": estimate}
+        beyond[name] = far * beyond[name]
+        with pytest.raises(ValueError, match=f"{name} has rows whose squares"):
+            match_rows(**beyond)
+
+
 def test_match_rows_errors():
     with pytest.raises(ValueError, match="truth has a zero row"):
         match_rows(np.eye(2), [[1.0, 0.0], [0.0, 0.0]])

@@ -559,11 +559,12 @@ def test_a_far_sample_of_weight_zero_changes_nothing():
     X = np.random.default_rng(0).standard_normal((2000, 1))
     far, points = np.vstack([X, [[1e7]]]), np.array([[0.3], [1.2]])
     for degree in (2, 4):
-        one, two = (
-            LocalLikelihood(S, degree=degree, bandwidth=0.8).fit_at(points).derivatives for S in (X, far)
-        )
-        for a, b in zip(one, two, strict=True):
+        one, two = (LocalLikelihood(S, degree=degree, bandwidth=0.8).fit_at(points) for S in (X, far))
+        for a, b in zip(one.derivatives, two.derivatives, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+        share = np.log(2000 / 2001)  # of the mass, that is left to the others
+        np.testing.assert_allclose(two.log_density, one.log_density + share, rtol=1e-6)
+        np.testing.assert_allclose(two.effective, one.effective, rtol=1e-6)
     for S in (X, far):
         assert np.isfinite(LLSFE(S, 0.8).score(np.array([[30.0]]), 1)).all()
 
@@ -576,6 +577,13 @@ def test_candidates_are_compared_from_twenty_rows_a_parameter_on():
     assert "too few rows" not in compared.status
     assert few.losses == {}
     assert "too few rows for more than one Gaussian" in few.status
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_windows_of_degree_above_two_are_compared_where_there_is_quadrature(d):
+    losses = estimate_score(np.random.default_rng(0).standard_normal((20 * (d + 1), d)), rng=0).losses
+    degrees = {int(name[len("local likelihood, p = ")]) for name in losses if name.startswith("local")}
+    assert degrees == ({2, 3, 4} if d <= 2 else {2})
 
 
 def test_score_matching_without_bumps_is_a_gaussian():
@@ -599,6 +607,27 @@ def test_scores_move_with_the_sample(fit):
     X = np.random.default_rng(0).standard_normal((200, 2))
     move = np.array([5.0, -3.0])
     np.testing.assert_allclose(fit(X + move).score(X + move, 1), fit(X).score(X, 1), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_windows_need_two_rows_a_coefficient(d):
+    X = np.random.default_rng(0).standard_normal((2 * (d + 1), d))
+    LocalLikelihood(X, bandwidth=1.0)
+    with pytest.raises(ValueError, match=rf"at least 2 \(d \+ 1\) = {len(X)} rows, got {len(X) - 1}"):
+        LocalLikelihood(X[1:], bandwidth=1.0)
+
+
+@pytest.mark.parametrize(("count", "said"), [(3, "1, 2"), (10, "8, 9"), (11, "8, 9 and 1 more")])
+def test_ten_constant_columns_are_named(count, said):
+    X = np.column_stack([np.ones((50, count)), np.random.default_rng(0).standard_normal((50, 2))])
+    with pytest.raises(ValueError, match=f"constant columns: 0, .*{said}$"):
+        check_score(StandardNormal(count + 2), X)
+
+
+def test_the_width_of_stein_s_kernel_is_the_median_distance():
+    X = np.random.default_rng(0).standard_normal((301, 3))
+    expected = np.median(np.linalg.norm(X[:, None] - X[None], axis=2))
+    assert SpectralStein(X).width == pytest.approx(expected, rel=1e-6)
 
 
 def test_checks_allow_five_standard_errors():

@@ -262,6 +262,27 @@ def test_least_squares_fit_converges_quadratically(order):
         assert found.status.startswith("converged")
 
 
+@pytest.mark.parametrize("order", [3, 4])
+@pytest.mark.parametrize("n_starts", [1, 3])
+def test_a_decomposition_of_a_noisy_tensor_is_a_local_minimum(order, n_starts):
+    """Steps of one per mille in any direction raise the residual, by central differences."""
+    rng = np.random.default_rng(order)
+    factors = conditioned_weights(4, 4, condition=2.0, rng=rng)
+    tensor = np.tensordot([1.0, -1.0, 2.0, 1.0], outer_power(factors, order), 1)
+    noise = outer_power(rng.standard_normal((30, 4)), order).mean(axis=0)
+    tensor = tensor + 0.02 * np.linalg.norm(tensor) / np.linalg.norm(noise) * noise
+    found = decompose_symmetric(tensor, n_starts=n_starts, rng=0)
+
+    def left(step):
+        terms = outer_power(found.factors + step[:, :4], order)
+        return np.linalg.norm(tensor - np.tensordot(found.coefficients + step[:, 4], terms, 1))
+
+    assert left(np.zeros((4, 5))) == pytest.approx(found.residual * np.linalg.norm(tensor), rel=1e-9)
+    for _ in range(20):
+        step = 1e-3 * rng.standard_normal((4, 5))
+        assert min(left(step), left(-step)) > left(np.zeros((4, 5)))
+
+
 @pytest.mark.parametrize("decompose", [kcl, decompose_symmetric])
 def test_tensor_of_one_dimension_is_its_own_factor(decompose):
     found = decompose(np.full((1, 1, 1), -3.0))
@@ -441,6 +462,17 @@ def test_magnitudes_of_non_homogeneous_activations_by_root_finding(activation):
     np.testing.assert_allclose(found.output, network.output, atol=1e-8)
 
 
+@pytest.mark.parametrize("pattern", [(1.0, 1.0, -1.0), (1.0, -1.0, 1.0), (-1.0, 1.0, -1.0)])
+def test_signs_of_a_sigmoid_network_are_those_that_explain_its_mean(pattern):
+    """sigmoid - 1/2 is odd, so T_1 and T_3 leave 2^3 networks; E[y] = sum_i v_i / 2 tells them apart."""
+    output = np.array([2.0, 0.5, 1.2]) * pattern
+    network = OneHiddenLayer(np.diag([0.7, 1.6, 1.1]), sigmoid, output)
+    odd, third = (_coefficients(network, np.ones(3), order) for order in (1, 3))
+    found = recover_magnitudes(np.eye(3), odd, third, sigmoid, mean=0.5 * output.sum())
+    np.testing.assert_allclose(found.weights, network.weights, atol=1e-8)
+    np.testing.assert_allclose(found.output, output, atol=1e-8)
+
+
 def test_magnitudes_where_both_moments_give_the_length():
     """Softplus has m_1 and m_2, and is not homogeneous: their ratio determines the length."""
     network = OneHiddenLayer([[0.7, 0.0], [0.0, 1.6]], softplus, [1.5, -0.5])
@@ -551,6 +583,8 @@ def test_bad_samples_are_named():
     X = np.random.default_rng(0).standard_normal((100, 3))
     with pytest.raises(ValueError, match="y is constant"):
         tensor_initialize(X, np.ones(100), 2, squared_relu)
+    with pytest.raises(ValueError, match="X is constant"):
+        tensor_initialize(np.ones((100, 3)), X[:, 0], 2, squared_relu)
     with pytest.raises(ValueError, match="y must have 1 axes"):
         tensor_initialize(X, X, 2, squared_relu)
     with pytest.raises(ValueError, match="activation must be"):

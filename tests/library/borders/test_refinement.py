@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from companion.experiments import high_thresholds as experiment
 from nnmoments.borders import (
@@ -70,6 +70,16 @@ def test_tangent_from_a_sample(halfspaces):
     assert found.tan_alpha == pytest.approx(math.tan(0.2), rel=0.4)
     wide = sampled_tan_alpha(X, f(X), near(W[1], 0.2, rng), epsilon=0.1)
     assert wide.tan_alpha == pytest.approx(math.tan(0.2), rel=0.4)
+
+
+def test_a_band_that_holds_too_few_labels_is_widened():
+    """At 133 labels a unit of height, 50 are in a band of 1/2 and not in one of 1/4, where it begins."""
+    heights = np.linspace(-1.5, 6.0, 1000)
+    g = ndtri((0.5 + np.arange(1000) * (math.sqrt(5.0) - 1.0) / 2.0) % 1.0)
+    X = np.column_stack([heights, g])
+    found = sampled_tan_alpha(X, heights - 0.5 * g > 2.0, [1.0, 0.0])
+    assert found.tan_alpha == pytest.approx(0.5, rel=0.25)
+    assert found.middle == pytest.approx(2.0 + 0.25, abs=0.1)  # the band ends there
 
 
 def test_accept_rule():

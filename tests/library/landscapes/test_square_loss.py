@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from nnmoments.activations import SLIDES, linear, quadratic, relu, sign_threshold, squared_relu, tanh
+from nnmoments.activations import (
+    SLIDES,
+    leaky_relu,
+    linear,
+    quadratic,
+    relu,
+    sign_threshold,
+    squared_relu,
+    tanh,
+)
 from nnmoments.landscapes import (
     SquareLoss,
     SquareLossOfBoth,
@@ -75,6 +84,25 @@ def test_population_hessian_of_parallel_weights_and_one_dimension():
     np.testing.assert_allclose(twice, 0.5 * np.kron(np.ones((2, 2)), np.eye(2)), atol=1e-12)
     with pytest.raises(ValueError, match="no breakpoints other than 0"):
         population_hessian(np.eye(2), sign_threshold(1.0))
+
+
+def _both_active(angle):
+    """E[1(x_1 > 0) 1(u.x > 0) x x^T] in three dimensions, u at the angle from e_1 in the first two."""
+    share = (np.pi - angle) / (2.0 * np.pi)
+    bend = np.array([[np.sin(2.0 * angle), 1.0 - np.cos(2.0 * angle)], [0.0, -np.sin(2.0 * angle)]])
+    plane = share * np.eye(2) + (bend + np.triu(bend, 1).T) / (4.0 * np.pi)
+    return np.block([[plane, np.zeros((2, 1))], [np.zeros((1, 2)), np.full((1, 1), share)]])
+
+
+@pytest.mark.parametrize("angle", [0.3, 1.2, 2.0, 3.0])
+@pytest.mark.parametrize("activation", [relu, leaky_relu], ids=lambda a: a.name)
+def test_population_hessian_of_two_kinks_in_closed_form(activation, angle):
+    """The integral of (cos, sin)(cos, sin)^T over the sector where both are active, by hand."""
+    least = float(activation.derivative(1, -1.0))
+    weights = np.array([[2.0, 0.0, 0.0], [3.0 * np.cos(angle), 3.0 * np.sin(angle), 0.0]])
+    found = population_hessian(weights, activation)[:3, 3:]
+    exact = least * np.eye(3) + (1.0 - least) ** 2 * _both_active(angle)  # least^2 + least (1 - least)
+    np.testing.assert_allclose(found, exact, atol=1e-12)
 
 
 @pytest.mark.parametrize("activation", SLIDES, ids=lambda a: a.name)

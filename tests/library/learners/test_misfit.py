@@ -3,10 +3,12 @@
 import math
 
 import numpy as np
+import pytest
+from scipy.stats import beta, chi2
 
 from nnmoments.activations import relu
 from nnmoments.hermite import hermite_polynomial
-from nnmoments.learners.misfit import determines, predictable_share, residual_misfit
+from nnmoments.learners.misfit import determines, is_no_chance, predictable_share, residual_misfit
 
 
 def test_misfit_is_the_variance_that_hermite_polynomials_explain():
@@ -35,6 +37,40 @@ def test_kernels_are_those_of_hermite_polynomials():
         total += (terms.sum() ** 2 - terms @ terms) / (300 * 299)
     assert abs(residual_misfit(x[:, None], r).share - total) < 1e-12
     assert not residual_misfit(x[:, None], np.ones(300)).significant
+
+
+def test_the_resolution_is_what_one_alarm_in_ten_thousand_leaves():
+    """Of each order a fourth: a chi-squared of m + 1 polynomials of two variables, in its spread."""
+    rng = np.random.default_rng(3)
+    X, r = rng.standard_normal((400, 2)), rng.standard_normal(400)
+    z, told, share = (r - r.mean()) / r.std(), [], 0.0
+    for m in (1, 2, 3, 4):
+        features = [
+            hermite_polynomial(a, X[:, 0])
+            * hermite_polynomial(m - a, X[:, 1])
+            / np.sqrt(math.factorial(a) * math.factorial(m - a))
+            for a in range(m + 1)
+        ]
+        pairs = np.outer(z, z) * np.einsum("as,at->st", features, features)
+        np.fill_diagonal(pairs, 0.0)
+        largest = (chi2.isf(0.25e-4, m + 1) - (m + 1)) / np.sqrt(2.0 * (m + 1))
+        told.append(largest * np.sqrt(2.0 * np.sum(pairs**2)) / (400 * 399))
+        share += pairs.sum() / (400 * 399) if told[-1] < 0.25 else 0.0  # of what is told to a quarter
+    found = residual_misfit(X, r)
+    assert abs(found.resolution - np.hypot(*told[:2])) < 1e-12
+    assert abs(found.share - share) < 1e-12
+
+
+@pytest.mark.parametrize(("m", "p", "units", "r"), [(40, 34, 1, 3), (30, 25, 2, 2), (500, 480, 3, 5)])
+def test_no_chance_is_one_in_ten_thousand_for_all_cuts_together(m, p, units, r):
+    """The share that a linear model of p parameters leaves of noise, at the probability a cut has."""
+    cuts = (2.0 * (math.e * m / r) ** r) ** units
+    least = float(beta.ppf(1e-4 / cuts, (m - p) / 2.0, p / 2.0))
+    assert least < 1e-3
+    for share, answer in ((0.98 * least, True), (1.02 * least, False)):
+        assert is_no_chance(share, m, p, different=m, units=units, inputs=r) is answer
+    for share, answer in ((0.58, True), (0.62, False)):  # where noise is left: four times p / n are explained
+        assert is_no_chance(share, 10 * p, p, different=10 * p, units=units, inputs=r) is answer
 
 
 def test_trees_predict_what_polynomials_do_not_and_no_noise():

@@ -135,6 +135,15 @@ def test_samples_without_weight_are_as_if_they_were_not():
     assert principal_angles(model.components_, np.eye(4)[:1])[0] < 0.1
 
 
+@pytest.mark.parametrize("size", [1e-200, 3.0, 1e200])
+def test_the_unit_of_weights_does_not_matter(size):
+    X, _ = sample(800)
+    y = np.exp(X[:, 0])
+    w = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    one, other = (SufficientReduction(1, random_state=0).fit(X, y, sample_weight=a * w) for a in (1.0, size))
+    np.testing.assert_allclose(other.components_, one.components_, rtol=1e-9, atol=1e-12)
+
+
 def test_eight_samples_are_the_least():
     """Four in each half; the message says the number that is meant."""
     X, _ = sample(8, d=1)

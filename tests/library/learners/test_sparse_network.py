@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit, softmax
-from scipy.stats import kstest
+from scipy.stats import f, kstest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -368,6 +368,26 @@ def test_the_score_of_the_inputs_is_trusted():
         model = SparseNetworkClassifier(2, fine_tune=False, random_state=0).fit(X, y)
         assert model.converged_, model.status_
         assert not model.diagnostics_["score_defect"].any()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("d", "classes"), [(3, 2), (5, 3), (2, 4)])
+def test_chance_is_that_of_pillai_s_trace(d, classes):
+    """trace H (H + E)^-1 of the regression of the indicators, by the textbook's m, n and s."""
+    rng = np.random.default_rng(d)
+    X = rng.standard_normal((300, d))
+    y = np.argmax(0.3 * X @ rng.standard_normal((d, classes)) + rng.standard_normal((300, classes)), axis=1)
+    Y = np.eye(classes)[y][:, 1:]
+    design, v_h, p = np.column_stack([np.ones(300), X]), d, classes - 1
+    total = (Y - Y.mean(axis=0)).T @ (Y - Y.mean(axis=0))
+    left = Y - design @ np.linalg.lstsq(design, Y, rcond=None)[0]
+    V = np.trace(np.linalg.solve(total, total - left.T @ left))
+    s, m, n = min(p, v_h), (abs(p - v_h) - 1) / 2, (300 - 1 - v_h - p - 1) / 2
+    numerator, denominator = s * (2 * m + s + 1), s * (2 * n + s + 1)
+    expected = f.sf(V / (s - V) * denominator / numerator, numerator, denominator)
+    model = SparseNetworkClassifier(1, fine_tune=False, max_iter=1, random_state=0).fit(X, y)
+    assert 1e-30 < expected < 0.1
+    assert model.diagnostics_["chance"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_unfinished_training_is_said(sample):

@@ -1,6 +1,7 @@
 """ZS Algorithm 2, end to end."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -158,6 +159,17 @@ def test_as_many_columns_are_named_as_one_reads():
     for count, named in ((8, r"7, 8 of X are constant"), (9, r"7, 8, \.\.\. of X are constant")):
         with pytest.raises(ValueError, match=named):
             TensorNetwork(2).fit(np.column_stack([x, np.ones((50, count))]), x)
+
+
+@pytest.mark.parametrize(("law", "kurtosis"), [("normal", None), ("uniform", -1.2), ("laplace", 3.0)])
+def test_kurtosis_is_told_in_excess_of_the_normal(law, kurtosis):
+    X = getattr(np.random.default_rng(0), law)(size=(6000, 2))
+    y = np.random.default_rng(1).standard_normal(6000)
+    with pytest.warns(ConvergenceWarning):
+        status = TensorNetwork(1, n_attempts=1, random_state=0).fit(X, y).status_
+    told = re.search(r"inputs are not normal \(excess kurtosis (.*?)\)", status)
+    assert (told is None) == (kurtosis is None)
+    assert told is None or float(told[1]) == pytest.approx(kurtosis, rel=0.2)
 
 
 def test_skewness_is_told_without_kurtosis():

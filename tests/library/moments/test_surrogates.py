@@ -23,6 +23,7 @@ from nnmoments import (
     squared_relu,
     tanh,
 )
+from nnmoments.activations import exponential
 from nnmoments.densities import Laplace, Marginal, Normal, Product, SmoothedUniform, StudentT
 from nnmoments.moments import (
     ControlVariate,
@@ -128,6 +129,18 @@ def test_fourier_sums_are_the_gaussian_integrals(activation, order):
         assert found.flat[0] == pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.parametrize("size", [0.02, 30.0])
+@pytest.mark.parametrize("bias", [-3.0, 0.5, 3.0])
+def test_fourier_sums_hold_in_every_unit_of_the_inputs(size, bias):
+    """E relu(s(z + b)) = s E relu(z + b) for a normal z; its derivatives in b are Phi(b) and so on."""
+    one = RidgeSurrogate([[size]], [size * bias], [[1.0]], "relu", [0.0])
+    density = math.exp(-0.5 * bias**2) / math.sqrt(2.0 * math.pi)
+    share = 0.5 * (1.0 + math.erf(bias / math.sqrt(2.0)))
+    for m, value in ((1, share), (2, density), (3, -bias * density)):
+        found = one.mean_derivative(Product([Normal()]), [None] * m).item()
+        assert found == pytest.approx(size * value, rel=1e-7)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gumbel(Marginal):
     """A skewed law of one's own, with the distribution function exp(-exp(-u))."""
@@ -192,6 +205,17 @@ def test_what_is_not_known_is_averaged():
     assert cubic.mean_derivative(iid(StudentT(dof=3.0), 3), [None]) is None
     fast = Activation("exp", np.exp, (np.exp,) * 4)
     assert ridge(fast).mean_derivative(iid(Logistic(), 3), [None]) is None
+
+
+@pytest.mark.parametrize("rate", [0.3, 0.5, 0.6, 0.7, 0.75, 0.9])
+def test_a_mean_under_fast_growth_is_right_or_not_known(rate):
+    """E[d^m e^(rate z)] = rate^m e^(rate^2 / 2) of a normal z; rounding grows with e^(40 rate)."""
+    one = RidgeSurrogate([[1.0]], [0.0], [[1.0]], exponential(rate), [0.0])
+    for m in (1, 2):
+        found = one.mean_derivative(Product([Normal()]), [None] * m)
+        assert (found is None) if rate > 0.6 else (found is not None or rate == 0.6)
+        if found is not None:
+            assert found.item() == pytest.approx(rate**m * math.exp(0.5 * rate**2), rel=1e-4)
 
 
 DENSITIES = {"normal": StandardNormal(3), "logistic": iid(Logistic(), 3), "mixture": MIXTURE}

@@ -113,6 +113,7 @@ def test_rows_on_a_grid_are_right_or_doubted(worst):
             or bool(np.sum(recovery.support) < np.count_nonzero(A) and recovery.converged)
         )
         assert right or not recovery.converged, (seed, recovery.status)
+        assert recovery.check.how in ("all columns", "expansion", "counting")  # ties end the random columns
         proved += recovery.converged
         counted += recovery.check.how == "counting"
         wrong += not right
