@@ -559,6 +559,21 @@ def test_samples_of_the_landscape_follow_the_noise_of_single_entries(monkeypatch
         assert found["whole"] == pytest.approx(np.linalg.norm(whole), rel=1e-9)
 
 
+def test_minima_of_unlike_units_are_lost_at_a_lower_threshold():
+    """The same weights, coefficients and products: at the higher threshold all minima are there."""
+    cell = {"unit": "sign", "proportion": 2.0, "d": 3, "trial": 5}
+    low, high = (
+        search_rounds.products_unlike.trial(
+            **(cell | {"proportion": proportion}), rng=search_rounds.products_unlike.rng(cell, seed=0)
+        )
+        for proportion in (2.0, 3.0)
+    )
+    assert low["found"] < 3
+    assert low["angle"] > 20.0
+    assert high["found"] == 3
+    assert high["angle"] < 3.0
+
+
 @pytest.mark.parametrize("penalty", ["squared", "plain"])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_loss_of_signs_is_the_librarys(sign, penalty):

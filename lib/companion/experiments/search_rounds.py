@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from companion.sweep import Sweep, slope_interval
-from nnmoments.activations import relu_threshold
+from nnmoments.activations import relu_threshold, sign_threshold
 from nnmoments.borders import AngleEstimate, perturb_and_accept
 from nnmoments.landscapes import HermiteLoss, find_minima, weights_from_minima
 from nnmoments.moments import TensorMoment
 from nnmoments.networks import HiddenPolynomial
 from nnmoments.validation import Array
 
-__all__ = ["products_moved", "round_slopes", "rounds"]
+__all__ = ["products_moved", "products_unlike", "round_slopes", "rounds"]
 
 
 def _rounds(*, d: int, share: bool, trial: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -81,6 +81,50 @@ products_moved = Sweep(
     quick=[{"d": 4, "trial": 0}],
     paper=[{"d": d, "trial": trial} for d in (3, 5, 7) for trial in range(5)],
     rtol=1e-3,
+)
+
+
+def _products_unlike(
+    *, unit: str, proportion: float, d: int, trial: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Worst angle as there, for coefficients from 1/2 to 3/2 and products of a normal law.
+
+    The threshold is `proportion` at d = 3; a minimum that is not there counts as the nearest other.
+    """
+    while True:
+        W = np.eye(d) + 0.5 * rng.standard_normal((d, d)) / math.sqrt(d)
+        W /= np.linalg.norm(W, axis=1, keepdims=True)
+        if np.linalg.cond(W) <= 3.0:
+            break
+    t = proportion * math.sqrt(math.log(d) / math.log(3.0))
+    u = relu_threshold(t) if unit == "ReLU" else sign_threshold(t)
+    c = rng.uniform(0.5, 1.5, d)
+    terms: dict[tuple[int, ...], float] = {(i,): float(c[i]) for i in range(d)}
+    f = HiddenPolynomial(
+        W, u, terms | {pair: rng.standard_normal() for pair in itertools.combinations(range(d), 2)}
+    )
+    u2, u4 = u.hermite_coefficient(2), u.hermite_coefficient(4)
+    second = f.moment(2)
+    loss = HermiteLoss(second, TensorMoment(f.moment(4)), u2, u4, 4.0 * abs(u4) / (u2**2 * c.min()))
+    minima = find_minima(loss, second, d, radius=math.sqrt(math.sqrt(2.0) * u2), rng=rng)
+    unturned = minima.points / np.linalg.norm(minima.points, axis=1, keepdims=True)
+    rows = weights_from_minima(minima.points) if len(unturned) == d else unturned
+    return {"angle": _worst(rows, W), "found": len(unturned)}
+
+
+products_unlike = Sweep(
+    "04-products-unlike",
+    _products_unlike,
+    quick=[{"unit": "ReLU", "proportion": 3.0, "d": 3, "trial": 0}],
+    paper=[
+        {"unit": unit, "proportion": proportion, "d": d, "trial": trial}
+        for unit in ("ReLU", "sign")
+        for proportion in (2.0, 3.0)
+        for d in (3, 4)
+        for trial in range(6)
+    ],
+    rtol=1e-3,
+    chaotic=0.15,  # where a minimum is lost, rounding decides what is found
 )
 
 
