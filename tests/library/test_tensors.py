@@ -179,6 +179,19 @@ def test_white_noise_on_positive_matrices_is_left_to_least_squares():
     assert match_rows(weighed.factors, twice.factors).worst < 1e-6
 
 
+@pytest.mark.parametrize("size", [-1.0, 1e-6, 1e6])
+def test_the_unit_of_matrices_does_not_matter(size):
+    """Neither for the factors nor for the sweeps and steps that they take."""
+    rng = np.random.default_rng(0)
+    factors = conditioned_weights(4, 4, condition=3.0, rng=rng)
+    matrices = np.einsum("lk,ki,kj->lij", rng.standard_normal((6, 4)), factors, factors)
+    noise = rng.standard_normal((6, 4, 4))
+    matrices += 1e-3 * (noise + noise.swapaxes(1, 2))
+    one, other = (joint_diagonalize(a * matrices, rng=0) for a in (1.0, size))
+    assert match_rows(other.factors, one.factors).worst < 1e-6
+    assert (other.n_iter, other.converged) == (one.n_iter, one.converged)
+
+
 def test_diagonaliser_refuses_what_it_cannot_use():
     with pytest.raises(ValueError, match="positive definite"):
         joint_diagonalize(np.array([np.eye(2), -np.eye(2)]), criterion="likelihood")
