@@ -148,9 +148,9 @@ def test_an_order_that_shows_noise_alone_does_not_disturb_the_other():
     assert np.mean(angles) < 1.2 * np.sqrt((d - 1) * 1.09 / n) / 0.3
 
 
-@pytest.mark.parametrize("size", [1e-200, 3.0, 1e200])
+@pytest.mark.parametrize("size", [1e-200, 1e200])
 def test_the_unit_of_weights_does_not_matter(size):
-    X, _ = sample(800)
+    X, _ = sample(400)
     y = np.exp(X[:, 0])
     w = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
     one, other = (SufficientReduction(1, random_state=0).fit(X, y, sample_weight=a * w) for a in (1.0, size))
