@@ -600,8 +600,12 @@ def test_score_matching_without_bumps_is_a_gaussian():
         lambda X: SpectralStein(X, width=1.5),
         lambda X: ScoreMatching(X, width=1.5, centres=30, rng=0),
         lambda X: KernelDensity(X, bandwidth=0.5),
+        lambda X: LocalLikelihood(X, bandwidth=0.3),
+        lambda X: LocalLikelihood(X, degree=1, bandwidth=0.3),
+        lambda X: IndependentLocalLikelihood(X, bandwidth=0.3),
+        lambda X: LLSFE(X, 0.5),
     ],
-    ids=["stein", "matching", "kernels"],
+    ids=["stein", "matching", "kernels", "windows", "lines", "independent", "llsfe"],
 )
 def test_scores_move_with_the_sample(fit):
     X = np.random.default_rng(0).standard_normal((200, 2))

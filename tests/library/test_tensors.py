@@ -179,6 +179,19 @@ def test_white_noise_on_positive_matrices_is_left_to_least_squares():
     assert match_rows(weighed.factors, twice.factors).worst < 1e-6
 
 
+@pytest.mark.parametrize("size", [-1.0, 1e-6, 1e6])
+def test_the_unit_of_matrices_does_not_matter(size):
+    """Neither for the factors nor for the sweeps and steps that they take."""
+    rng = np.random.default_rng(0)
+    factors = conditioned_weights(4, 4, condition=3.0, rng=rng)
+    matrices = np.einsum("lk,ki,kj->lij", rng.standard_normal((6, 4)), factors, factors)
+    noise = rng.standard_normal((6, 4, 4))
+    matrices += 1e-3 * (noise + noise.swapaxes(1, 2))
+    one, other = (joint_diagonalize(a * matrices, rng=0) for a in (1.0, size))
+    assert match_rows(other.factors, one.factors).worst < 1e-6
+    assert (other.n_iter, other.converged) == (one.n_iter, one.converged)
+
+
 def test_diagonaliser_refuses_what_it_cannot_use():
     with pytest.raises(ValueError, match="positive definite"):
         joint_diagonalize(np.array([np.eye(2), -np.eye(2)]), criterion="likelihood")
@@ -265,7 +278,7 @@ def test_least_squares_fit_converges_quadratically(order):
 @pytest.mark.parametrize("order", [3, 4])
 @pytest.mark.parametrize("n_starts", [1, 3])
 def test_a_decomposition_of_a_noisy_tensor_is_a_local_minimum(order, n_starts):
-    """Steps of one per mille in any direction raise the residual, by central differences."""
+    """Along any line the objective has its least value there: slope by curvature, by central differences."""
     rng = np.random.default_rng(order)
     factors = conditioned_weights(4, 4, condition=2.0, rng=rng)
     tensor = np.tensordot([1.0, -1.0, 2.0, 1.0], outer_power(factors, order), 1)
@@ -278,9 +291,11 @@ def test_a_decomposition_of_a_noisy_tensor_is_a_local_minimum(order, n_starts):
         return np.linalg.norm(tensor - np.tensordot(found.coefficients + step[:, 4], terms, 1))
 
     assert left(np.zeros((4, 5))) == pytest.approx(found.residual * np.linalg.norm(tensor), rel=1e-9)
+    least = left(np.zeros((4, 5))) ** 2
     for _ in range(20):
-        step = 1e-3 * rng.standard_normal((4, 5))
-        assert min(left(step), left(-step)) > left(np.zeros((4, 5)))
+        step = 1e-4 * rng.standard_normal((4, 5))
+        one, other = left(step) ** 2, left(-step) ** 2
+        assert abs(one - other) < 0.02 * (one + other - 2.0 * least)
 
 
 @pytest.mark.parametrize("decompose", [kcl, decompose_symmetric])

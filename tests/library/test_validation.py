@@ -17,6 +17,7 @@ from nnmoments.validation import (
     check_choice,
     check_integer,
     check_number,
+    check_rng,
     check_samples,
 )
 
@@ -152,3 +153,17 @@ def test_greatest_integers_are_taken_and_larger_ones_refused(most, name, call):
     call(most)
     with pytest.raises(ValueError, match=f"{name} must be an integer from 1 to {most}, got {most + 1}"):
         call(most + 1)
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 0.5, "today", -1, np.ma.masked_array([1, 2], mask=[0, 1])])
+def test_what_is_no_seed_is_refused(value):
+    with pytest.raises(ValueError, match="rng must be None, a seed, a Generator or a RandomState"):
+        check_rng("rng", value)
+
+
+def test_a_seed_is_that_of_numpy():
+    for seed in (0, np.int64(0), np.random.default_rng(0)):
+        assert check_rng("rng", seed).random() == np.random.default_rng(0).random()
+    state = np.random.RandomState(0)
+    assert 0.0 <= check_rng("rng", state).random() < 1.0  # and it moves on
+    assert state.random_sample() != np.random.RandomState(0).random_sample()

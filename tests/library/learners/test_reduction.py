@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from nnmoments.densities import Logistic, iid
+from nnmoments.densities import Logistic, StandardNormal, iid
 from nnmoments.learners import SufficientReduction, average_derivatives
 from nnmoments.linalg import principal_angles
 from nnmoments.moments import Polynomials, RandomFeatures
@@ -135,9 +135,22 @@ def test_samples_without_weight_are_as_if_they_were_not():
     assert principal_angles(model.components_, np.eye(4)[:1])[0] < 0.1
 
 
-@pytest.mark.parametrize("size", [1e-200, 3.0, 1e200])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_an_order_that_shows_noise_alone_does_not_disturb_the_other():
+    """T_1 = 0.3 e_1 alone is there; its angle is of (d - 1) entries of noise, E y^2 / n each."""
+    n, d, angles = 500, 6, []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((n, d))
+        model = SufficientReduction(1, order="both", score_model=StandardNormal(d), random_state=0)
+        model.fit(X, 0.3 * X[:, 0] + rng.standard_normal(n))
+        angles.append(principal_angles(model.components_, np.eye(d)[:1])[0])
+    assert np.mean(angles) < 1.2 * np.sqrt((d - 1) * 1.09 / n) / 0.3
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
 def test_the_unit_of_weights_does_not_matter(size):
-    X, _ = sample(800)
+    X, _ = sample(400)
     y = np.exp(X[:, 0])
     w = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
     one, other = (SufficientReduction(1, random_state=0).fit(X, y, sample_weight=a * w) for a in (1.0, size))

@@ -161,10 +161,10 @@ def test_as_many_columns_are_named_as_one_reads():
             TensorNetwork(2).fit(np.column_stack([x, np.ones((50, count))]), x)
 
 
-@pytest.mark.parametrize(("law", "kurtosis"), [("normal", None), ("uniform", -1.2), ("laplace", 3.0)])
+@pytest.mark.parametrize(("law", "kurtosis"), [("normal", None), ("uniform", -1.2)])
 def test_kurtosis_is_told_in_excess_of_the_normal(law, kurtosis):
-    X = getattr(np.random.default_rng(0), law)(size=(6000, 2))
-    y = np.random.default_rng(1).standard_normal(6000)
+    X = getattr(np.random.default_rng(0), law)(size=(2000, 2))
+    y = np.random.default_rng(1).standard_normal(2000)
     with pytest.warns(ConvergenceWarning):
         status = TensorNetwork(1, n_attempts=1, random_state=0).fit(X, y).status_
     told = re.search(r"inputs are not normal \(excess kurtosis (.*?)\)", status)

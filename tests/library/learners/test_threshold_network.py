@@ -363,3 +363,14 @@ def test_inputs_as_they_come(sample):
     exponential = rng.exponential(size=(20_000, 4)) - 1.0
     with pytest.warns(ConvergenceWarning, match="X is not Gaussian"):
         ThresholdNetwork(activation=f.activation, control="none").fit(exponential, f(exponential))
+
+
+def test_only_even_coefficients_of_the_activation_matter():
+    """A threshold below zero has u_3 < 0 < u_2: T_2 of positive outputs is positive all the same."""
+    activation, W = relu_threshold(-0.5), np.array([[0.6, 0.8, 0.0], [0.8, -0.6, 0.0]])
+    assert activation.hermite_coefficient(3) < 0.0 < activation.hermite_coefficient(2)
+    X = np.random.default_rng(0).standard_normal((20_000, 3))
+    model = ThresholdNetwork(2, activation, refine=False, random_state=0).fit(
+        X, activation(X @ W.T).sum(axis=1)
+    )
+    assert match_rows(model.weights_, W, signed=True).worst < 0.2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnmoments.densities import StandardNormal
-from nnmoments.moments import CrossMoment, cross_moment
+from nnmoments.moments import CrossMoment, RidgeSurrogate, cross_moment
 
 DENSITY = StandardNormal(3)
 
@@ -99,3 +99,20 @@ def test_accumulators_and_estimates_pickle_and_equal_their_copies(files):
 def test_bad_chunks_are_refused(chunks):
     with pytest.raises(ValueError, match="chunks must"):
         CrossMoment.from_chunks(chunks, DENSITY, 2)
+
+
+def test_what_a_surrogate_leaves_of_the_labels_is_summed_over_chunks(files):
+    """Var(y - g) / Var(y) of all samples, from sums of squares of five files, merged or one after another."""
+    paths, X, y = files
+    g = RidgeSurrogate([[1.0, 0.5, 0.0]], [0.2], [[0.7]], "tanh", [0.0])
+    rest = y - g.predict(X)[:, 0]
+    chunks = []
+    for path in paths:
+        with np.load(path) as part:
+            chunks.append((part["X"], part["y"]))
+    one = CrossMoment(DENSITY, 2, block_size=50, surrogate=g)
+    for chunk in chunks:
+        one.partial_fit(*chunk)
+    merged = sum(CrossMoment(DENSITY, 2, block_size=50, surrogate=g).partial_fit(*chunk) for chunk in chunks)
+    for found in (one.estimate(), merged.estimate()):
+        assert found.left == pytest.approx(np.var(rest) / np.var(y), rel=1e-9)
