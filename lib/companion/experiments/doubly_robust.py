@@ -350,7 +350,7 @@ bias = Sweep(
     "01-wrong-score",
     _bias,
     quick=grid(density=["mixture"], order=[2], n=[20_000], trial=range(3)),
-    paper=grid(density=["mixture", "logistic", "skewed"], order=[2, 4], n=[40_000], trial=range(2)),
+    paper=grid(density=["mixture", "logistic", "skewed"], order=[2, 4], n=[40_000], trial=range(8)),
 )
 
 
