@@ -86,7 +86,7 @@ RANGES: dict[str, dict[str, str]] = {
     "n_attempts": {"1 up": ""},
     "n_batches": {"1 to 39": "", "1 to 60": "TensorNetwork"},
     "n_components": {"1 to 2": ""},
-    "n_hidden": {"1 to 2": "", "1 up": "SparseNetworkClassifier TensorNetwork"},
+    "n_hidden": {"1 to 2": "", "1 up": "SparseNetworkClassifier"},
     "n_samples": {"2 up": ""},
     "n_slices": {"2 up": ""},
     "n_starts": {"1 up": ""},
