@@ -19,10 +19,10 @@ def approximate_minima(
     r"""Return tolerances epsilon, in units of kappa_min, and the largest entry of E at such points.
 
     All have :math:`\|\nabla L\| \le \epsilon` and curvatures of at least :math:`-\tau`: points next to a
-    minimum with the gradient epsilon g, g the flattest direction or random, and ends of descents from
-    random starts that stop at epsilon. Each is :math:`A = (PD + E) A^*` with the nearest signed permutation
-    P and the lengths D of exact minima. `cosine` is that of all pairs of true rows, and kappa_max = spread
-    kappa_min = spread.
+    minimum with the gradient epsilon g, g the flattest direction, either way, or random, and ends of
+    descents from random starts that stop at epsilon. Each is :math:`A = (PD + E) A^*` with the nearest
+    signed permutation P and the lengths D of exact minima. `cosine` is that of all pairs of true rows, and
+    kappa_max = spread kappa_min = spread.
     """
     rng = np.random.default_rng(seed)
     gram = np.full((d, d), cosine) + (1.0 - cosine) * np.eye(d)
@@ -37,7 +37,7 @@ def approximate_minima(
     epsilons, worst = np.array([1e-1, 1e-2, 1e-3, 1e-4, 1e-5]), []
     for epsilon in epsilons:
         points = []
-        for g in (flat, *rng.standard_normal((3, d * d))):
+        for g in (flat, -flat, *rng.standard_normal((3, d * d))):
             A, pull = minimum, epsilon * g / np.linalg.norm(g)
             for _ in range(20):
                 step = np.linalg.solve(loss.hessian(A), loss.gradient(A).reshape(-1) - pull)
