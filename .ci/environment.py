@@ -26,14 +26,15 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 LOWEST = ROOT / "tests" / "lowest-constraints.txt"
 PIP = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-TOOLS = ["hypothesis", "mpmath", "pandas", "psutil", "pytest", "pytest-xdist", "pyyaml", "tqdm"]
+TOOLS = ["hypothesis", "mpmath", "numpydoc", "pandas", "psutil", "pytest", "pytest-xdist", "pyyaml", "tqdm"]
 
 
 def made_from(folder: Path, *, lowest: bool = False) -> str:
     """Return all that an environment depends on."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     requirements = (LOWEST if lowest else LOCK).read_bytes()
-    declared = json.dumps([project["project"], project["build-system"]]).encode()
+    tools = TOOLS if lowest else []
+    declared = json.dumps([project["project"], project["build-system"], tools]).encode()
     digest = hashlib.sha256(requirements + declared).hexdigest()
     return "\n".join([str(folder.resolve()), str(ROOT), sys.version, digest, ""])
 

@@ -128,9 +128,6 @@ def _broken(line: str, row: int, tokens: list[tokenize.TokenInfo]) -> list[str]:
             words = textwrap.wrap(token.string, LONGEST - indent, subsequent_indent="# ")
             rest = line[: token.start[1]].rstrip()
             return [" " * indent + each for each in words] + [rest] * bool(rest)
-        formatted += (tokenize.tok_name[token.type] == "FSTRING_START") - (
-            tokenize.tok_name[token.type] == "FSTRING_END"
-        )
         comma, opens = before.string == ",", before.type == tokenize.OP and before.string in {"(", "[", "{"}
         word = token.string in {"for", "if", "else", "and", "or", "+", "-", "*", "/", "@", "|", "&"}
         # No place: a sign, a star of arguments.
@@ -146,6 +143,8 @@ def _broken(line: str, row: int, tokens: list[tokenize.TokenInfo]) -> list[str]:
             wide = pad + len(line) - start > LONGEST
             if indent + 12 < end <= LONGEST and token.string not in {")", "]", "}"}:
                 places.append((wide, len(opened), 0 if comma else 2 if opens else 1, -end, start, pad))
+        kind = tokenize.tok_name[token.type]
+        formatted += (kind == "FSTRING_START") - (kind == "FSTRING_END")
         if token.type == tokenize.OP and token.string in {"(", "[", "{"}:
             opened.append(token.start)
         elif token.type == tokenize.OP and token.string in {")", "]", "}"}:

@@ -100,7 +100,8 @@ def peer_directions(method: str, X: Array, y: Array, q: int, slices: int | None 
     options = {} if count is None else {"slice_n": len(y) // (slices or count)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # slices that are left over
-        return np.asarray(model(y, X).fit(**options).params.T[:q])
+        # Eigenvectors of PHD, of C^-1 M with C positive, are real; since numpy 2.5 their type is complex.
+        return np.asarray(model(y, X).fit(**options).params.T[:q]).real
 
 
 def _angles(*, density: str, link: str, n: int, trial: int, rng: np.random.Generator) -> dict[str, float]:

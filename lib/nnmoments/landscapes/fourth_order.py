@@ -122,6 +122,7 @@ class FourthOrderLoss(SmoothLoss):
         gradient = 4.0 * self.sign * data + self.lam * slope[..., None] * A
         return (float(value) if value.ndim == 0 else value), gradient
 
+    @finite_result("A")
     def hessian(self, A: Array) -> Array:
         """Return the Hessian of one A.
 

@@ -28,6 +28,7 @@ from nnmoments.validation import (
     check_number,
     check_rng,
     check_samples,
+    finite_result,
 )
 
 __all__ = [
@@ -232,6 +233,7 @@ class SimultaneousLoss(SmoothLoss):
         slope = 12.0 * (gram @ moved + cross @ W) + 28.0 * self.mean * gram @ W
         return float(value), scale * slope
 
+    @finite_result("W")
     def hessian(self, W: Array) -> Array:
         """Return the Hessian of the corrected loss, whatever `printed` says.
 

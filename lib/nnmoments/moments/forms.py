@@ -173,6 +173,7 @@ class TensorMoment(Comparable, FourthMoment):
         own = np.einsum("...jab,...jb->...ja", held, A)
         return A @ held.sum(axis=-3), own
 
+    @finite_result("A (or W)")
     def pairs(self, A: Array) -> Array:
         A = check_array("A", A, shape=(None, self.d))
         return np.einsum("abcd,ic,jd->ijab", self.tensor, A, A, optimize=True)

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion.experiments.landscape_design import marginal_kappa
+from expected_failures import expected_failures
 from nnmoments.activations import relu
 from nnmoments.densities import Gaussian, GaussianMixture, Logistic, StandardNormal, iid
 from nnmoments.learners import GeneralInputNetwork, general_input
@@ -19,12 +20,10 @@ from nnmoments.moments import ControlVariate, Polynomials, RidgeSurrogate, cross
 from nnmoments.networks import OneHiddenLayer
 from nnmoments.scores import IndependentLocalLikelihood, NearestNeighbor, standardization
 
-# Folds and windows are of rows: so many copies of one need not fall where its weight does.
-_REPEATED = {"check_sample_weight_equivalence_on_dense_data": "a weight is not so many copies"}
-
 
 @parametrize_with_checks(
-    [GeneralInputNetwork(n_starts=1, max_iter=20, random_state=0)], expected_failed_checks=lambda _: _REPEATED
+    [GeneralInputNetwork(n_starts=1, max_iter=20, random_state=0)],
+    expected_failed_checks=expected_failures("folds and windows are of rows"),
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learn_checks(estimator, check):

@@ -7,6 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from expected_failures import expected_failures
 from nnmoments.activations import sign_threshold
 from nnmoments.learners import HalfspaceUnionClassifier
 from nnmoments.learners.beside import borders_beside
@@ -19,7 +20,9 @@ def orthonormal(k, d, seed=0):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([HalfspaceUnionClassifier(random_state=0)])
+@parametrize_with_checks(
+    [HalfspaceUnionClassifier(random_state=0)], expected_failed_checks=expected_failures()
+)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

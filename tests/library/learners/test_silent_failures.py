@@ -1,5 +1,7 @@
 """No learner returns a wrong network in silence: the cases that were found wrong, and their kinds."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
@@ -78,11 +80,19 @@ def test_rows_are_as_near_as_is_said_or_not_trusted():
 
 
 def test_waves_are_not_left_to_noise():
-    """No polynomial of degree up to four explains what three units leave of sin 3x; trees do."""
-    X = np.random.default_rng(3).standard_normal((4000, 6))
-    with pytest.warns(ConvergenceWarning, match="trees predict .* of the rest.*pass another n_hidden"):
-        model = TensorNetwork(3, n_attempts=1, random_state=0).fit(X, np.sin(3.0 * X[:, 0]) + X[:, 1] ** 2)
-    assert not model.converged_
+    """No polynomial of degree up to four explains what three units leave of sin 3x; trees do.
+
+    A descent can end where polynomials explain some of the rest; then they say so.
+    """
+    said = set()
+    for seed in range(3):
+        X = np.random.default_rng(seed).standard_normal((4000, 6))
+        y = np.sin(3.0 * X[:, 0]) + X[:, 1] ** 2
+        with pytest.warns(ConvergenceWarning, match="of the rest.*pass another n_hidden"):
+            model = TensorNetwork(3, n_attempts=1, random_state=0).fit(X, y)
+        assert not model.converged_
+        said |= set(re.findall("trees predict|polynomials of the inputs explain", model.status_))
+    assert "trees predict" in said
 
 
 def test_noise_is_left_to_noise():

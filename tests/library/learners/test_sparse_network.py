@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from expected_failures import expected_failures
 from nnmoments.activations import relu, tanh
 from nnmoments.densities import Logistic, StandardNormal, iid
 from nnmoments.learners import SparseNetworkClassifier
@@ -28,7 +29,7 @@ WEIGHTS = "folds are halves of the sample, and standard errors count samples: a 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [SparseNetworkClassifier(max_iter=50, random_state=0)],
-    expected_failed_checks=lambda estimator: {"check_sample_weight_equivalence_on_dense_data": WEIGHTS},
+    expected_failed_checks=expected_failures(WEIGHTS),
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

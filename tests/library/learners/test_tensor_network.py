@@ -10,23 +10,18 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from expected_failures import expected_failures
 from nnmoments.activations import Activation, get_activation, relu, squared_relu
 from nnmoments.densities import Gaussian
 from nnmoments.learners import TensorNetwork
 from nnmoments.linalg import match_rows
 from nnmoments.networks import OneHiddenLayer, conditioned_weights
 
-# The folds of the control variates are cut by position, so that a sample given twice and one of weight
-# two see different folds.
-_FOLDS = {
-    "check_sample_weights_invariance": "folds are cut by position",
-}
-
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [TensorNetwork(max_iter=50, n_attempts=1, random_state=0)],
-    expected_failed_checks=lambda estimator: _FOLDS,
+    expected_failed_checks=expected_failures(),
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
