@@ -492,6 +492,19 @@ def with_data_links(cells: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
     return linked
 
 
+ROW = re.compile(r"(?<![`\w#-])(?:SA|ZS|GP|GM|NEW)(?:-[A-Z0-9]+)+(?![`\w-])")
+
+
+def linked(text: str, ledger_page: str) -> str:
+    """Make each name of a row, where a text has it, a link to its entry in the ledger."""
+    claims = ledger.load(ROOT)
+
+    def link(name: re.Match[str]) -> str:
+        return f'<a href="{ledger_page}#claim-{name[0]}">{name[0]}</a>' if name[0] in claims else name[0]
+
+    return ROW.sub(link, text)
+
+
 def claims_to_margin(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """Turn the claims that a cell records into marks in the margin beside it, each opening to its record."""
     claims, moved = ledger.load(ROOT), []
@@ -540,8 +553,12 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         notebook.cells = [
             c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])
         ]
+        for cell in (c for c in notebook.cells if c.cell_type == "markdown"):
+            cell.source = linked(cell.source, "../book/ledger.html")
         notebook.cells = claims_to_margin(with_data_links(notebook.cells))
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
+    for text in [*(STAGE / "book" / "errata").glob("*.md"), STAGE / "book" / "not-judged.md"]:
+        text.write_text(linked(text.read_text(encoding="utf-8"), "ledger.html"), encoding="utf-8")
     shutil.copy(ROOT / "_config.yml", STAGE)
     write_ledger(STAGE / "book" / "_generated", outcomes)
     write_times(STAGE / "book" / "_generated", executed)
@@ -569,7 +586,7 @@ def render() -> None:
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
-    # single_page.py is an extension of the book's own.
+    # docstrings.py and single_page.py are extensions of the book's own.
     paths = [str(ROOT / "book"), *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     program = str(Path(sys.executable).with_name("jupyter-book"))

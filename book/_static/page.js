@@ -19,7 +19,9 @@
     // In a line a formula has no place to break: one that is wider than its paragraph scrolls, too.
     const inline = [...document.querySelectorAll("article :is(p, li) mjx-container:not([display='true'])")];
     for (const formula of inline) formula.classList.remove("wide", "scrolls");
-    const wider = inline.filter(formula => formula.getBoundingClientRect().width > formula.closest("p, li").clientWidth + 1);
+    // A paragraph in a card of a table stands in a line itself, and has no width: its cell has.
+    const room = box => box.clientWidth || room(box.parentElement);
+    const wider = inline.filter(formula => formula.getBoundingClientRect().width > room(formula.closest("p, li")) + 1);
     for (const formula of wider) {
       formula.classList.add("wide", "scrolls");
       formula.tabIndex = 0;

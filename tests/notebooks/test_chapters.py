@@ -69,10 +69,15 @@ def has_an_explorable(path: Path) -> bool:
     return any("explorables." in cell.source for cell in cells(path, "code"))
 
 
-def has_boxes(path: Path) -> bool:
-    """What one should know first, a summary, and where to read on."""
-    text = prose(path)
-    return all(title in text for title in ("What you should know", "Summary", "Further reading"))
+def has_its_parts_in_order(path: Path) -> bool:
+    """What is found stands in the summary, and that before the exercises, with which a chapter ends."""
+    parts = re.findall(
+        r"^(?:#{2} (.+)|:+\{admonition\} (What you should know|Summary|Further reading))$",
+        prose(path),
+        re.MULTILINE,
+    )
+    names = ["".join(part) for part in parts]
+    return names[0] == "What you should know" and names[-3:] == ["Summary", "Further reading", "Exercises"]
 
 
 RULES = {
@@ -83,7 +88,7 @@ RULES = {
         proves_what_it_states,
         solves_its_exercises,
         has_an_explorable,
-        has_boxes,
+        has_its_parts_in_order,
     )
 }
 
@@ -92,6 +97,10 @@ RULES = {
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_a_chapter_has_what_its_reader_needs(path, rule):
     assert RULES[rule](path), f"{path.stem}: {rule} is not fulfilled"
+
+
+KNOW = ":::{admonition} What you should know\n:::"
+SUMMARY = "::::{admonition} Summary\n::::\n:::{admonition} Further reading\n:::"
 
 
 @pytest.mark.parametrize(
@@ -105,9 +114,20 @@ def test_a_chapter_has_what_its_reader_needs(path, rule):
         ),
         (":::{exercise}\n:label: ex-a\nx\n:::\n:::{solution} ex-a\ny\n:::", solves_its_exercises, True),
         (":::{exercise}\n:label: ex-a\nx\n:::", solves_its_exercises, False),
+        (f"{KNOW}\n## A\n{SUMMARY}\n## Exercises", has_its_parts_in_order, True),
+        (f"{KNOW}\n## A\n## Exercises\n{SUMMARY}", has_its_parts_in_order, False),
     ],
 )
 def test_the_rules_can_fail(tmp_path, text, rule, expected):
     path = tmp_path / "x.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), path)
     assert rule(path) is expected
+
+
+SETTINGS = re.split(r"^## ", prose(ROOT / "notebooks" / "05_structure.ipynb"), flags=re.MULTILINE)[1:-1]
+
+
+@pytest.mark.parametrize("section", SETTINGS, ids=[text.partition("\n")[0] for text in SETTINGS])
+def test_each_setting_of_chapter_5_is_worked_by_hand(section):
+    """Its sections can be read on their own, so each has an instance of its own, before what is general."""
+    assert 0 < section.find("**By hand.**") < re.search(r"\{prf:theorem\}|\(eq-", section).start()

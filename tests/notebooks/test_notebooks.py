@@ -107,6 +107,16 @@ def test_figures_are_described(path):
 
 
 @by_chapter
+def test_captions_hold_in_dark_mode_too(path):
+    """A page in dark mode turns all lightness: black lines are then white, and only hues stay."""
+    for cell in code_cells(path):
+        described = cell.metadata.get("mystnb", {})
+        texts = described.get("figure", {}).get("caption", ""), described.get("image", {}).get("alt", "")
+        for text in texts:
+            assert not re.search(r"\b(white|black|dark|bright|pale)(er|ly)?\b", text), text
+
+
+@by_chapter
 def test_prose_has_no_typed_results(path):
     """A decimal number in prose is a formula's, a paper's place, or it came from glue."""
     places = r"(Theorem|Lemma|Claim|Definition|Section|Appendix|Assumption|Remark|Figure)s? [A-Z\d.]+"

@@ -24,10 +24,13 @@ TEXTS = [
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium found")
-MAPS = {"phase-theta", "phase-size", "recovery", "initial-error", "landscape", "graph", "disjoint"}
 by_chapter = pytest.mark.parametrize("page", CHAPTERS)
 each_chapter = pytest.mark.parametrize("view", CHAPTERS, indirect=True, scope="module")
 each_page = pytest.mark.parametrize("view", [*CHAPTERS, *TEXTS], indirect=True, scope="module")
+
+
+def soup(page: str) -> BeautifulSoup:
+    return BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,8 @@ WIDER = """(selector) => [...document.querySelectorAll(selector)]
 def test_no_formula_and_no_code_is_cut_off(look, width):
     view = look(width)
     assert view.evaluate(WIDER, "article mjx-container[display='true'], article pre") == []
+    inline = view.locator("article :is(section > p, details p) mjx-container.wide")
+    assert inline.all_text_contents() == []  # it should be a line of its own
     sizes = "e => e.map(x => parseFloat(getComputedStyle(x).fontSize) * 0.75)"
     assert min(view.locator("article mjx-container[display='true']").evaluate_all(sizes), default=9) >= 9
 
@@ -111,6 +116,7 @@ def test_no_formula_and_no_code_is_cut_off(look, width):
 WRAPPED = """() => [...document.querySelectorAll("article .cell_input pre")].flatMap(block => {
   const probe = document.createElement("span"), style = getComputedStyle(block);
   probe.textContent = "0".repeat(100);
+  probe.style.whiteSpace = "pre";  // or it breaks as a line does, and is as wide as the block
   block.append(probe);
   const sign = probe.getBoundingClientRect().width / 100;
   probe.remove();
@@ -146,18 +152,15 @@ def test_folds_that_open_together_are_fitted_once(show):
 @needs_browser
 @each_chapter
 def test_figures_are_dark_in_dark_mode_and_fine_enough(look):
-    """Maps stay as they are, since captions name their colours; two pixels stand for one of the page's."""
-    view = look(scheme="dark")
-    looks = """e => e.map(x => [getComputedStyle(x).filter.includes("invert"), x.closest("figure").id,
-      x.naturalWidth / (x.clientWidth - 2 * parseFloat(getComputedStyle(x).paddingLeft))])"""
-    figures = view.locator("article figure:not(.explorable) img:visible")
-    found = figures.evaluate_all(looks)
-    dark = [turned for turned, _, _ in found]
-    maps = {name for turned, name, _ in found if not turned}
-    assert maps <= {f"fig-{name}" for name in MAPS}
-    assert min(ratio for _, _, ratio in found) > 1.95
-    shot = figures.nth(dark.index(True)).screenshot()
-    assert np.median(np.asarray(Image.open(io.BytesIO(shot)).convert("L"))) < 60
+    """Maps too, whose blank cells are the ground; two pixels stand for one of the page's."""
+    figures = look(scheme="dark").locator("article figure:not(.explorable) img:visible")
+    ratios = """e => e.map(x =>
+      x.naturalWidth / (x.clientWidth - 2 * parseFloat(getComputedStyle(x).paddingLeft)))"""
+    assert min(figures.evaluate_all(ratios)) > 1.95
+    for figure in figures.all():
+        lightness = np.asarray(Image.open(io.BytesIO(figure.screenshot())).convert("L"))
+        assert np.median(lightness) < 60
+        assert np.mean(lightness > 200) < 0.1
 
 
 @needs_browser
@@ -178,11 +181,29 @@ def test_on_a_phone_what_is_wide_scrolls_and_shows_it(look):
 
 @pytest.mark.parametrize("page", [*CHAPTERS, *TEXTS])
 def test_no_markup_is_left_raw(page):
-    article = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser").find("article")
+    article = soup(page).find("article")
     for raw in article.select("code, pre, .math, script, svg, input, .highlight"):
         raw.decompose()
     for text in article.find_all(string=True):
         assert not re.search(r"\$|\*\*|(?<!\w)\*\w[^*]*\w\*(?!\w)|\{(?:ref|eq|numref|doc)\}", text), text
+
+
+ROW = re.compile(r"\b(?:SA|ZS|GP|GM|NEW)(?:-[A-Z0-9]+)+\b")
+
+
+@pytest.mark.parametrize("page", [*CHAPTERS, "book/errata.html", "book/not-judged.html"])
+def test_rows_of_the_ledger_are_links_to_their_entries(page):
+    rows = {tag["id"] for tag in soup("book/ledger.html").find_all("span", id=re.compile("^claim-"))}
+    article = soup(page).find("article")
+    for beside in article.select("code, pre, script, aside.margin"):
+        beside.decompose()
+    named = [
+        (name, text.find_parent("a")) for text in article.find_all(string=ROW) for name in ROW.findall(text)
+    ]
+    assert named or page in CHAPTERS
+    for name, link in named:
+        assert f"claim-{name}" in rows, name
+        assert (link or {}).get("href", "").endswith(f"ledger.html#claim-{name}"), name
 
 
 ALONE = """() => [...document.querySelectorAll("article span.math")].filter(formula => {
@@ -289,7 +310,7 @@ def test_words_of_the_glossary_carry_their_entry(show):
 
 
 def glossary() -> BeautifulSoup:
-    return BeautifulSoup((SITE / "book/glossary.html").read_text(encoding="utf-8"), "html.parser")
+    return soup("book/glossary.html")
 
 
 @needs_browser
@@ -314,14 +335,14 @@ def test_pages_are_light(page):
 
 
 def test_the_time_that_a_chapter_takes_is_told():
-    page = BeautifulSoup((SITE / "book/how-to-run.html").read_text(encoding="utf-8"), "html.parser")
+    page = soup("book/how-to-run.html")
     rows = [[cell.get_text() for cell in row.select("td")] for row in page.select("article tbody tr")]
     assert len(rows) == len(CHAPTERS)
     assert all(int(figures) > 0 and int(minutes) > 0 for _, figures, minutes in rows)
 
 
 def test_source_links_lead_to_pages_of_the_site():
-    parsed = BeautifulSoup((SITE / "book/ledger.html").read_text(encoding="utf-8"), "html.parser")
+    parsed = soup("book/ledger.html")
     links = [link["href"] for link in parsed.select("table.ledger a[href]")]
     assert not [link for link in links if link.startswith("http")]
     tests = [link for link in links if "/source/tests/" in link]

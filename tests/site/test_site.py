@@ -145,7 +145,23 @@ def test_signatures_are_short():
             text = signature.get_text()
             assert "Union[" not in text
             assert "ndarray" not in text
+            assert "*args" not in text  # what a protocol inherits
             assert max(map(len, text.split())) < 60, text
+
+
+def test_no_letter_is_the_number_of_a_list():
+    """Nor an initial: "h." is all that there is to say of a bandwidth, and "W. Gao" an author."""
+    for page, tree in reference().items():
+        lists = tree.select("article ol:is(.loweralpha, .upperalpha, .lowerroman, .upperroman)")
+        assert not [found.get_text() for found in lists], page
+
+
+def test_strings_in_the_reference_are_quoted_as_in_code():
+    quoted = [
+        text for tree in reference().values() for text in tree.select_one("article").find_all(string=True)
+    ]
+    assert any('"auto"' in text for text in quoted)
+    assert not [text for text in quoted if "\u201c" in text]
 
 
 def test_the_ledger_leads_to_the_reference():

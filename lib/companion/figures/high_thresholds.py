@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from companion.figures.style import COLORS, axes, reference_slope
+from companion.figures.style import COLORS, SCALE, axes, reference_slope
 from nnmoments.validation import Array
 
 __all__ = [
@@ -75,8 +75,8 @@ def landscape(frame: pd.DataFrame) -> Figure:
     figure, (ax,) = axes(1, 1, height=3.4, subplot_kw={"projection": "mollweide"})
     G = np.asarray(row["G"], dtype=float)
     lon, lat = np.meshgrid(np.asarray(row["longitude"]), np.asarray(row["latitude"]))
-    mesh = ax.contourf(lon, lat, G, levels=36, cmap="cividis")
-    ax.contour(lon, lat, G, levels=12, colors="white", linewidths=0.4)
+    mesh = ax.contourf(lon, lat, G, levels=36, cmap=SCALE.reversed())
+    ax.contour(lon, lat, G, levels=12, colors=COLORS[6], linewidths=0.4)
     for points, mark, color, label in (
         (row["minima"], "o", "white", "minima $\\pm z_i$"),
         (row["weights"], "*", COLORS[1], "weights $\\pm w_i$"),
@@ -96,7 +96,7 @@ def landscape(frame: pd.DataFrame) -> Figure:
     ax.set_xticklabels([])
     ax.set_yticklabels([])
     figure.colorbar(mesh, ax=ax, shrink=0.8, label=r"$\min_r G(r z)$")
-    figure.legend(loc="lower left", ncols=1, frameon=True, facecolor="#BBBBBB")
+    figure.legend(loc="lower left", ncols=1)
     return figure
 
 

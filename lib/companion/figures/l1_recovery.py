@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from companion.figures.style import COLORS, axes, band, reference_slope
+from companion.figures.style import COLORS, SCALE, axes, band, reference_slope
 from nnmoments.validation import Array
 
 __all__ = [
@@ -55,8 +55,8 @@ def _sizes(ax: Axes, sizes: Array) -> None:
 
 
 def _edge(ax: Axes, x: Array, k: Array, color: str, label: str) -> None:
-    """Draw a line over a heat map, outlined so that it shows on bright and on dark cells."""
-    outline = [path_effects.Stroke(linewidth=3.4, foreground="black"), path_effects.Normal()]
+    """Draw a line over a heat map, outlined so that it shows on all cells."""
+    outline = [path_effects.Stroke(linewidth=3.4, foreground="white"), path_effects.Normal()]
     ax.plot(x, k, color=color, label=label, path_effects=outline)
 
 
@@ -70,7 +70,7 @@ def _heat(ax: Axes, frame: pd.DataFrame, x: str, title: str) -> None:
     share = (frame["exact"] / frame["trials"]).to_numpy()
     table = frame.assign(share=share).pivot(index="k", columns=x, values="share")
     mesh = ax.pcolormesh(
-        table.columns, table.index, table.to_numpy(), cmap="cividis", vmin=0, vmax=1, shading="nearest"
+        table.columns, table.index, table.to_numpy(), cmap=SCALE.reversed(), vmin=0, vmax=1, shading="nearest"
     )
     ax.grid(visible=False)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -86,7 +86,7 @@ def phase_theta(live: pd.DataFrame, stored: pd.DataFrame, alpha: float) -> Figur
         _heat(ax, frame, "theta", title)
         bottom, top = ax.get_ylim()
         k = np.linspace(bottom, top, 200)
-        _edge(ax, 2.0 / k, k, "white", "$2/k$")
+        _edge(ax, 2.0 / k, k, "black", "$2/k$")
         _edge(ax, alpha / np.sqrt(k * np.log(k)), k, COLORS[1], r"$\alpha/\sqrt{k \log k}$")
         ax.set(xlabel=r"density $\theta$")
     panels[0].set_ylabel("hidden units $k$")
@@ -101,7 +101,7 @@ def phase_size(live: pd.DataFrame, stored: pd.DataFrame, edge: tuple[float, floa
         ax.set_xscale("log")
         _heat(ax, frame, "d", title)
         k = np.linspace(max(2.0, ax.get_ylim()[0]), ax.get_ylim()[1], 200)
-        _edge(ax, edge[0] * k ** edge[1], k, "white", f"${edge[0]:.2g}\\,k^{{{edge[1]:.2f}}}$")
+        _edge(ax, edge[0] * k ** edge[1], k, "black", f"${edge[0]:.2g}\\,k^{{{edge[1]:.2f}}}$")
         _edge(ax, k**2 * np.log(k) ** 2, k, COLORS[1], r"$k^2 \log^2 k$")
         ax.set(xlabel="inputs $d$")
     panels[0].set_ylabel("hidden units $k$")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-from companion.figures.style import COLORS, axes, band, reference_slope
+from companion.figures.style import COLORS, SCALE, axes, band, reference_slope
 
 __all__ = ["biased", "cut", "disjoint", "even", "graph", "peaks", "powers", "unions"]
 
@@ -67,7 +67,7 @@ def graph(live: pd.DataFrame, stored: pd.DataFrame) -> Figure:
     most = live[(live["terms"] == "linear") & (live["n"] == live["n"].max())]
     one = most[most["trial"] == 0].iloc[0]
     ax = panels[0]
-    mesh = ax.imshow(one["matrix"], cmap="cividis")
+    mesh = ax.imshow(one["matrix"], cmap=SCALE)
     ax.grid(visible=False)
     ax.set(title="weights, inputs sorted", xticks=[], yticks=[], xlabel="inputs by unit")
     figure.colorbar(mesh, ax=ax, shrink=0.8)
@@ -102,7 +102,7 @@ def disjoint(live: pd.DataFrame, stored: pd.DataFrame, ascents: Mapping[str, Any
     ax.legend(loc="upper left")
     ax = panels[1]
     points = live[(live["n"] == 0) & (live["terms"] == "separated") & (live["trial"] == 0)].iloc[0]["points"]
-    ax.imshow(points, cmap="cividis", aspect="auto")
+    ax.imshow(points, cmap=SCALE, aspect="auto")
     ax.grid(visible=False)
     ax.set(title="maxima on the simplex", xlabel="inputs by unit", ylabel="maxima found")
     ax.set(xticks=[], yticks=[])

@@ -9,14 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from nnmoments.validation import Array
 
-__all__ = ["COLORS", "WIDTH", "axes", "band", "reference_slope"]
+__all__ = ["COLORS", "SCALE", "WIDTH", "axes", "band", "reference_slope"]
 
 #: Okabe and Ito's colours, told apart by readers with any colour vision; black is for references.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+
+#: Colours of a map, from blank, which is the ground, to full: in dark mode a page turns all lightness.
+SCALE = LinearSegmentedColormap.from_list("full", ["white", COLORS[0]])
 
 #: Width of the book's text column in inches.
 WIDTH = 7.0

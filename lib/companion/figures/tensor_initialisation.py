@@ -28,7 +28,7 @@ __all__ = [
 _TITLES = {"algorithm1": "Algorithm 1", "controlled": "control variates"}
 _MISSING = LinearSegmentedColormap.from_list("grey", ["#202020", "#FFFFFF"])
 # Cells in which a trial had wrong signs, as in the paper.
-_WRONG = "#0B2A6F"
+_WRONG = COLORS[0]
 
 
 def _map(ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: Any) -> Any:
