@@ -297,6 +297,23 @@ def test_the_ledger_filters_and_sorts(show):
     assert rows.count() == everything
 
 
+BROKEN = """e => e.filter(x => x.getClientRects().length > 1
+  || x.getBoundingClientRect().right > x.closest("td").getBoundingClientRect().right + 1)
+  .map(x => x.textContent)"""
+
+
+@needs_browser
+def test_the_table_of_packages_fits_its_words(show):
+    """And on a phone, where its rows are cards, formulas are words among words."""
+    view = show("book/library.html")
+    names = view.locator("table.packages :is(td:first-child a, code)")
+    assert names.count() > 20
+    assert names.evaluate_all(BROKEN) == []
+    phone = show("book/library.html", width=390)
+    assert phone.locator("table.packages mjx-container").count() > 4
+    assert phone.locator("table.packages mjx-container.wide").count() == 0
+
+
 @needs_browser
 def test_words_of_the_glossary_carry_their_entry(show):
     view = show(CHAPTERS[0])
