@@ -54,7 +54,7 @@ unit: environment ## Run the library's tests and doctests
 
 # A chapter that a fresh run has shown right is not executed once more by the book.
 notebooks-test: environment ## Compare the committed notebooks with a fresh run, and run them at another seed
-	$(BIN)/python -m pytest -q -n 2 tests/notebooks
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/notebooks
 	PYTHONPATH=book $(BIN)/python -m pytest -q -n 2 --dist loadfile -p reuse --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg --nbval-kernel-name python3 notebooks
 
 site-test: book ## Read the rendered book in a headless browser

@@ -616,7 +616,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seeds", type=int, nargs="+", help="store: seeds to run, by default those stored already"
     )
-    parser.add_argument("--seconds", type=float, default=4.0, help="check: seconds to spend on each sweep")
+    parser.add_argument("--seconds", type=float, default=2.5, help="check: seconds to spend on each sweep")
     parser.add_argument("--jobs", type=int, default=1, help="check: as many sweeps side by side")
     parser.add_argument(
         "--restamp", action="store_true", help="check: accept a stale hash if a cell of each kind agrees"

@@ -123,7 +123,7 @@ def _setting(
 
 
 def _families(net: RidgeLearner, teacher: OneHiddenLayer) -> dict[str, Callable[[int], Any]]:
-    features, network, itself = Remembered(RandomFeatures(100)), Remembered(net), as_surrogate(teacher)
+    features, network, itself = Remembered(RandomFeatures(600)), Remembered(net), as_surrogate(teacher)
     return {
         "plain": lambda order: None,
         "degree < m": lambda order: Polynomials(order - 1),

@@ -25,6 +25,7 @@ from nnmoments.landscapes import (
     parameter_error,
     random_rows,
 )
+from nnmoments.learners import GeneralInputNetwork
 from nnmoments.linalg import match_rows, outer_power
 from nnmoments.moments import ControlVariate, SampledMoment, TensorMoment, cross_moment
 from nnmoments.networks import HiddenPolynomial, OneHiddenLayer, regress_both_signs
@@ -382,14 +383,19 @@ figure_3 = Sweep(
 # --- a smooth input instead ---------------------------------------------------------------------------
 
 
-def _landscape(X: Array, y: Array, k: int, rng: np.random.Generator, score: Any = None) -> Array:
-    """Return the signed rows of GM's own decoder, L of Section 3."""
+def _landscape(
+    X: Array, y: Array, k: int, rng: np.random.Generator, score: Any = None, surrogate: Any = None
+) -> Array:
+    """Return the signed rows of GM's own decoder, L of Section 3. Cubics are taken out, or a surrogate."""
     d = X.shape[1]
     seed = np.random.RandomState(int(rng.integers(2**31))).randint(2**31)
     if score is None:
         score = LocalLikelihood(X, degree=2, bandwidth=1.65 * float(np.sqrt(X.var(axis=0).mean())))
-    fitting = [p for p in (1, 2, 3) if 10 * math.comb(d + p, p) <= len(X) // 2]
-    moment = cross_moment(X, y, score, 4, control=ControlVariate(degree=max(fitting, default=0)))
+    if surrogate is None:
+        fitting = [p for p in (1, 2, 3) if 10 * math.comb(d + p, p) <= len(X) // 2]
+        moment = cross_moment(X, y, score, 4, control=ControlVariate(degree=max(fitting, default=0)))
+    else:
+        moment = cross_moment(X, y, score, 4, surrogate=surrogate)
     rows = landscape_rows(TensorMoment(moment.value), k, rng=int(seed)).rows
     signs = regress_both_signs(X, y, rows, relu, fit_intercept=True).signs
     return signs[:, None] * rows
@@ -413,7 +419,8 @@ def _smooth_input(*, method: str, d: int, n: int, trial: int, rng: np.random.Gen
         ends = [quasi_newton(plain, A) for A in random_rows(d, d, count=10, rng=rng)]
         return {"error": parameter_error(min(ends, key=lambda end: end.value).weights, W)}
     spread = math.pi / math.sqrt(3.0)
-    if method == "L, LLSFE":
+    net = None
+    if method in ("L, LLSFE", "L, LLSFE, network"):
         score: Any = LocalLikelihood(X[:_WINDOW], degree=2, bandwidth=1.65 * spread)
     elif method == "L, LLSFE, independent":
         score = IndependentLocalLikelihood(X, bandwidth=NearestNeighbor(0.5))
@@ -421,11 +428,14 @@ def _smooth_input(*, method: str, d: int, n: int, trial: int, rng: np.random.Gen
         score = f
     else:  # G on whitened data, as fair as its Gaussian assumption allows
         X, score = X / spread, StandardNormal(d)
-    return {"error": parameter_error(_landscape(X, y, d, rng, score), W)}
+    if method == "L, LLSFE, network":  # decode, fit, decode again
+        net = GeneralInputNetwork(d, "relu", score_model=score, random_state=0)
+    return {"error": parameter_error(_landscape(X, y, d, rng, score, net), W)}
 
 
 _METHODS = (
     "L, LLSFE",
+    "L, LLSFE, network",
     "L, LLSFE, independent",
     "L, known score",
     "L, plain moment",

@@ -33,6 +33,7 @@ from nnmoments.moments import (
     RandomFeatures,
     RidgeSurrogate,
     SurrogateSum,
+    TensorMoment,
 )
 
 W = np.array([[1.0, 0.5, 0.0], [0.0, -0.7, 1.2]])
@@ -269,8 +270,10 @@ def test_an_exact_g_makes_up_for_any_score():
 
 @pytest.mark.parametrize("activation", [squared_relu, relu], ids=lambda a: a.name)
 def test_the_network_reaches_the_efficiency_bound(activation):
-    """MSE of T_2 over E[Var(y|x) |S_2|^2]/n, the network found from the other half: MATH section 6."""
-    d, n, noise, ratios, plain = 6, 3000, 0.1, [], []
+    """MSE of T_2 and of projected T_3 over E[Var(y|x) |S_m|^2]/n, the network found from the other half."""
+    d, n, noise = 6, 3000, 0.1
+    ratios: dict[int, list[float]] = {2: [], 3: []}
+    plain: dict[int, list[float]] = {2: [], 3: []}
     for seed in range(6):
         rng = np.random.default_rng(seed)
         V = np.linalg.qr(rng.standard_normal((d, 2)))[0].T * [[1.0], [1.5]]
@@ -278,15 +281,43 @@ def test_the_network_reaches_the_efficiency_bound(activation):
         X = rng.standard_normal((n, d))
         sigma = noise * teacher(rng.standard_normal((20_000, d))).std()
         y = teacher.sample_labels(X, noise=sigma, rng=rng)
-        bound = sigma**2 * d * (d + 1) / n
         net = TensorNetwork(2, activation, noise=0.05, random_state=0)
-        found = cross_moment(X, y, StandardNormal(d), 2, surrogate=net, known_density=True)
-        ratios.append(np.sum((found.value - teacher.moment(2)) ** 2) / bound)
-        rough = cross_moment(X, y, StandardNormal(d), 2, control=ControlVariate(degree=0))
-        plain.append(np.sum((rough.value - teacher.moment(2)) ** 2) / bound)
-        assert found.left == pytest.approx(noise**2 / (1.0 + noise**2), rel=0.3)
-    assert np.mean(ratios) < 1.5  # the sum of 21 chi-squares each: 5 standard errors above 1
-    assert np.mean(plain) > 30.0
+        for order, width, basis in ((2, d, None), (3, 2, np.linalg.qr(V.T)[0])):
+            # |S_m|^2 has the mean r (r + 1) ... (r + m - 1) in r dimensions.
+            bound = sigma**2 * math.prod(range(width, width + order)) / n
+            found = cross_moment(
+                X, y, StandardNormal(d), order, bases=basis, surrogate=net, known_density=True
+            )
+            exact = TensorMoment(teacher.moment(order)).contract(basis)
+            ratios[order].append(np.sum((found.value - exact) ** 2) / bound)
+            rough = cross_moment(
+                X, y, StandardNormal(d), order, bases=basis, control=ControlVariate(degree=0)
+            )
+            plain[order].append(np.sum((rough.value - exact) ** 2) / bound)
+            assert found.left == pytest.approx(noise**2 / (1.0 + noise**2), rel=0.3)
+    # Sums of 21 chi-squares each, and of 4: about five standard errors above 1.
+    assert np.mean(ratios[2]) < 1.5
+    assert np.mean(ratios[3]) < 3.0
+    assert np.mean(plain[2]) > 30.0
+    assert np.mean(plain[3]) > 30.0
+
+
+def test_enough_random_features_come_near_the_limit():
+    """A function of ten inputs takes hundreds of cosines; with ridge and width chosen, more do no harm."""
+    n, over = 2000, {40: [], 600: []}
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        V = np.linalg.qr(rng.standard_normal((10, 3)))[0].T
+        teacher = OneHiddenLayer(V, squared_relu, [1.0, -1.0, 1.0])
+        X = rng.standard_normal((n, 10))
+        sigma = 0.1 * teacher(rng.standard_normal((20_000, 10))).std()
+        y = teacher.sample_labels(X, noise=sigma, rng=rng)
+        for count, found in over.items():
+            moment = cross_moment(
+                X, y, StandardNormal(10), 2, surrogate=RandomFeatures(count), known_density=True
+            )
+            found.append(np.sum((moment.value - teacher.moment(2)) ** 2) / (110.0 * sigma**2 / n))
+    assert np.mean(over[600]) < 12.0 < 30.0 < np.mean(over[40])
 
 
 FEATURES = RandomFeatures(30, width=2.0, ridge=1e-2)
