@@ -78,10 +78,10 @@ def test_rows_are_as_near_as_is_said_or_not_trusted():
 
 
 def test_waves_are_not_left_to_noise():
-    """No polynomial of degree up to four explains what three units leave of sin 3x; trees do."""
+    """No polynomial of degree up to four explains what three units leave of sin 6x; trees do."""
     X = np.random.default_rng(3).standard_normal((4000, 6))
     with pytest.warns(ConvergenceWarning, match="trees predict .* of the rest.*pass another n_hidden"):
-        model = TensorNetwork(3, n_attempts=1, random_state=0).fit(X, np.sin(3.0 * X[:, 0]) + X[:, 1] ** 2)
+        model = TensorNetwork(3, n_attempts=1, random_state=0).fit(X, np.sin(6.0 * X[:, 0]) + X[:, 1] ** 2)
     assert not model.converged_
 
 
