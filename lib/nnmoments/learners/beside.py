@@ -22,7 +22,7 @@ from nnmoments.validation import (
     finite_result,
 )
 
-__all__ = ["borders_beside", "factor_rows", "significant_rank"]
+__all__ = ["borders_beside", "each_beside", "factor_rows", "significant_rank"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -179,11 +179,49 @@ def borders_beside(
         if unit is not None and all(abs(unit.direction @ other.direction) < _SAME for other in units):
             units.append(unit)
     if len(units) > 1:
-        near = np.column_stack([X @ u.direction > u.threshold - _FINE for u in units])
-        for i, unit in enumerate(units):
-            alone = near.sum(axis=1) - near[:, i] == 0
-            units[i] = _border(X[alone], active[alone], weight[alone], unit.direction) or unit
+        alone = each_beside(X, active, weight, units)
+        units = [fitted or unit for fitted, unit in zip(alone, units, strict=True)]
     return units
+
+
+def each_beside(
+    X: Array, active: Mask, weight: Array, units: Sequence[Refinement]
+) -> list[Refinement | None]:
+    """Fit each unit's border on the samples where no other is active, or nearly; None where few see it.
+
+    Others that are active there, too, turn a border by degrees that its fit does not know. Alone it is
+    hardly off by more than half of its last band, `Refinement.angle`.
+
+    Parameters
+    ----------
+    X : (n, d) array
+        Standard normal inputs.
+    active : (n,) array of bool
+    weight : (n,) array
+        Of the samples.
+    units : sequence of Refinement
+
+    Returns
+    -------
+    list of Refinement or None
+        In the same order.
+
+    Examples
+    --------
+    >>> from nnmoments.borders import fit_border
+    >>> X = np.random.default_rng(0).standard_normal((100_000, 2))
+    >>> active = (X > [1.5, 2.0]).any(axis=1)
+    >>> units = [fit_border(X, active, row) for row in ([1.0, 0.2], [0.2, 1.0])]
+    >>> np.round([unit.direction for unit in each_beside(X, active, np.ones(len(X)), units)], 2) + 0.0
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    near = np.column_stack([X @ unit.direction > unit.threshold - _FINE for unit in units])
+    alone = near.sum(axis=1)[:, None] - near == 0
+    return [
+        _border(X[rows], active[rows], weight[rows], unit.direction)
+        for unit, rows in zip(units, alone.T, strict=True)
+    ]
 
 
 def _outside(X: Array, units: Sequence[Refinement], margin: float) -> Mask:

@@ -1,5 +1,6 @@
 """The learner of GM: samples of a network's input and label in, its weights out, no density given."""
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from sklearn.base import RegressorMixin, clone
 from nnmoments.activations import Activation
 from nnmoments.densities import ScoreModel
 from nnmoments.landscapes import SquareLossOfBoth, landscape_rows, levenberg_marquardt, random_rows
-from nnmoments.learners.base import RidgeLearner
+from nnmoments.learners.base import RidgeLearner, free_columns
 from nnmoments.learners.misfit import determines, different_rows, is_no_chance, predictable_share
 from nnmoments.moments import MomentEstimate, Polynomials, TensorMoment, cross_moment
 from nnmoments.networks import OneHiddenLayer
@@ -107,7 +108,8 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         Number of units k, at most d.
     activation : str or Activation
     score_model : ScoreModel, optional
-        A fitted score of x, if a better one than `estimate_score`'s is known. (A parameter `score` would
+        A fitted score of x, if a better one than `estimate_score`'s is known; `UserDensity` makes one of
+        functions. Of the columns that vary. (A parameter `score` would
         hide scikit-learn's method.)
     decoder : {"tensor", "landscape"}
         How T_4 is decomposed.
@@ -130,7 +132,7 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     Attributes
     ----------
     weights_ : (k, d) array
-        Of unit length if the activation is homogeneous.
+        Of unit length if the activation is homogeneous; 0 in constant columns of X, which `status_` names.
     biases_ : (k,) array
         Zeros unless fitted.
     output_ : (k,) array
@@ -225,8 +227,8 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
             if len(X) < _SAMPLES:
                 raise ValueError(f"sample_weight must be above 0 for {_SAMPLES} samples, got {len(X)}")
-        n, d = X.shape
-        k = check_integer("n_hidden", self.n_hidden, 1, d)
+        whole = X.shape[1]
+        k = check_integer("n_hidden", self.n_hidden, 1, whole)
         n_starts, _ = check_integer("n_starts", self.n_starts, 1), check_integer("max_iter", self.max_iter, 1)
         check_choice("decoder", self.decoder, ("tensor", "landscape"))
         if isinstance(self.surrogate, str):
@@ -234,11 +236,16 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         for name in ("fit_intercept", "fit_biases"):
             check_choice(name, getattr(self, name), (True, False))
         phi, rng = self._activation(), self._rng()
+        varying, constant = _varying(X, weight)
+        X = X if len(varying) == whole else np.ascontiguousarray(X[:, varying])
+        n, d = X.shape
+        if k > d:
+            raise ValueError(f"n_hidden must be at most {d}, the columns of X that vary, got {k}: {constant}")
         centre, root = standardization(X, weight)
         if self.score_model is None:
             score: ScoreModel = estimate_score(_repeated(X, weight))
         else:
-            score = check_instance("score_model", self.score_model, ScoreModel)
+            score = _given_score(self.score_model, d, constant)
         checked = check_score(score, X, order=1 if self.score_model is None else 4, sample_weight=weight)
         options: Any = {
             "bases": root,
@@ -247,7 +254,8 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         }
         surrogate = _polynomials(n, d) if isinstance(self.surrogate, str) else self.surrogate
         moment = cross_moment(X, y, score, 4, surrogate=surrogate, **options)
-        decoded = _decode(moment, k, self.decoder, rng)
+        decode = functools.partial(_decode, given=self.score_model is not None, decoder=self.decoder, rng=rng)
+        decoded = decode(moment, k)
         unit = float(np.sqrt(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)))
         Z, shift = (
             np.asarray(np.linalg.solve(root, (X - centre).T).T),
@@ -260,7 +268,7 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         if again:
             once = clone(self).set_params(score_model=score, n_starts=1)
             moment = once.robust_moment(X, y, score, 4, **options)
-            decoded = _decode(moment, k, self.decoder, rng)
+            decoded = decode(moment, k)
         while n_fits < n_starts and predictable > 0.0:
             n_fits += 1
             if again:
@@ -276,8 +284,10 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             length = np.maximum(np.linalg.norm(weights, axis=1), 1e-300)
             weights, biases, v = weights / length[:, None], biases / length, v * length**phi.homogeneity
         self._widths = _SMOOTHING * np.linalg.norm(weights @ root, axis=1)
+        rows = np.zeros((k, whole))
+        rows[:, varying] = weights
         self._store(
-            weights=weights,
+            weights=rows,
             biases=biases,
             output=v,
             intercept=unit * best.intercept,
@@ -291,15 +301,20 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
                 "noise": best.unexplained * (1.0 - predictable),
             },
         )
-        faults = [] if checked.passed else [checked.status]
+        faults = []
+        if not checked.passed:
+            advice = "score_model=None estimates it" if self.score_model is not None else "it was estimated"
+            faults.append(f"{checked.status} ({advice})")
         if predictable > 0.0:
             faults.append(
                 f"{predictable:.0%} of that can still be predicted from x, after {n_fits} "
                 f"descent{'s' * (n_fits > 1)}: pass "
-                "another n_hidden or activation, or more samples"
+                f"another n_hidden or activation, {'' if self.fit_biases else 'fit_biases=True, '}"
+                "or more samples"
             )
         faults += problem.faults(best) or problem.doubts(best)
         status = f"{best.unexplained:.1e} of the labels' variance is left, by a descent from {best.origin}"
+        status += f"; {constant}: their weights are 0" if constant else ""
         self._conclude(not faults, "; ".join([status, *faults, decoded.status]))
         return self
 
@@ -320,6 +335,31 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         return np.asarray(network(inputs) + self.intercept_, dtype=dtype)
 
 
+def _varying(X: Array, weight: Array | None) -> tuple[npt.NDArray[np.intp], str]:
+    """Return the columns that vary, and the names of the others; all if none does, or they overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.average(X, axis=0, weights=weight)
+        variance = np.average((X - mean) ** 2, axis=0, weights=weight)
+    if np.isfinite(variance).all():
+        columns = free_columns(mean, np.diag(variance))
+        if len(columns.varying):
+            return columns.varying, columns.constant
+    return np.arange(X.shape[1]), ""
+
+
+def _given_score(model: Any, d: int, constant: str) -> ScoreModel:
+    """Return a score model of the columns that vary."""
+    if callable(model) and not isinstance(model, ScoreModel):
+        raise ValueError(
+            "score_model must be a ScoreModel, got a function: pass UserDensity(d, [function, ...])"
+        )
+    score: ScoreModel = check_instance("score_model", model, ScoreModel)
+    if score.d != d:
+        of = f"; {constant}: leave them out" if constant else ""
+        raise ValueError(f"score_model must have the dimension of X: {d}, got {score.d}{of}")
+    return score
+
+
 def _repeated(X: Array, weight: Array | None) -> Array:
     """Return so many copies of each row as its weight says, rounded without drift."""
     if weight is None:
@@ -334,7 +374,9 @@ def _polynomials(n: int, d: int) -> Polynomials:
     return Polynomials(max(fitting, default=0))
 
 
-def _decode(moment: MomentEstimate, k: int, decoder: str, rng: np.random.Generator) -> FourthOrderRows:
+def _decode(
+    moment: MomentEstimate, k: int, *, given: bool, decoder: str, rng: np.random.Generator
+) -> FourthOrderRows:
     """Decompose T_4, of coordinates of covariance I, on the span of its unfolding."""
     d, T4 = len(moment.value), moment.value
     diagonal = (range(d),) * 4
@@ -358,7 +400,8 @@ def _decode(moment: MomentEstimate, k: int, decoder: str, rng: np.random.Generat
     if len(blind):
         status = (
             f"T_4 does not show {len(blind)} of {_units(k)}: kappa is noise there. It vanishes "
-            "for odd activations, and for the squared ReLU, on symmetric inputs; else pass more samples"
+            "for odd activations, and for the squared ReLU, on symmetric inputs; else pass "
+            f"{'another score_model or None, if it may be of another law, or ' if given else ''}more samples"
         )
     return FourthOrderRows(rows @ V.T, kappa, noise, f"T_4: {status}")
 
@@ -482,9 +525,9 @@ class _Problem:
         idle = np.flatnonzero(without - whole < chance)
         if len(idle):
             do = "does" if len(idle) == 1 else "do"
-            return [
-                f"{len(idle)} of {_units(k)} {do} no more than a line does: pass fewer units, or more samples"
-            ]
+            biases = "" if self.model.fit_biases else "fit_biases=True, "
+            advice = f"pass fewer units, {biases}or more samples"
+            return [f"{len(idle)} of {_units(k)} {do} no more than a line does: {advice}"]
         least = int(np.argmin(without))
         if k > 1 and without[least] < 2.0 * whole:  # two units may be one, split
             fewer = self.descended(np.delete(fit.descent.weights, least, axis=0), "fewer units")

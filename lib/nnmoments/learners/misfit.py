@@ -11,6 +11,8 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from nnmoments.activations import Activation
 from nnmoments.chunks import row_chunks
+from nnmoments.hermite import normalized_hermite
+from nnmoments.linalg import monomials
 from nnmoments.results import Result
 from nnmoments.validation import Array, check_array, check_sample_weight, check_samples
 
@@ -27,12 +29,17 @@ __all__ = [
 #: Unexplained shares below count as none: of labels without noise, descents leave rounding.
 NOISE_FREE = 1e-3
 
+_DEGREES = (1, 2, 3, 4)
 # Chance of a false alarm, over all degrees.
 _ALARM = 1e-4
-# Pairs cost n^2: more samples than this are thinned.
-_MOST = 1500
-# Rows that trees see at most, and at least.
-_MOST_OF_TREES, _LEAST_OF_TREES = 20_000, 40
+# Rows that are tested at most, and that trees need at least.
+_MOST, _LEAST_OF_TREES = 20_000, 40
+# Polynomials of a degree that are written out: more cost more than the pairs in parts of this many rows.
+_WRITTEN, _PART = 500, 1500
+# What rounding may leave of squares of all pairs, when those of samples with themselves are taken away.
+_ROUNDING = 1e-13
+# Inputs beyond are taken for this, so that their eighth powers are numbers.
+_FARTHEST = 1e15
 # Standard errors above which a correlation is no chance: P(|z| > 5) < 1e-6.
 _SIGNIFICANT = 5.0
 # Share below which noise that depends on x and has a skew of its own is not thought of.
@@ -76,8 +83,14 @@ def residual_misfit(X: npt.ArrayLike, residual: npt.ArrayLike) -> Misfit:
 
     is an unbiased estimate of :math:`\|E[r S_m(x)]\|^2/m!`, which for normal x is the variance that
     Hermite polynomials of degree m explain; it is compared with its spread under independence, as a
-    chi-squared variable of that many polynomials. No tensor is formed. For inputs that are not normal the
-    test is as true, the share is not.
+    chi-squared variable of that many polynomials. Where these are few they are written out,
+
+    .. math:: n(n-1)\,U_m = \sum_{|\alpha| = m}\Bigl[\Bigl(\sum_s r_s h_\alpha(x_s)\Bigr)^2
+        - \sum_s r_s^2 h_\alpha(x_s)^2\Bigr],
+
+    so that all pairs cost no more than the samples; else the pairs are those in parts of the sample. Up to
+    20,000 samples are seen: the share that is noticed falls with their number, or with its root. For inputs
+    that are not normal the test is as true, the share is not.
 
     Parameters
     ----------
@@ -102,29 +115,26 @@ def residual_misfit(X: npt.ArrayLike, residual: npt.ArrayLike) -> Misfit:
     """
     X, residual = check_samples(X, residual)
     residual = check_array("residual", residual, ndim=1)
-    step = -(-len(X) // _MOST)
-    X, residual = X[::step], residual[::step]
+    rows = slice(None, None, -(-len(X) // _MOST))
+    X, residual = np.clip(X[rows], -_FARTHEST, _FARTHEST), residual[rows]
     n, d = X.shape
     r = residual - residual.mean()
     variance = float(np.mean(r**2))
     if variance == 0.0 or n < 3:
         return Misfit(0.0, 1.0, False)
     r = r / np.sqrt(variance)
-    lengths = np.minimum(np.sum(X**2, axis=1), 1e30)
-    sums, squares = np.zeros(4), np.zeros(4)
-    for rows in row_chunks(n, 8 * n):
-        inner = X[rows] @ X.T
-        pairs = np.outer(r[rows], r)
-        pairs[np.arange(len(pairs)), np.arange(n)[rows]] = 0.0
-        for m, kernel in enumerate(_kernels(inner, lengths[rows, None], lengths, d)):
-            terms = pairs * kernel
-            sums[m] += terms.sum()
-            squares[m] += np.vdot(terms, terms)
-    counts = np.array([math.comb(d + m - 1, m) for m in (1, 2, 3, 4)], dtype=float)
+    counts = np.array([math.comb(d + m - 1, m) for m in _DEGREES])
+    written = counts <= _WRITTEN
+    sums, squares, pairs = np.zeros(4), np.zeros(4), np.full(4, n * (n - 1.0))
+    for i in np.flatnonzero(written):
+        sums[i], squares[i] = _by_polynomials(X, r, _DEGREES[i])
+    if not written.all():
+        there = _by_pairs(X, r)
+        sums, squares, pairs = np.where(written, (sums, squares, pairs), there)
     spread = np.sqrt(2.0 * squares)
     limits = (stats.chi2.isf(_ALARM / 4.0, counts) - counts) / np.sqrt(2.0 * counts)
-    told = limits * spread / (n * (n - 1))
-    share = float(sums[told < 0.25].sum()) / (n * (n - 1))
+    told = limits * spread / pairs
+    share = float((sums / pairs)[told < 0.25].sum())
     return Misfit(share, float(np.linalg.norm(told[:2])), bool(np.any(sums > limits * spread)))
 
 
@@ -172,7 +182,7 @@ def predictable_share(
     weight = check_sample_weight(sample_weight, len(X))
     if len(X) < _LEAST_OF_TREES:
         return 0.0
-    rows = slice(None, None, max(1, len(X) // _MOST_OF_TREES))
+    rows = slice(None, None, max(1, len(X) // _MOST))
     X, left = X[rows], residual[rows]
     w = np.ones(len(X)) if weight is None else weight[rows]
     left = left - np.average(left, weights=w)
@@ -333,6 +343,40 @@ def determines(
     inverse = vectors / np.sqrt(values) / lengths[:, None]
     leverage = max(float(np.sum((slopes_of(part) @ inverse) ** 2, axis=1).max()) for part in parts)
     return bool(leverage < 1.0 - _ALONE)
+
+
+def _by_polynomials(X: Array, r: Array, m: int) -> tuple[float, float]:
+    """Return the sums over all pairs of r_s r_t <S_m(x_s), S_m(x_t)>/m!, and of its square."""
+    d = X.shape[1]
+    powers = np.array([np.bincount(axes, minlength=d) for axes in monomials(d, m) if len(axes) == m])
+    total, gram, own, own_squares = np.zeros(len(powers)), np.zeros((len(powers),) * 2), 0.0, 0.0
+    for rows in row_chunks(len(X), 2 * len(powers)):
+        table = np.stack([normalized_hermite(j, X[rows]) for j in range(m + 1)])
+        h = np.tile(r[rows], (len(powers), 1))
+        for axis, power in enumerate(powers.T):
+            h *= table[power, :, axis]
+        lengths = np.sum(h**2, axis=0)
+        total, gram = total + h.sum(axis=1), gram + h @ h.T
+        own, own_squares = own + lengths.sum(), own_squares + lengths @ lengths
+    squares = float(np.vdot(gram, gram))
+    return float(total @ total - own), float(max(squares - own_squares, _ROUNDING * squares))
+
+
+def _by_pairs(X: Array, r: Array) -> tuple[Array, Array, Array]:
+    """Return such sums for each degree, over the pairs in parts of the sample, and the number of pairs."""
+    d, sums, squares, pairs = X.shape[1], np.zeros(4), np.zeros(4), 0.0
+    step = -(-len(X) // _PART)
+    for part in range(step):
+        Z, left = X[part::step], r[part::step]
+        lengths = np.sum(Z**2, axis=1)
+        products = np.outer(left, left)
+        np.fill_diagonal(products, 0.0)
+        for i, kernel in enumerate(_kernels(Z @ Z.T, lengths[:, None], lengths, d)):
+            terms = products * kernel
+            sums[i] += terms.sum()
+            squares[i] += np.vdot(terms, terms)
+        pairs += len(Z) * (len(Z) - 1.0)
+    return sums, squares, np.full(4, pairs)
 
 
 def _kernels(s: Array, a: Any, b: Any, d: int) -> list[Array]:

@@ -415,6 +415,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             k = len(found.weights)
             return f"{found.descent.status}; {k} unit{'s' * (k > 1)}, {told}"
         said = f"{left:.1e} of the labels' variance unexplained after {used} initialisation{'s' * (used > 1)}"
+        biases = "" if self.fit_biases else "fit_biases=True, "
+        other = f"pass another n_hidden or activation, {biases}or more samples"
         exact, few = left <= NOISE_FREE, f"{found.sample.different} different samples"
         if exact and not found.is_shown():
             said += f", but {found.n_parameters} parameters fit any labels of {few}: pass more"
@@ -429,14 +431,10 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             said += ", as much as noise alone leaves: pass more samples, or other inputs"
         elif misfit.significant:
             said += (
-                f", and polynomials of the inputs explain {max(misfit.share, 0.0):.2g} of the rest: "
-                "pass another n_hidden or activation, fit_biases=True, or more samples"
+                f", and polynomials of the inputs explain {max(misfit.share, 0.0):.2g} of the rest: {other}"
             )
         elif found.is_noise_to_polynomials():
-            said += (
-                f", and trees predict {found.predictable:.0%} of the rest from the inputs: "
-                "pass another n_hidden or activation, fit_biases=True, or more samples"
-            )
+            said += f", and trees predict {found.predictable:.0%} of the rest from the inputs: {other}"
         else:
             said += "; too few samples to tell it from noise: pass more, or say how large the noise is"
         if not found.start.converged:

@@ -1,6 +1,7 @@
 """From (X, y) alone to the network: GM Sections 3 and 4.2."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from companion.experiments.landscape_design import marginal_kappa
 from expected_failures import expected_failures
 from nnmoments.activations import relu
-from nnmoments.densities import Gaussian, GaussianMixture, Logistic, StandardNormal, iid
+from nnmoments.densities import Gaussian, GaussianMixture, Logistic, StandardNormal, UserDensity, iid
 from nnmoments.learners import GeneralInputNetwork, general_input
 from nnmoments.linalg import match_rows
 from nnmoments.moments import ControlVariate, Polynomials, RidgeSurrogate, cross_moment
@@ -254,6 +255,51 @@ def test_a_score_of_the_wrong_scale_is_told():
     assert not wrong.converged_
 
 
+def test_a_score_of_another_law_is_named_with_its_remedy():
+    """Functions of the standard normal score on logistic inputs: of another variance, and of its own."""
+    flat = [lambda X, m=m: np.zeros((len(X),) + (3,) * m) for m in (3, 4)]
+    score = UserDensity(3, [lambda X: -X, lambda X: np.tile(-np.eye(3), (len(X), 1, 1)), *flat])
+    X = np.random.default_rng(0).logistic(size=(8000, 3))
+    y = np.maximum(X @ [0.6, 0.8, 0.0], 0.0) - 0.6 * np.maximum(X @ [0.0, 0.6, 0.8], 0.0)
+    model = GeneralInputNetwork(2, score_model=score, n_starts=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"score is not that of X; .*score_model=None estimates it"):
+        model.fit(X, y)
+    assert not model.converged_
+    # All that is checked holds for inputs of variance 1, and T_4 shows no unit.
+    hint = "T_4 does not show 2 of 2 units.*pass another score_model or None"
+    assert re.search(hint, model.fit(X / X.std(axis=0), y).status_)
+    estimated = model.set_params(score_model=None).fit(X, y)
+    assert estimated.converged_
+    assert "score_model" not in estimated.status_
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        (lambda X: -X, r"score_model must be a ScoreModel, got a function: pass UserDensity\(d, "),
+        (StandardNormal(4), "score_model must have the dimension of X: 3, got 4$"),
+    ],
+)
+def test_functions_and_other_dimensions_are_no_score(score, said):
+    X, y, _ = gaussian_problem(100)
+    with pytest.raises(ValueError, match=said):
+        learner(score_model=score).fit(X, y)
+
+
+def test_units_with_biases_ask_for_them():
+    """Without biases two units leave much of the labels; the message names the parameter, where it is off."""
+    X = np.random.default_rng(0).standard_normal((3000, 3))
+    y = np.maximum(X[:, 0] + 1.0, 0.0) + np.maximum(X[:, 1] - 0.5, 0.0)
+    options = {"score_model": StandardNormal(3), "n_starts": 1, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="predicted from x.* pass another n_hidden.*fit_biases=True"):
+        GeneralInputNetwork(2, fit_biases=False, **options).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="a line does: pass fewer units, fit_biases=True, or more"):
+        GeneralInputNetwork(1, fit_biases=False, **options).fit(X, X[:, 0] + 5.0)
+    with pytest.warns(ConvergenceWarning, match="can still be predicted from x") as said:
+        GeneralInputNetwork(1, **options).fit(X, y)
+    assert "fit_biases" not in str(said[0].message)
+
+
 def test_few_samples_are_no_evidence():
     """Trees see nothing in fewer than forty samples; then it is chance, or other weights, that count."""
     exact, told = 0, ""
@@ -378,9 +424,29 @@ def test_parameters_are_checked(name, value):
         learner(**{name: value}).fit(X, y)
 
 
+def test_constant_columns_are_named_and_have_no_weight():
+    """Wherever they stand and whatever their value, as if they were not there."""
+    X, y, W = gaussian_problem()
+    plain = learner().fit(X, y)
+    wide = np.insert(X, [0, 2], [7.0, 0.0], axis=1)
+    model = learner().fit(wide, y)
+    assert model.converged_
+    assert "columns 0, 3 of X are constant: their weights are 0" in model.status_
+    assert "constant" not in plain.status_
+    np.testing.assert_array_equal(model.weights_[:, [0, 3]], 0.0)
+    np.testing.assert_array_equal(model.weights_[:, [1, 2, 4]], plain.weights_)
+    np.testing.assert_array_equal(model.predict(wide), plain.predict(X))
+    assert match_rows(model.weights_[:, [1, 2, 4]], W).worst < 0.01
+    assert model.as_surrogate().predict(wide)[:, 0] == pytest.approx(y, abs=1e-6)
+    with pytest.raises(ValueError, match=r"n_hidden must be at most 3, .*4: columns 0, 3 of X are constant"):
+        learner().set_params(n_hidden=4).fit(wide, y)
+    with pytest.raises(ValueError, match=r"score_model .*: 3, got 5; columns 0, 3 of X are constant: leave"):
+        learner(score_model=StandardNormal(5)).fit(wide, y)
+
+
 def test_columns_without_a_density_are_named():
     X, y, _ = gaussian_problem(100)
-    with pytest.raises(ValueError, match="constant columns: 1"):
-        learner().fit(X * [1.0, 0.0, 1.0], y)
+    with pytest.raises(ValueError, match="constant columns: 0, 1, 2"):
+        learner().fit(np.ones_like(X), y)
     with pytest.raises(ValueError, match="columns that repeat each other: 0 and 2"):
         learner().fit(X[:, [0, 1, 0]], y)

@@ -195,3 +195,41 @@ def test_a_mixture_of_halfspaces_is_said():
         model = HalfspaceUnionClassifier(3, random_state=0).fit(X, y)
     assert not model.converged_
     assert model.diagnostics_["left"] < 0.05
+
+
+def _drawn(seed):
+    """Return oblique rows, and a sample of a few thousand."""
+    rng = np.random.default_rng([5, seed])
+    k = int(rng.integers(1, 4))
+    d = k + int(rng.integers(1, 9))
+    n = int(10 ** rng.uniform(3.0, 3.9))
+    threshold = rng.uniform(1.0, 2.0)
+    W = np.eye(k, d) + 0.3 * rng.standard_normal((k, d))
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    X = rng.standard_normal((n, d))
+    heights = X @ W.T
+    return W, X, (heights > threshold).any(axis=1)
+
+
+@pytest.mark.parametrize("seed", [9, 53, 57, 223])
+def test_others_do_not_turn_a_border(seed):
+    """Where all samples fit a border it is 5.7 to 8 degrees off: alone it is about as near as is said."""
+    W, X, y = _drawn(seed)
+    model = HalfspaceUnionClassifier(len(W), random_state=0).fit(X, y)
+    assert model.converged_, model.status_
+    cosines = model.weights_ @ W.T
+    nearest = cosines.argmax(axis=1)
+    assert sorted(nearest) == list(range(len(W)))
+    off = np.arccos(np.minimum(cosines.max(axis=1), 1.0))
+    assert np.all(off < np.deg2rad(5.0))
+    assert np.all(off < 1.25 * model.diagnostics_["row_error"])
+
+
+def test_rows_that_a_sample_does_not_show_are_not_trusted():
+    """Too few samples are beside any of three borders alone, and rows are up to ten degrees off."""
+    W, X, y = _drawn(58)
+    with pytest.warns(ConvergenceWarning, match="3 of 3 rows may be off by 90 degrees.*pass more samples"):
+        model = HalfspaceUnionClassifier(3, random_state=0).fit(X, y)
+    assert not model.converged_
+    np.testing.assert_array_equal(model.diagnostics_["row_error"], np.pi / 2.0)
+    assert (model.weights_ @ W.T).max(axis=1).min() < np.cos(np.deg2rad(5.0))

@@ -1,5 +1,6 @@
 """Whether residuals are noise: the U-statistics of their Hermite moments."""
 
+import itertools
 import math
 
 import numpy as np
@@ -37,6 +38,52 @@ def test_kernels_are_those_of_hermite_polynomials():
         total += (terms.sum() ** 2 - terms @ terms) / (300 * 299)
     assert abs(residual_misfit(x[:, None], r).share - total) < 1e-12
     assert not residual_misfit(x[:, None], np.ones(300)).significant
+
+
+def _explained(X, r, degree):
+    """Return U_m times its pairs: polynomials by `hermite_polynomial`, a column each."""
+    total = 0.0
+    for axes in itertools.combinations_with_replacement(range(X.shape[1]), degree):
+        term = r.copy()
+        for axis in set(axes):
+            m = axes.count(axis)
+            term *= hermite_polynomial(m, X[:, axis]) / np.sqrt(math.factorial(m))
+        total += term.sum() ** 2 - term @ term
+    return total
+
+
+@pytest.mark.parametrize(("n", "d"), [(4001, 3), (2001, 10)])
+def test_all_pairs_are_seen_or_those_of_parts(n, d):
+    """Ten inputs have 715 polynomials of degree four: their pairs are those in two parts of the sample."""
+    rng = np.random.default_rng(4)
+    X, r = rng.standard_normal((n, d)), rng.standard_normal(n)
+    r = (r - r.mean()) / r.std()
+    share = sum(_explained(X, r, m) for m in (1, 2, 3)) / (n * (n - 1.0))
+    parts = [slice(None)] if d == 3 else [slice(0, None, 2), slice(1, None, 2)]
+    sizes = [len(r[part]) for part in parts]
+    share += sum(_explained(X[part], r[part], 4) for part in parts) / sum(m * (m - 1.0) for m in sizes)
+    assert abs(residual_misfit(X, r).share - share) < 1e-12
+
+
+def test_little_is_seen_by_many():
+    """Three per cent of degree three, of eight inputs: five sigma of 5000 samples, which 1500 do not show."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((5000, 8))
+        wave = hermite_polynomial(3, X[:, 0]) / np.sqrt(6.0)
+        r = np.sqrt(0.03) * wave + np.sqrt(0.97) * rng.standard_normal(5000)
+        assert residual_misfit(X, r).significant
+        assert not residual_misfit(X[:1250], r[:1250]).significant
+
+
+@pytest.mark.parametrize("d", [3, 10])
+def test_a_sample_far_away_is_no_misfit(d):
+    """The square of its length is taken from that of all pairs, and must leave no less than rounding."""
+    rng = np.random.default_rng(5)
+    X, r = rng.standard_normal((2000, d)), rng.standard_normal(2000)
+    for far in (1e3, 1e8, 1e40):
+        X[0] = far
+        assert not residual_misfit(X, r).significant
 
 
 def test_the_resolution_is_what_one_alarm_in_ten_thousand_leaves():

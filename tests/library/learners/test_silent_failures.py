@@ -80,14 +80,14 @@ def test_rows_are_as_near_as_is_said_or_not_trusted():
 
 
 def test_waves_are_not_left_to_noise():
-    """No polynomial of degree up to four explains what three units leave of sin 3x; trees do.
+    """No polynomial of degree up to four explains what three units leave of sin 6x; trees do.
 
     A descent can end where polynomials explain some of the rest; then they say so.
     """
     said = set()
     for seed in range(3):
         X = np.random.default_rng(seed).standard_normal((4000, 6))
-        y = np.sin(3.0 * X[:, 0]) + X[:, 1] ** 2
+        y = np.sin(6.0 * X[:, 0]) + X[:, 1] ** 2
         with pytest.warns(ConvergenceWarning, match="of the rest.*pass another n_hidden"):
             model = TensorNetwork(3, n_attempts=1, random_state=0).fit(X, y)
         assert not model.converged_

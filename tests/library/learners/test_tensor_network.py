@@ -378,3 +378,13 @@ def test_activation_of_ones_own():
 
 def _cube(z):
     return z**3
+
+
+def test_units_with_biases_ask_for_them():
+    """Without biases two units leave much of the labels; the message names the parameter, where it is off."""
+    X = np.random.default_rng(0).standard_normal((3000, 3))
+    y = np.maximum(X[:, 0] + 1.0, 0.0) + np.maximum(X[:, 1] - 0.5, 0.0)
+    with pytest.warns(ConvergenceWarning, match="another n_hidden or activation, fit_biases=True, or more"):
+        TensorNetwork(2, "relu", n_attempts=1, random_state=0).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="pass another n_hidden or activation, or more samples"):
+        TensorNetwork(1, "relu", fit_biases=True, n_attempts=1, random_state=0).fit(X, y)
