@@ -626,7 +626,22 @@ MUTANTS = [
         "slope of a softmax in Stein's identity",
     ),
     Mutant(
-        "learners/halfspaces", "doubtful and predictable == 0.0", "doubtful", "mixtures of halfspaces trusted"
+        "learners/halfspaces",
+        "not (far or frame.doubtful or predictable)",
+        "not (far or frame.doubtful)",
+        "mixtures of halfspaces trusted",
+    ),
+    Mutant(
+        "learners/halfspaces",
+        "not (far or frame.doubtful or predictable)",
+        "not (frame.doubtful or predictable)",
+        "rows that no sample shows trusted",
+    ),
+    Mutant(
+        "learners/beside",
+        "alone = near.sum(axis=1)[:, None] - near == 0",
+        "alone = near >= 0",
+        "turned borders",
     ),
     # --- sweeps and the ledger
     Mutant(
@@ -752,9 +767,18 @@ MUTANTS = [
     ),
     Mutant(
         "learners/misfit",
-        "pairs[np.arange(len(pairs)), np.arange(n)[rows]] = 0.0",
-        "pairs += 0.0",
+        "np.fill_diagonal(products, 0.0)",
+        "products += 0.0",
         "a sample paired with itself",
+    ),
+    Mutant(
+        "learners/misfit",
+        "return float(total @ total - own)",
+        "return float(total @ total)",
+        "its square kept",
+    ),
+    Mutant(
+        "learners/misfit", "_WRITTEN, _PART = 500, 1500", "_WRITTEN, _PART = 0, 1500", "pairs of parts only"
     ),
     Mutant("learners/misfit", "leverage < 1.0 - _ALONE", "leverage < 2.0", "labels that nothing checks"),
     Mutant(
@@ -1213,8 +1237,8 @@ MUTANTS = [
     ),
     Mutant(
         "learners/general_input",
-        "[] if checked.passed else [checked.status]",
-        "[]",
+        "if not checked.passed:",
+        "if False:",
         "a score that is not that of the inputs",
     ),
     Mutant(

@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from expected_failures import expected_failures
 from nnmoments.activations import sign_threshold
-from nnmoments.learners import HalfspaceUnionClassifier
+from nnmoments.learners import HalfspaceUnionClassifier, halfspaces
 from nnmoments.learners.beside import borders_beside
 from nnmoments.linalg import match_rows
 from nnmoments.networks import HiddenPolynomial, UnionOfHalfspaces, union_terms
@@ -233,3 +233,13 @@ def test_rows_that_a_sample_does_not_show_are_not_trusted():
     assert not model.converged_
     np.testing.assert_array_equal(model.diagnostics_["row_error"], np.pi / 2.0)
     assert (model.weights_ @ W.T).max(axis=1).min() < np.cos(np.deg2rad(5.0))
+
+
+def test_what_trees_predict_is_not_trusted(monkeypatch):
+    """Of a union whose rows are known, too."""
+    W, X, y = _drawn(53)
+    monkeypatch.setattr(halfspaces, "predictable_share", lambda *_, **__: 0.3)
+    with pytest.warns(ConvergenceWarning, match="trees predict 30% of where the union is wrong"):
+        model = HalfspaceUnionClassifier(len(W), random_state=0).fit(X, y)
+    assert not model.converged_
+    assert model.diagnostics_["row_error"].max() < 0.15
