@@ -32,7 +32,7 @@ import pandas as pd
 import psutil
 import scipy
 from scipy import stats
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
 import nnmoments
@@ -155,10 +155,15 @@ class Sweep:
         return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(map(int, words))))
 
     def run_cell(self, cell: Cell, *, seed: int) -> tuple[dict[str, Any], float]:
-        """Run one cell; return its outputs as plain values and the seconds of processor it took."""
-        start = time.process_time()
-        outputs = self.trial(**cell, rng=self.rng(cell, seed=seed))
-        seconds = time.process_time() - start
+        """Run one cell; return its outputs as plain values and the seconds of processor it took.
+
+        A cell has one thread, however many the shell allows: cells run side by side, and the order in
+        which several threads sum would change the last bits, and so where a long descent ends.
+        """
+        with threadpool_limits(1):
+            start = time.process_time()
+            outputs = self.trial(**cell, rng=self.rng(cell, seed=seed))
+            seconds = time.process_time() - start
         if not isinstance(outputs, Mapping):
             raise ValueError(f"{self.name}: the trial must return a dict of outputs, got {outputs!r:.80}")
         if taken := {name for name in outputs.keys() & {"seed", *cell} if outputs[name] != cell.get(name)}:

@@ -645,6 +645,20 @@ def test_chaotic_cells_may_end_elsewhere_on_another_processor_only(
     assert _document(figure) == document
 
 
+def _threads(*, trial, rng):
+    return {"threads": max(pool["num_threads"] for pool in sweep.threadpool_info())}
+
+
+def test_a_cell_has_one_thread_however_many_the_shell_allows(tmp_path):
+    """The order in which two threads sum decides where some of the stored descents end."""
+    cells = grid(trial=range(2))
+    figure = Sweep("threads", _threads, cells, cells, folder=tmp_path)
+    with sweep.threadpool_limits(2):
+        assert _threads(trial=0, rng=None)["threads"] == 2
+        assert list(figure.run(n_jobs=1)["threads"]) == [1, 1]
+        assert _threads(trial=0, rng=None)["threads"] == 2
+
+
 def test_the_processor_is_the_one_that_numpy_sees(example, monkeypatch):
     """SCS, under cvxpy, brings a BLAS of its own, and scikit-learn OpenMP: loaded or not, the name is one."""
     pools = sweep.threadpool_info()
