@@ -111,7 +111,8 @@ class Sweep:
     --------
     >>> def trial(*, n, trial, rng):
     ...     return {"mean": rng.standard_normal(n).mean()}
-    >>> sweep = Sweep("means", trial, grid(n=[10], trial=range(2)), grid(n=[1000], trial=range(9)))
+    >>> quick, full = grid(n=[10], trial=range(2)), grid(n=[1000], trial=range(9))
+    >>> sweep = Sweep("means", trial, quick, full)
     >>> sweep.run("quick", n_jobs=1).shape
     (2, 3)
     """
@@ -562,7 +563,8 @@ def slope_interval(
 
     Examples
     --------
-    >>> slope, low, high = slope_interval([1, 10, 100], [[1.0, 1.1], [0.1, 0.11], [0.01, 0.011]])
+    >>> errors = [[1.0, 1.1], [0.1, 0.11], [0.01, 0.011]]  # two trials of each size
+    >>> slope, low, high = slope_interval([1, 10, 100], errors)
     >>> round(slope, 6)
     -1.0
     """

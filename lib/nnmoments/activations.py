@@ -393,7 +393,8 @@ class Activation:
 
         Examples
         --------
-        >>> relu.singular_coefficient(1), round(relu.singular_coefficient(2) / relu.stein_coefficient(2), 12)
+        >>> share = relu.singular_coefficient(2) / relu.stein_coefficient(2)
+        >>> relu.singular_coefficient(1), round(share, 12)
         (0.0, 1.0)
         """
         m = check_integer("m", m, 0, 4)

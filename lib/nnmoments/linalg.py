@@ -383,7 +383,8 @@ def weighted_least_squares(
 
     Examples
     --------
-    >>> coefficients, intercept = weighted_least_squares([[0.0], [1.0]], [3.0, 5.0], fit_intercept=True)
+    >>> X, y = [[0.0], [1.0]], [3.0, 5.0]
+    >>> coefficients, intercept = weighted_least_squares(X, y, fit_intercept=True)
     >>> coefficients.round(6), round(intercept, 6)
     (array([2.]), 3.0)
     """

@@ -21,6 +21,9 @@ import nnmoments
 # no others, each with a type; what is returned or yielded.
 RULES = {"GL08", "SS01", "PR01", "PR02", "PR03", "PR04", "RT01", "YD01"}
 
+# The signs of an example's line that fit a method's entry of the reference, on a page of 1280 pixels.
+WIDTH = 88
+
 PACKAGES = [importlib.import_module(f"nnmoments.{m.name}") for m in pkgutil.iter_modules(nnmoments.__path__)]
 
 
@@ -72,19 +75,27 @@ def raises(function: object) -> bool:
     return checked or any(isinstance(node, ast.Raise) for node in ast.walk(tree))
 
 
-def faults(value: object, *, method: bool = False) -> set[str]:
-    """Return what a docstring lacks, by numpydoc's codes; RS01: what is raised; EX01: a doctest.
+def too_wide(text: str) -> list[str]:
+    """Return the lines of a docstring's examples, and of what they print, that a page would break."""
+    blocks = [block for block in text.split("\n\n") if ">>> " in block]
+    return [line for block in blocks for line in block.splitlines() if len(line) > WIDTH]
 
-    The example of a class serves its methods. The fields of a result are attributes, since only
-    its function fills them in. A protocol takes no arguments; private fields are nobody's to give.
+
+def faults(value: object, *, method: bool = False) -> set[str]:
+    """Return what a docstring lacks, by numpydoc's codes.
+
+    RS01: what is raised; EX01: a doctest; EX02: lines of it that fit the page. The example of a class
+    serves its methods. The fields of a result are attributes, since only its function fills them in. A
+    protocol takes no arguments; private fields are nobody's to give.
     """
     text = inspect.getdoc(value)
     if not text:
         return {"GL08"}
+    wide = {"EX02"} if too_wide(text) else set()
     if not (inspect.isclass(value) or is_function(value)):  # a property
-        return set()
+        return wide
     document = get_doc_object(value)
-    found = {code for code, _ in validate(document)["errors"]} & RULES
+    found = wide | {code for code, _ in validate(document)["errors"]} & RULES
     if inspect.isclass(value):
         entries = [*document["Parameters"], *document["Attributes"]]
         names = {name for entry in entries for name in entry.name.split(", ")}
@@ -184,6 +195,8 @@ FOILS = {
     "no result": ("Returns\n-------\nfloat\n", "", "RT01"),
     "no error": ("Raises\n------\nValueError\n    If n is negative.\n", "", "RS01"),
     "no example": (">>> complete(2)\n2.0", "complete(2) is 2.", "EX01"),
+    "a wide example": (">>> complete(2)", ">>> complete(" + " + ".join(["0"] * WIDTH) + ")", "EX02"),
+    "a wide result": ("2.0", "2.0" + WIDTH * "0", "EX02"),
 }
 
 

@@ -67,7 +67,8 @@ def exponents(frame: pd.DataFrame, column: str = "worst") -> tuple[Array, Array]
     Examples
     --------
     >>> frame = pd.DataFrame({"d": [2, 4, 2, 4], "n": [100, 100, 400, 400], "trial": 0})
-    >>> [float(e[0].round(6)) for e in exponents(frame.assign(worst=frame["d"] / frame["n"] ** 0.5))]
+    >>> frame["worst"] = frame["d"] / frame["n"] ** 0.5
+    >>> [float(e[0].round(6)) for e in exponents(frame)]
     [2.0, 2.0]
     """
     powers, inverses = [], []

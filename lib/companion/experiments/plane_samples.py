@@ -54,8 +54,8 @@ def ratio_slopes(frame: pd.DataFrame, axis: str, *, labels: str = "all pairs", s
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"labels": "all pairs", "slab": "fixed", "d": 6, "trial": [0, 0, 1, 1]})
-    >>> frame = frame.assign(n=[100, 400, 100, 400], ratio=[1.0, 2.0, 1.0, 4.0])
+    >>> frame = pd.DataFrame({"n": [100, 400, 100, 400], "ratio": [1.0, 2.0, 1.0, 4.0]})
+    >>> frame = frame.assign(labels="all pairs", slab="fixed", d=6, trial=[0, 0, 1, 1])
     >>> ratio_slopes(frame, "n").round(6)
     array([0.5, 1. ])
     """

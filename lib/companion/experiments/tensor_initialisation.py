@@ -823,7 +823,8 @@ def radius_exponent(frame: pd.DataFrame, factor: str) -> float:
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"factor": "k", "size": [2, 2, 4, 4], "worst": [0.2, 0.3, 0.1, 0.5]})
+    >>> frame = pd.DataFrame({"size": [2, 2, 4, 4], "worst": [0.2, 0.3, 0.1, 0.5]})
+    >>> frame["factor"] = "k"
     >>> round(radius_exponent(frame, "k"), 6)
     -1.0
     """

@@ -50,7 +50,8 @@ def partition_slopes(frame: pd.DataFrame, parts: str, axis: str) -> Array:
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"parts": "three", "d": 10, "n": [10, 40], "trial": 0, "error": [0.2, 0.1]})
+    >>> frame = pd.DataFrame({"n": [10, 40], "error": [0.2, 0.1]})
+    >>> frame = frame.assign(parts="three", d=10, trial=0)
     >>> partition_slopes(frame, "three", "n").round(6)
     array([-0.5])
     """

@@ -32,7 +32,8 @@ class Explorable:
 
     Examples
     --------
-    >>> Explorable("l1_ball", {"x": [1.0]}, title="The ball", caption="Turn $z$.", alt="A ball.")
+    >>> words = {"title": "The ball", "caption": "Turn $z$.", "alt": "A ball."}
+    >>> Explorable("l1_ball", {"x": [1.0]}, **words)
     Explorable: The ball
     """
 

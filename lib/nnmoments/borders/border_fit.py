@@ -68,7 +68,8 @@ def fit_border(
     --------
     >>> X = np.random.default_rng(0).standard_normal((200_000, 3))
     >>> found = fit_border(X, X[:, 0] > 1.5, [1.0, 0.1, -0.1])
-    >>> found.converged, bool(np.arccos(found.direction[0]) < 0.003), round(found.threshold, 2)
+    >>> angle = np.arccos(found.direction[0])
+    >>> found.converged, bool(angle < 0.003), round(found.threshold, 2)
     (True, True, 1.5)
     """
     X, mask, z, weight = checked_sample(X, active, z, sample_weight)

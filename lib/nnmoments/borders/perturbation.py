@@ -86,9 +86,11 @@ def perturb_and_accept(
 
     Examples
     --------
-    >>> exact = lambda z, near: AngleEstimate(np.hypot(*z[1:]) / z[0], (1.0, 1.0), 0, "oracle")
+    >>> def exact(z, near):
+    ...     return AngleEstimate(np.hypot(*z[1:]) / z[0], (1.0, 1.0), 0, "oracle")
     >>> z, rng = np.array([0.8, 0.6, 0.0]), np.random.default_rng(0)
-    >>> directions, _ = perturb_and_accept(exact, z, exact(z, None), tol=1e-3, max_iter=500, rng=rng)
+    >>> first = exact(z, None)
+    >>> directions, _ = perturb_and_accept(exact, z, first, tol=1e-3, max_iter=500, rng=rng)
     >>> bool(directions[-1][0] > np.cos(1e-3))
     True
     """

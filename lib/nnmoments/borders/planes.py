@@ -129,7 +129,8 @@ def delta_correlation(
 
     Examples
     --------
-    >>> c = delta_correlation(lambda X: X[:, 0] > 1.0, [1.0, 0.0], 1.0, order=1, epsilon=1e-6)
+    >>> label = lambda X: X[:, 0] > 1.0
+    >>> c = delta_correlation(label, [1.0, 0.0], 1.0, order=1, epsilon=1e-6)
     >>> round(c.value, 5), c.n_labels
     (0.24197, 20000)
     """
@@ -191,7 +192,8 @@ def sampled_delta_correlation(
     Examples
     --------
     >>> X = np.random.default_rng(0).standard_normal((100_000, 2))
-    >>> c = sampled_delta_correlation(X, X[:, 0] > 1, [1.0, 0.0], 1.0, order=1, epsilon=0.05, width=0.1)
+    >>> slabs = {"epsilon": 0.05, "width": 0.1}
+    >>> c = sampled_delta_correlation(X, X[:, 0] > 1, [1.0, 0.0], 1.0, order=1, **slabs)
     >>> abs(c.value - 0.24) < 5 * c.standard_error + 0.02
     True
     """

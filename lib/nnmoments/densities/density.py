@@ -46,7 +46,8 @@ class Derivative(Comparable, abc.ABC):
     Examples
     --------
     >>> G = Diagonal(np.array([[1.0, 2.0], [3.0, 6.0]]))
-    >>> G.lift(G.coefficients.mean(axis=0), [None, None])  # the mean of the tensors, at the cost of d numbers
+    >>> mean = G.coefficients.mean(axis=0)  # d numbers, for the mean of the tensors
+    >>> G.lift(mean, [None, None])
     array([[2., 0.],
            [0., 4.]])
     """

@@ -181,7 +181,8 @@ class LandscapeRows(Result):
     --------
     >>> from nnmoments.linalg import outer_power
     >>> from nnmoments.moments import TensorMoment
-    >>> found = landscape_rows(TensorMoment(outer_power(np.eye(2), 4).sum(axis=0)), 2, n_starts=3, rng=0)
+    >>> T4 = TensorMoment(outer_power(np.eye(2), 4).sum(axis=0))
+    >>> found = landscape_rows(T4, 2, n_starts=3, rng=0)
     >>> found.converged, found.agreement, round(found.value, 4)  # -mu per row at the truth
     (True, 1.0, -0.02)
     """
@@ -263,11 +264,13 @@ def landscape_rows(
     --------
     >>> from nnmoments.linalg import outer_power
     >>> from nnmoments.moments import TensorMoment
-    >>> found = landscape_rows(TensorMoment(-outer_power(np.eye(2), 4).sum(axis=0)), 2, rng=0)
+    >>> T4 = TensorMoment(-outer_power(np.eye(2), 4).sum(axis=0))
+    >>> found = landscape_rows(T4, 2, rng=0)
     >>> np.abs(found.rows).sum(axis=0).round(4), found.sign, found.agreement
     (array([1., 1.]), -1.0, 1.0)
     >>> oblique = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
-    >>> found = landscape_rows(TensorMoment(outer_power(oblique, 4).sum(axis=0)), 2, whiten=True, rng=0)
+    >>> T4 = TensorMoment(outer_power(oblique, 4).sum(axis=0))
+    >>> found = landscape_rows(T4, 2, whiten=True, rng=0)
     >>> np.abs(found.rows @ oblique.T).max(axis=0).round(4)
     array([1., 1.])
     """

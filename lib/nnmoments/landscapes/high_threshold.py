@@ -168,7 +168,8 @@ class SimultaneousLoss(SmoothLoss):
     >>> from nnmoments.moments import TensorMoment
     >>> from nnmoments.linalg import outer_power
     >>> T4 = TensorMoment(np.sqrt(24.0) * outer_power(np.eye(2), 4).sum(axis=0))
-    >>> loss = SimultaneousLoss(np.sqrt(2.0) * np.eye(2), T4, u2=1.0, u4=1.0, lam=2.0, gamma=0.01)
+    >>> T2 = np.sqrt(2.0) * np.eye(2)
+    >>> loss = SimultaneousLoss(T2, T4, u2=1.0, u4=1.0, lam=2.0, gamma=0.01)
     >>> round(loss.value(np.eye(2)), 12)
     -0.02
     """
@@ -460,7 +461,8 @@ def find_minima(
     >>> T4 = TensorMoment(np.sqrt(24.0) * outer_power(np.eye(3), 4).sum(axis=0))
     >>> loss = HermiteLoss(np.sqrt(2.0) * np.eye(3), T4, u2=1.0, u4=1.0, lam=2.0)
     >>> found = find_minima(loss, np.eye(3), 3, rng=0)
-    >>> found.converged, np.abs(found.points[np.argmax(np.abs(found.points), axis=0)]).round(3) + 0.0
+    >>> points = np.abs(found.points)
+    >>> found.converged, points[np.argmax(points, axis=0)].round(3)
     (True, array([[1.414, 0.   , 0.   ],
                   [0.   , 1.414, 0.   ],
                   [0.   , 0.   , 1.414]]))

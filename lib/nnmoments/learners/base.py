@@ -48,7 +48,8 @@ def free_columns(mean: Array, covariance: Array) -> _Columns:
 
     Examples
     --------
-    >>> free_columns(np.zeros(3), np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 1.0]])).tied
+    >>> covariance = np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> free_columns(np.zeros(3), covariance).tied
     'columns 0, 1 of X are tied to each other'
     """
     d = len(mean)
@@ -97,7 +98,8 @@ class MomentLearner(Comparable, BaseEstimator):  # type: ignore[misc]
     --------
     >>> from nnmoments.learners import TensorNetwork
     >>> X = np.random.default_rng(0).standard_normal((500, 2))
-    >>> model = TensorNetwork(1, "relu", random_state=0).fit(X, np.maximum(2.0 * X[:, 0], 0.0) + 1.0)
+    >>> y = np.maximum(2.0 * X[:, 0], 0.0) + 1.0
+    >>> model = TensorNetwork(1, "relu", random_state=0).fit(X, y)
     >>> isinstance(model, MomentLearner), model.converged_, model.weights_.round(6) + 0.0
     (True, True, array([[2., 0.]]))
     """

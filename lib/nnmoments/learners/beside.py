@@ -152,7 +152,8 @@ def borders_beside(
     --------
     >>> X = np.random.default_rng(0).standard_normal((100_000, 2))
     >>> active = (X > [1.5, 2.0]).any(axis=1)
-    >>> found = borders_beside(X, active, np.ones(len(X)), np.array([[1.0, 0.2], [0.2, -1.0]]))
+    >>> rows = np.array([[1.0, 0.2], [0.2, -1.0]])
+    >>> found = borders_beside(X, active, np.ones(len(X)), rows)
     >>> np.round([unit.threshold for unit in found], 2)
     array([1.5, 2. ])
     """
@@ -212,7 +213,8 @@ def each_beside(
     >>> X = np.random.default_rng(0).standard_normal((100_000, 2))
     >>> active = (X > [1.5, 2.0]).any(axis=1)
     >>> units = [fit_border(X, active, row) for row in ([1.0, 0.2], [0.2, 1.0])]
-    >>> np.round([unit.direction for unit in each_beside(X, active, np.ones(len(X)), units)], 2) + 0.0
+    >>> found = each_beside(X, active, np.ones(len(X)), units)
+    >>> np.round([unit.direction for unit in found], 2) + 0.0
     array([[1., 0.],
            [0., 1.]])
     """

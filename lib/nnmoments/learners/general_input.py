@@ -65,8 +65,10 @@ class FourthOrderRows(Result):
     --------
     >>> from nnmoments.densities import StandardNormal
     >>> X = StandardNormal(2).sample(20_000, rng=0)
+    >>> y = np.maximum(X, 0.0) @ [1.0, -1.0]
     >>> net = GeneralInputNetwork(2, score_model=StandardNormal(2), random_state=0)
-    >>> np.sign(np.sort(net.fit(X, np.maximum(X, 0.0) @ [1.0, -1.0]).diagnostics_["rows"].kappa))
+    >>> rows = net.fit(X, y).diagnostics_["rows"]
+    >>> np.sign(np.sort(rows.kappa))
     array([-1.,  1.])
     """
 
@@ -163,7 +165,8 @@ class GeneralInputNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     >>> from nnmoments.densities import StandardNormal
     >>> X = StandardNormal(2).sample(20_000, rng=0)
     >>> y = 3.0 + np.maximum(X @ [0.6, 0.8], 0.0) - np.maximum(X[:, 0] + 0.5, 0.0)
-    >>> model = GeneralInputNetwork(2, score_model=StandardNormal(2), random_state=0).fit(X, y)
+    >>> model = GeneralInputNetwork(2, score_model=StandardNormal(2), random_state=0)
+    >>> model = model.fit(X, y)
     >>> model.weights_[np.argsort(model.output_)].round(6) + 0.0, round(model.intercept_, 6)
     (array([[1. , 0. ],
            [0.6, 0.8]]), 3.0)

@@ -174,7 +174,8 @@ def predictable_share(
     --------
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((2000, 2))
-    >>> predictable_share(X, np.sin(9.0 * X[:, 0])) > 0.5, predictable_share(X, rng.standard_normal(2000))
+    >>> wave, noise = np.sin(9.0 * X[:, 0]), rng.standard_normal(2000)
+    >>> predictable_share(X, wave) > 0.5, predictable_share(X, noise)
     (True, 0.0)
     """
     X, residual = check_samples(X, residual)

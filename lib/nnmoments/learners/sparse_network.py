@@ -129,7 +129,8 @@ def train_network(
     Examples
     --------
     >>> X = np.array([[1.0], [-1.0]])
-    >>> net = train_network(X, np.eye(2), [[[1.0]], [[0.1], [0.0]]], [[0.0], [0.0, 0.0]], activation="tanh")
+    >>> weights, biases = [[[1.0]], [[0.1], [0.0]]], [[0.0], [0.0, 0.0]]
+    >>> net = train_network(X, np.eye(2), weights, biases, activation="tanh")
     >>> net.logits(X).argmax(axis=1)
     array([0, 1])
     """

@@ -51,7 +51,8 @@ class Blocks(Result):
 
     Examples
     --------
-    >>> one, two = (Blocks(5.0, 25.0, 1, np.array(mean), np.array(0.0)) for mean in (1.0, 3.0))
+    >>> one = Blocks(5.0, 25.0, 1, np.array(1.0), np.array(0.0))
+    >>> two = Blocks(5.0, 25.0, 1, np.array(3.0), np.array(0.0))
     >>> both = one.merge(two)
     >>> float(both.mean), float(both.variance())
     (2.0, 1.0)

@@ -126,7 +126,8 @@ def lower_cubic(A: Array, mean: float, moved: Array) -> tuple[Array, Array]:
 
     Examples
     --------
-    >>> lower_cubic(np.array([[1.0]]), 1.0, np.array([[4.0]]))  # x = 2: He_4 - x^4 = 3 - 6 x^2
+    >>> x2 = np.array([[4.0]])  # x = 2: He_4 - x^4 = 3 - 6 x^2
+    >>> lower_cubic(np.array([[1.0]]), 1.0, x2)
     (array([[-21.]]), array([[-21.]]))
     """
     norms = np.sum(A**2, axis=1)

@@ -60,10 +60,10 @@ def check_fits(shape: Sequence[int]) -> None:
 
     Examples
     --------
-    >>> check_fits((1000,) * 3)
+    >>> check_fits((900,) * 3)
     Traceback (most recent call last):
         ...
-    ValueError: a moment of shape (1000, 1000, 1000) has 7.5 GiB, more than 1 GiB: pass bases
+    ValueError: a moment of shape (900, 900, 900) has 5.4 GiB, more than 1 GiB: pass bases
     """
     if math.prod(shape) > MAX_TENSOR_DOUBLES:
         size, most = math.prod(shape) / 2**27, MAX_TENSOR_DOUBLES / 2**27

@@ -250,7 +250,8 @@ class SurrogateSum(Surrogate):
 
     Examples
     --------
-    >>> line = Polynomials(1).fit(np.array([[0.0], [1.0], [3.0]]), np.array([[1.0], [3.0], [7.0]]))
+    >>> X = np.array([[0.0], [1.0], [3.0]])
+    >>> line = Polynomials(1).fit(X, 2.0 * X + 1.0)
     >>> SurrogateSum((line, line)).predict(np.array([[2.0]])).round(6)
     array([[10.]])
     """
@@ -307,7 +308,8 @@ class Polynomials(SurrogateFamily):
     >>> from nnmoments.moments import cross_moment
     >>> density = iid(Logistic(), 2)
     >>> X = density.sample(10_000, rng=0)
-    >>> cross_moment(X, X[:, 0] * X[:, 1], density, 2, surrogate=Polynomials(2)).value.round(6) + 0.0
+    >>> y = X[:, 0] * X[:, 1]
+    >>> cross_moment(X, y, density, 2, surrogate=Polynomials(2)).value.round(6) + 0.0
     array([[0., 1.],
            [1., 0.]])
     """
@@ -395,7 +397,8 @@ class PolynomialSurrogate(Surrogate):
 
     Examples
     --------
-    >>> g = PolynomialSurrogate(1, np.array([[1.0], [2.0]]), np.zeros(1), np.ones(1), None, 1)
+    >>> coefficients = np.array([[1.0], [2.0]])  # 1 + 2 x
+    >>> g = PolynomialSurrogate(1, coefficients, np.zeros(1), np.ones(1), None, 1)
     >>> g.predict(np.array([[3.0]])), g.describe()
     (array([[7.]]), 'a polynomial of degree 1')
     """

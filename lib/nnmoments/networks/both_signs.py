@@ -116,7 +116,8 @@ def regress_both_signs(
     Examples
     --------
     >>> X = np.random.default_rng(0).standard_normal((100, 2))
-    >>> found = regress_both_signs(X, np.maximum(X[:, 0], 0) - np.maximum(-X[:, 1], 0), np.eye(2), "relu")
+    >>> y = np.maximum(X[:, 0], 0) - np.maximum(-X[:, 1], 0)
+    >>> found = regress_both_signs(X, y, np.eye(2), "relu")
     >>> found.signs, found.forward.round(6) + 0.0, found.backward.round(6) + 0.0
     (array([ 1., -1.]), array([1., 0.]), array([ 0., -1.]))
     """

@@ -90,7 +90,8 @@ def univariate_part(network: HiddenPolynomial) -> HiddenPolynomial:
     Examples
     --------
     >>> from nnmoments.activations import linear
-    >>> univariate_part(HiddenPolynomial([[1.0], [2.0]], linear, {(0, 0): 3.0, (0, 1): 1.0})).terms
+    >>> network = HiddenPolynomial([[1.0], [2.0]], linear, {(0, 0): 3.0, (0, 1): 1.0})
+    >>> univariate_part(network).terms
     {(0, 0): 3.0}
     """
     if not isinstance(network, HiddenPolynomial):

@@ -136,7 +136,8 @@ class FeedForward(Comparable):
 
         Examples
         --------
-        >>> FeedForward([[[1.0]], [[40.0], [-40.0]]], "relu", link="softmax").sample_labels([[1.0]], rng=0)
+        >>> network = FeedForward([[[1.0]], [[40.0], [-40.0]]], "relu", link="softmax")
+        >>> network.sample_labels([[1.0]], rng=0)
         array([[1., 0.]])
         """
         rng, noise = check_rng("rng", rng), check_number("noise", noise)
@@ -211,7 +212,8 @@ class FeedForward(Comparable):
         Examples
         --------
         >>> from nnmoments.activations import quadratic
-        >>> FeedForward([[[1.0, 2.0]], [[3.0]]], quadratic).mean_factor([[1.0, 1.0], [0.0, 0.0]])
+        >>> network = FeedForward([[[1.0, 2.0]], [[3.0]]], quadratic)
+        >>> network.mean_factor([[1.0, 1.0], [0.0, 0.0]])
         array([[9.]])
         """
         return np.asarray(sum(part.sum(axis=0) for part in self._factors(X)) / len(np.asarray(X)))
@@ -230,7 +232,8 @@ class FeedForward(Comparable):
         Examples
         --------
         >>> from nnmoments.activations import quadratic
-        >>> FeedForward([[[1.0, 2.0]], [[3.0]]], quadratic).mean_jacobian([[1.0, 1.0], [0.0, 0.0]])
+        >>> network = FeedForward([[[1.0, 2.0]], [[3.0]]], quadratic)
+        >>> network.mean_jacobian([[1.0, 1.0], [0.0, 0.0]])
         array([[ 9., 18.]])
         """
         return self.mean_factor(X) @ self.weights[0]

@@ -222,7 +222,8 @@ class HiddenPolynomial(Comparable):
         Examples
         --------
         >>> from nnmoments.activations import linear
-        >>> HiddenPolynomial([[1.0, 0.0], [0.0, 1.0]], linear, {(0, 1): 3.0}).moment(2).round(12) + 0.0
+        >>> network = HiddenPolynomial([[1.0, 0.0], [0.0, 1.0]], linear, {(0, 1): 3.0})
+        >>> network.moment(2).round(12) + 0.0
         array([[0., 3.],
                [3., 0.]])
         """

@@ -119,7 +119,8 @@ def tilted_sample(network: HiddenPolynomial, n: int, *, rng: Any = None) -> Kept
     Examples
     --------
     >>> from nnmoments.activations import sigmoid_threshold
-    >>> network = HiddenPolynomial(np.eye(2), sigmoid_threshold(6.0), {(0,): 1.0, (0, 1): 1.0})
+    >>> terms = {(0,): 1.0, (0, 1): 1.0}
+    >>> network = HiddenPolynomial(np.eye(2), sigmoid_threshold(6.0), terms)
     >>> kept = tilted_sample(network, 10_000, rng=0)
     >>> kept.X.mean(axis=0).round(1), kept.draws < 12_000
     (array([1., 0.]), True)

@@ -36,7 +36,8 @@ class UnionOfHalfspaces(Comparable):
 
     Examples
     --------
-    >>> UnionOfHalfspaces([[1.0, 0.0], [0.0, 1.0]], 1.0)([[2.0, 2.0], [0.0, 2.0], [0.0, 0.0]])
+    >>> union = UnionOfHalfspaces([[1.0, 0.0], [0.0, 1.0]], 1.0)
+    >>> union([[2.0, 2.0], [0.0, 2.0], [0.0, 0.0]])
     array([1., 1., 0.])
     """
 

@@ -139,8 +139,12 @@ def check_score(
     --------
     >>> from nnmoments.densities import Gaussian, StandardNormal
     >>> X = StandardNormal(2).sample(2000, rng=0)
-    >>> check_score(Gaussian([0.0, 0.0], 4.0 * np.eye(2)), X).status
-    'E[z S_1^T] is 0.75 from the identity: the score is not that of X; pass another score model, or none'
+    >>> found = check_score(Gaussian([0.0, 0.0], 4.0 * np.eye(2)), X)
+    >>> fault, advice = found.status.split("; ")
+    >>> fault
+    'E[z S_1^T] is 0.75 from the identity: the score is not that of X'
+    >>> advice
+    'pass another score model, or none'
     """
     X = check_array("X", X, shape=(None, check_instance("model", model, ScoreModel).d))
     order = check_integer("order", order, 1, 4)

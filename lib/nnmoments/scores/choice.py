@@ -119,8 +119,10 @@ class ScoreChoice(Result):
     --------
     >>> from nnmoments.densities import Logistic, StandardNormal, iid
     >>> X = StandardNormal(1).sample(2000, rng=0)
-    >>> found = choose_score(X, [lambda Z: iid(Logistic(), 1), lambda Z: StandardNormal(1)], rng=0)
-    >>> found.chosen, bool(found.losses[0] - found.losses[1] > 3.0 * found.standard_errors[0])
+    >>> candidates = [lambda Z: iid(Logistic(), 1), lambda Z: StandardNormal(1)]
+    >>> found = choose_score(X, candidates, rng=0)
+    >>> excess = found.losses[0] - found.losses[1]
+    >>> found.chosen, bool(excess > 3.0 * found.standard_errors[0])
     (1, True)
     """
 
@@ -216,7 +218,8 @@ def spread_ties(X: Array, rng: np.random.Generator) -> tuple[Array, list[int]]:
 
     Examples
     --------
-    >>> spread, tied = spread_ties(np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 3.0]]), np.random.default_rng(0))
+    >>> X = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 3.0]])
+    >>> spread, tied = spread_ties(X, np.random.default_rng(0))
     >>> tied, len(np.unique(spread[:, 0]))
     ([0], 3)
     """

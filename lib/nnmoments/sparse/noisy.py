@@ -366,7 +366,8 @@ def excess(M: Array, error: Array, rows: Array) -> float:
     Examples
     --------
     >>> rows, M = np.array([[0.6, 0.8, 0.0]]), np.array([[1.2, 1.6, 0.0], [0.0, 0.0, 1.0]])
-    >>> excess(M, np.full((2, 3), 0.1), rows) > 5.0, excess(M, np.full((2, 3), 1.0), rows) < 5.0
+    >>> small, large = np.full((2, 3), 0.1), np.full((2, 3), 1.0)
+    >>> excess(M, small, rows) > 5.0, excess(M, large, rows) < 5.0
     (True, True)
     """
     target, scaled = _weighted(M, error)

@@ -76,7 +76,8 @@ class RowBasis(Result):
     --------
     >>> M = np.array([[1.0, 0.0, 2.0], [2.0, 0.0, 4.0], [0.0, 1.0, 0.0]])
     >>> basis = row_basis(M)
-    >>> np.allclose(basis.map @ M, basis.Q), np.allclose(basis.Q @ basis.Q.T, np.eye(basis.k))
+    >>> Q = basis.Q
+    >>> np.allclose(basis.map @ M, Q), np.allclose(Q @ Q.T, np.eye(basis.k))
     (True, True)
     """
 
@@ -258,7 +259,8 @@ class L1Solution(Result):
     >>> A = np.array([[1.0, 0.0, 2.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0, 1.0]])
     >>> M = np.array([[1.0, 2.0], [3.0, 4.0]]) @ A
     >>> found = l1_programmes(M)
-    >>> found.skipped, np.allclose(np.abs(found.coefficients @ M).sum(axis=1), found.objective)
+    >>> norms = np.abs(found.coefficients @ M).sum(axis=1)
+    >>> found.skipped, np.allclose(norms, found.objective)
     (array([3]), True)
     """
 

@@ -86,8 +86,10 @@ class EvenForm(Comparable):
         Two weights in the plane are maxima, and in space the second is none:
 
         >>> mixed = [[0.0, -1.0], [-1.0, 0.0]]
-        >>> [round(EvenForm([1.0, -0.2], mixed, outside=out).margin, 6) for out in (False, True)]
-        [0.6, -0.4]
+        >>> inside = EvenForm([1.0, -0.2], mixed, outside=False)
+        >>> outside = EvenForm([1.0, -0.2], mixed, outside=True)
+        >>> round(inside.margin, 6), round(outside.margin, 6)
+        (0.6, -0.4)
         """
         return self._margin(self.sign)
 

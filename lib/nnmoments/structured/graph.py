@@ -74,7 +74,8 @@ class SupportCliques(Result):
     Examples
     --------
     >>> value = np.kron(np.eye(2), np.ones((2, 2)) - np.eye(2))
-    >>> support_cliques(CorrelationGraph(value, 0.01 * np.ones((4, 4))), 2).graph.toarray()[0]
+    >>> graph = CorrelationGraph(value, 0.01 * np.ones((4, 4)))
+    >>> support_cliques(graph, 2).graph.toarray()[0]
     array([0., 1., 0., 0.])
     """
 
@@ -120,8 +121,9 @@ def correlation_graph(X: npt.ArrayLike, y: npt.ArrayLike) -> CorrelationGraph:
     --------
     >>> X = np.random.default_rng(0).standard_normal((50_000, 3))
     >>> graph = correlation_graph(X, np.exp(0.5 * (X[:, 0] + X[:, 1])))
-    >>> bool(graph.value[0, 1] > 10 * graph.standard_error[0, 1] > 10 * abs(graph.value[0, 2]) / 9)
-    True
+    >>> z = np.abs(graph.value[0, 1:]) / graph.standard_error[0, 1:]
+    >>> bool(z[0] > 10), bool(z[1] < 5)
+    (True, True)
     """
     X = check_array("X", X, ndim=2, most=_LARGEST)
     y = check_array("y", y, shape=(len(X),), most=_LARGEST)

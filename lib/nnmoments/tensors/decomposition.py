@@ -50,8 +50,10 @@ class SymmetricDecomposition(Result):
     Examples
     --------
     >>> found = decompose_symmetric(outer_power([[1.0, 0.0], [0.0, 1.0]], 3).sum(axis=0))
-    >>> found.converged, bool(found.residual < 1e-12), np.abs(found.factors).sum(axis=0).round(6)
-    (True, True, array([1., 1.]))
+    >>> found.converged, bool(found.residual < 1e-12)
+    (True, True)
+    >>> np.abs(found.factors).sum(axis=0).round(6)
+    array([1., 1.])
     """
 
     factors: Array

@@ -97,7 +97,8 @@ def symmetry_tolerance(value: Any, *, least: float = _SINGLE) -> float:
 
     Examples
     --------
-    >>> symmetry_tolerance(np.eye(2)) < symmetry_tolerance(np.eye(2, dtype=np.float32)) < 1e-3
+    >>> double, single = np.eye(2), np.eye(2, dtype=np.float32)
+    >>> symmetry_tolerance(double) < symmetry_tolerance(single) < 1e-3
     True
     """
     kind = np.asarray(value).dtype

@@ -114,7 +114,8 @@ def recover_magnitudes(
     --------
     >>> from nnmoments.activations import squared_relu
     >>> c = squared_relu.moment_coefficient(1)
-    >>> found = recover_magnitudes(np.eye(2), np.array([-4 * c, 9 * c]), np.array([4.0, -9.0]), squared_relu)
+    >>> first, third = np.array([-4 * c, 9 * c]), np.array([4.0, -9.0])
+    >>> found = recover_magnitudes(np.eye(2), first, third, squared_relu)
     >>> found.weights.round(6) + 0.0, found.output
     (array([[-2.,  0.],
            [ 0., -3.]]), array([ 1., -1.]))
@@ -280,7 +281,8 @@ def fit_magnitudes(
     --------
     >>> from nnmoments.activations import squared_relu
     >>> X = np.random.default_rng(0).standard_normal((100, 2))
-    >>> fit_magnitudes(np.eye(2), X, -squared_relu(-2 * X[:, 1]), squared_relu).weights[1].round(6)
+    >>> y = -squared_relu(-2 * X[:, 1])
+    >>> fit_magnitudes(np.eye(2), X, y, squared_relu).weights[1].round(6)
     array([-0., -2.])
     """
     directions = check_array("directions", directions, ndim=2)
