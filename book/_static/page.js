@@ -26,7 +26,7 @@
       formula.classList.add("wide", "scrolls");
       formula.tabIndex = 0;
     }
-    const blocks = [...document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper")]
+    const blocks = [...document.querySelectorAll("article mjx-container[display='true'], article table, article .math-wrapper, article .picture")]
       .map(block => [block, block.scrollWidth > block.clientWidth + 1]);
     for (const [block, scrolls] of blocks) {
       block.classList.toggle("scrolls", scrolls);
@@ -145,8 +145,20 @@
     }
   };
 
+  // A figure scrolls by itself where the page is too narrow for it, and its caption stays.
+  const frame = () => {
+    for (const image of document.querySelectorAll("article figure:not(.explorable) img")) {
+      const picture = image.closest("a") ?? image;
+      const room = document.createElement("div");
+      room.className = "picture";
+      picture.replaceWith(room);
+      room.append(picture);
+    }
+  };
+
   const start = () => {
     hold();
+    frame();
     glossary();
     ledger();
     fit();
@@ -154,8 +166,8 @@
     let pause = 0;
     addEventListener("resize", () => { clearTimeout(pause); pause = setTimeout(fit, 120); });
     // Many folds may open at once, as for print: one fit does for them all.
-    let frame = 0;
-    document.addEventListener("toggle", () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(fit); }, true);
+    let next = 0;
+    document.addEventListener("toggle", () => { cancelAnimationFrame(next); next = requestAnimationFrame(fit); }, true);
   };
   // MathJax starts after its own script, which is deferred.
   addEventListener("load", start);

@@ -113,7 +113,7 @@ def test_no_formula_and_no_code_is_cut_off(look, width):
 
 
 # Lines that are longer than their block has room for.
-WRAPPED = """() => [...document.querySelectorAll("article .cell_input pre")].flatMap(block => {
+WRAPPED = """selector => [...document.querySelectorAll(selector)].flatMap(block => {
   const probe = document.createElement("span"), style = getComputedStyle(block);
   probe.textContent = "0".repeat(100);
   probe.style.whiteSpace = "pre";  // or it breaks as a line does, and is as wide as the block
@@ -131,7 +131,31 @@ def test_no_line_of_code_wraps(look):
     view = look()
     view.evaluate("document.querySelectorAll('article details').forEach(fold => { fold.open = true; })")
     assert view.locator("article .cell_input pre").count() > 10
-    assert view.evaluate(WRAPPED) == []
+    assert view.evaluate(WRAPPED, "article .cell_input pre") == []
+
+
+@needs_browser
+@pytest.mark.parametrize("page", ["networks", "structured", "tensors"])
+def test_no_example_of_the_reference_wraps(show, page):
+    """A test of the docstrings counts their signs; here it is seen that so many fit."""
+    view = show(f"book/api/{page}.html")
+    assert view.locator("article .doctest pre").count() > 5
+    assert view.evaluate(WRAPPED, "article .doctest pre") == []
+
+
+@needs_browser
+@each_chapter
+def test_code_that_is_seen_is_the_librarys_or_an_experiments(look):
+    """The book's own, which judges and draws, is one quiet line that opens."""
+    shown = look().locator("article .cell_input pre:visible").all_inner_texts()
+    assert shown
+    assert not any(re.search(r"^(from companion import|figure = )", code, re.MULTILINE) for code in shown)
+    folds = look().locator("article details.hide:visible")
+    assert folds.count() > 10
+    first = folds.filter(has_text="Code of the verdicts").first
+    assert first.bounding_box()["height"] < 32
+    first.locator("summary").click()
+    assert "ledger.record(" in first.locator("pre").inner_text()
 
 
 @needs_browser
@@ -177,6 +201,41 @@ def test_on_a_phone_what_is_wide_scrolls_and_shows_it(look):
         && e.getBoundingClientRect().right > innerWidth + 1)
       .map(e => e.parentElement.textContent.slice(0, 80))"""
     assert view.evaluate(inline) == []
+
+
+SIZES = "e => e.map(x => { const box = x.getBoundingClientRect(); return [box.width, box.right]; })"
+
+
+@needs_browser
+@each_chapter
+def test_on_a_phone_a_figure_keeps_a_size_at_which_it_can_be_read(look):
+    """It scrolls; its caption does not, and on a wide page it fits its column."""
+    view = look(390)
+    pictures = view.locator("article .picture:visible")
+    images = pictures.locator("img")
+    assert images.count() == pictures.count() > 3
+    assert min(width for width, _ in images.evaluate_all(SIZES)) >= 600
+    for room in (pictures, view.locator("article figure:not(.explorable) figcaption:visible")):
+        assert max(right for _, right in room.evaluate_all(SIZES)) <= 390
+    assert look().evaluate(WIDER, "article .picture") == []
+
+
+@needs_browser
+def test_the_front_page_fits_a_phone(show):
+    view = show("book/index.html", width=390)
+    assert view.evaluate(WIDER, "article :is(table, figure.explorable)") == []
+    frame = view.locator("figure.explorable").bounding_box()
+    controls = view.locator("figure.explorable :is(select, input, button)").evaluate_all(SIZES)
+    assert max(right for _, right in controls) < frame["x"] + frame["width"]
+
+
+def test_the_front_page_names_the_papers_and_where_to_begin():
+    page = soup("book/index.html")
+    papers = [foot.get_text() for foot in page.select(".decoders .sd-card-footer")]
+    assert [re.sub(r"\W+", " ", text).split()[0] for text in papers] == ["Sedghi", "Zhong", "Goel", "Gao"]
+    assert all("chapter" in text for text in papers)
+    first = page.select_one("article a.reference.internal[href*='01_stein_moments']")
+    assert first["href"].endswith("#averages-show-weights")
 
 
 @pytest.mark.parametrize("page", [*CHAPTERS, *TEXTS])
