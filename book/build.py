@@ -6,6 +6,7 @@ execution is used again as long as nothing that it depends on has changed.
 """
 
 import argparse
+import ast
 import base64
 import contextlib
 import errno
@@ -522,6 +523,49 @@ def claims_to_margin(cells: list[nbformat.NotebookNode]) -> list[nbformat.Notebo
     return moved
 
 
+@functools.cache
+def library() -> frozenset[str]:
+    """Return the public names of the library."""
+    return frozenset(
+        entry.name for parts in api.PAGES.values() for part in parts for entry in api.entries(part)
+    )
+
+
+def calls_the_library(code: str) -> bool:
+    """Say whether code calls a function or a class of the library by its name."""
+    calls = (node.func for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
+    return any(isinstance(called, ast.Name) and called.id in library() for called in calls)
+
+
+def folded(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Fold the code that is about the book and not about its subject; a click opens it.
+
+    That is what a chapter sets up before its first section, and what draws figures, lays out tables and
+    judges claims. Code that calls the library by its name stays open, and so does what runs an experiment.
+    """
+    opened = False
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            opened |= re.search(r"^## ", cell.source, re.MULTILINE) is not None
+            continue
+        if not opened:
+            what = "Settings" if "parameters" in cell.metadata.get("tags", []) else "Imports"
+        elif "figure" in cell.metadata.get("mystnb", {}):
+            what = "Code of the figure"
+        elif calls_the_library(cell.source):
+            continue
+        elif "ledger.record(" in cell.source:
+            what = "Code of the verdicts"
+        elif "pages.table(" in cell.source:
+            what = "Code of the table"
+        else:
+            continue
+        cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "hide-input"})
+        prompts = {"code_prompt_show": what, "code_prompt_hide": what}
+        cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | prompts
+    return cells
+
+
 def mark_lines(claim: ledger.Claim, outcome: dict[str, Any]) -> list[str]:
     """Return one claim's mark: its name and verdict, and folded the record."""
     row = f'<a href="../book/ledger.html#claim-{claim.id}">ledger</a>'
@@ -555,7 +599,7 @@ def stage(executed: list[Path], outcomes: dict[str, dict[str, Any]]) -> None:
         ]
         for cell in (c for c in notebook.cells if c.cell_type == "markdown"):
             cell.source = linked(cell.source, "../book/ledger.html")
-        notebook.cells = claims_to_margin(with_data_links(notebook.cells))
+        notebook.cells = folded(claims_to_margin(with_data_links(notebook.cells)))
         nbformat.write(notebook, STAGE / "notebooks" / path.name)
     for text in [*(STAGE / "book" / "errata").glob("*.md"), STAGE / "book" / "not-judged.md"]:
         text.write_text(linked(text.read_text(encoding="utf-8"), "ledger.html"), encoding="utf-8")

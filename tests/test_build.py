@@ -269,6 +269,35 @@ def row(name, **changes):
     return dataclasses.replace(build.ledger.load(ROOT)[name], **changes)
 
 
+FIGURE = {"mystnb": {"figure": {"caption": "A."}}, "tags": ["hide-input"]}
+
+
+@pytest.mark.parametrize(
+    ("code", "metadata", "prompt"),
+    [
+        ('ledger.record("SA-P1", frame["error"].max(), foil=1.0)', {}, "Code of the verdicts"),
+        ("pages.table(frame.round(2))", {}, "Code of the table"),
+        ("figure = plot.defect(frame)", FIGURE, "Code of the figure"),
+        ("frame = experiment.defect.run(preset, seed=seed)", {}, None),
+        ("T = cross_moment(X, y, density, 2).value", {}, None),
+        ('ledger.record("SA-P1", cross_moment(X, y, density, 2).value.max(), foil=1.0)', {}, None),
+    ],
+)
+def test_code_about_the_book_is_folded_and_calls_of_the_library_are_not(code, metadata, prompt):
+    cells = [
+        nbformat.v4.new_code_cell('preset = "quick"', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("import numpy as np\n\nnp.eye(2)"),
+        nbformat.v4.new_markdown_cell("(a-section)=\n## A section"),
+        nbformat.v4.new_code_cell(code, metadata=metadata),
+    ]
+    settings, imports, _, cell = build.folded(cells)
+    for each, expected in ((settings, "Settings"), (imports, "Imports"), (cell, prompt)):
+        assert each.metadata.get("mystnb", {}).get("code_prompt_show") == expected
+        assert ("hide-input" in each.metadata.get("tags", [])) is (expected is not None)
+    assert "parameters" in settings.metadata.tags
+    assert cell.source == code
+
+
 def test_kinds_are_counted_apart():
     names = ("SA-P1", "SA-T1", "GP-L1", "SA-CTL-SCORE", "SA-CTL-DENSE", "NEW-RATE", "NEW-REAL")
     rows = [row(name) for name in names]
