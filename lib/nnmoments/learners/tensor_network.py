@@ -138,7 +138,8 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     the labels is noise: no polynomial of degree one to four explains any of it (`residual_misfit`), nor do
     trees predict any (`predictable_share`). Where nothing is left, that must be no chance: p parameters fit
     any labels of p different samples. And the labels must determine all parameters, to first order.
-    A failed descent is followed by another initialisation.
+    A failed descent is followed by another start: first from the unit that moments of the residual tell,
+    beside those found, one of which is taken out; then from moments of another part of the sample; in turn.
 
     Parameters
     ----------
@@ -159,8 +160,9 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         Parts of the sample. Above one, gradient descent takes the next part in each step
         (Algorithm 2 as printed, which partitions the sample); the paper's experiments take one.
     n_attempts : int
-        Most initialisations. There are further ones as long as the network is not to be trusted: their
-        random directions, and the two thirds of the sample they see, differ.
+        Most starts. There are further ones as long as the network is not to be trusted: in turn from
+        moments of the residual (only with damped Gauss-Newton), and from those of two thirds of the labels,
+        with other random directions.
     noise : float, optional
         Share of the labels' variance that noise may explain. By default it is estimated: what neither
         polynomials nor trees explain is noise.
@@ -339,31 +341,53 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         self, sample: _Sample, k: int, attempts: int, rng: np.random.Generator
     ) -> tuple[_Attempt, int]:
         """Initialise and descend until the network is trusted; return the best and the attempts used."""
-        n, weight = len(sample.X), sample.weight
+        n = len(sample.X)
         if k > sample.Z.shape[1]:
             raise ValueError(
                 f"n_hidden must be at most {sample.Z.shape[1]}, the dimension of the inputs' span, got {k}"
                 + (f": {sample.whitening.found}" if sample.whitening.found else "")
             )
-        best: _Attempt | None = None
-        used = 0
-        while used < attempts and (best is None or not self._trusted(best)):
+        best = found = self._anew(sample, slice(None), k, rng)
+        used = 1
+        while used < attempts and not self._trusted(best):
             used += 1
-            seen = slice(None) if used == 1 else np.sort(rng.permutation(n)[: n * 2 // 3])
-            if not (_varies(sample.Z[seen]) and _varies(sample.y[seen])):
-                seen = slice(None)
-            start = self._start(
-                sample.Z[seen], sample.y[seen], None if weight is None else weight[seen], k, rng
-            )
-            found = self._finish(sample, start.weights, start.output, start)
-            if not self._settled(found) and self._activation().homogeneity and self._is_newton():
-                # Free outputs can change their signs.
-                freed = self._finish(sample, found.weights, found.output, start, free=True)
-                found = freed if freed.unexplained < 0.99 * found.unexplained else found
-            if best is None or found.unexplained < best.unexplained:
+            missed = np.isfinite(found.unexplained) and not self._settled(found)
+            if used % 2 == 0 and self._is_newton() and missed:
+                found = self._without_one(sample, self._with_one(sample, found, rng))
+            else:
+                found = self._anew(sample, np.sort(rng.permutation(n)[: n * 2 // 3]), k, rng)
+            if found.unexplained < best.unexplained:
                 best = found
-        assert best is not None
         return best, used
+
+    def _anew(self, sample: _Sample, seen: Any, k: int, rng: np.random.Generator) -> _Attempt:
+        """Initialise with a part of the sample, and descend with all of it."""
+        weight = sample.weight
+        if not (_varies(sample.Z[seen]) and _varies(sample.y[seen])):
+            seen = slice(None)
+        start = self._start(sample.Z[seen], sample.y[seen], None if weight is None else weight[seen], k, rng)
+        found = self._finish(sample, start.weights, start.output, start)
+        if not self._settled(found) and self._activation().homogeneity and self._is_newton():
+            # Free outputs can change their signs.
+            freed = self._finish(sample, found.weights, found.output, start, free=True)
+            found = freed if freed.unexplained < 0.99 * found.unexplained else found
+        return found
+
+    def _with_one(self, sample: _Sample, found: _Attempt, rng: np.random.Generator) -> _Attempt:
+        """Add the unit that moments of the residual tell, and descend: what it tells is what is missed."""
+        missed = self._start(sample.Z, found.residual, None, 1, rng)
+        first, output = np.vstack([found.weights, missed.weights]), np.append(found.output, missed.output)
+        return self._finish(sample, first, output, found.start, free=True)
+
+    def _without_one(self, sample: _Sample, found: _Attempt) -> _Attempt:
+        """Take out the unit that is missed least once the others have moved."""
+        fewer = [
+            self._finish(
+                sample, np.delete(found.weights, i, 0), np.delete(found.output, i), found.start, free=True
+            )
+            for i in range(len(found.weights))
+        ]
+        return min(fewer, key=lambda attempt: attempt.unexplained)
 
     def _chosen(self, sample: _Sample, rng: np.random.Generator) -> tuple[_Attempt, int]:
         """Add units until their residuals are noise, then take out those that are not missed."""
@@ -382,13 +406,7 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
                 break
         assert best is not None
         while self._is_newton() and len(best.weights) > 1:
-            fewer = [
-                self._finish(
-                    sample, np.delete(best.weights, i, 0), np.delete(best.output, i), best.start, free=True
-                )
-                for i in range(len(best.weights))
-            ]
-            least = min(fewer, key=lambda attempt: attempt.unexplained)
+            least = self._without_one(sample, best)
             cost = float(np.log(max(least.unexplained, _FLOOR))) + price * len(least.weights)
             if cost >= score:
                 break

@@ -79,6 +79,22 @@ def test_failure_is_said():
     assert model.diagnostics_["unexplained"] > 0.5
 
 
+def test_moments_of_the_residual_lead_out_of_a_minimum():
+    """Initialised anew, all attempts end where the first did: the column of signs is no normal one."""
+    rng = np.random.default_rng(3)
+    W = np.eye(2, 3) + 0.4 * rng.standard_normal((2, 3))
+    X = rng.standard_normal((2000, 3))
+    X[:, 0] = np.sign(X[:, 0])
+    y = squared_relu(X @ W.T) @ [1.0, -0.5]
+    first = TensorNetwork(2, n_attempts=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="unexplained after 1 initialisation"):
+        first.fit(X, y)
+    model = TensorNetwork(2, n_attempts=2, random_state=0).fit(X, y)
+    assert model.converged_
+    found = np.sqrt(np.abs(model.output_))[:, None] * model.weights_  # units are homogeneous of degree two
+    assert match_rows(found, W * [[1.0], [0.5**0.5]], signed=True).worst < 1e-6
+
+
 @pytest.mark.parametrize("name", ["squared_relu", "relu", "leaky_relu", "softplus", "sigmoid", "tanh", "erf"])
 def test_constant_in_the_labels_is_fitted(name):
     """Real labels have a mean: prediction and weights are those of labels without."""
