@@ -541,7 +541,7 @@ def folded(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """Fold the code that is about the book and not about its subject; a click opens it.
 
     That is what a chapter sets up before its first section, and what draws figures, lays out tables and
-    judges claims. Code that calls the library by its name stays open, and so does what runs an experiment.
+    judges claims. Code that calls the library by its name stays open, and so does what only runs experiments.
     """
     opened = False
     for cell in cells:
@@ -556,7 +556,7 @@ def folded(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
             continue
         elif "ledger.record(" in cell.source:
             what = "Code of the verdicts"
-        elif "pages.table(" in cell.source:
+        elif re.search(r"^(?:pages\.)?table\(", cell.source, re.MULTILINE):
             what = "Code of the table"
         else:
             continue

@@ -277,6 +277,8 @@ FIGURE = {"mystnb": {"figure": {"caption": "A."}}, "tags": ["hide-input"]}
     [
         ('ledger.record("SA-P1", frame["error"].max(), foil=1.0)', {}, "Code of the verdicts"),
         ("pages.table(frame.round(2))", {}, "Code of the table"),
+        ("frame = frame.round(2)\ntable(frame, digits=2)", {}, "Code of the table"),
+        ("print(frame.attrs)", {}, None),
         ("figure = plot.defect(frame)", FIGURE, "Code of the figure"),
         ("frame = experiment.defect.run(preset, seed=seed)", {}, None),
         ("T = cross_moment(X, y, density, 2).value", {}, None),
