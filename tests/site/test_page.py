@@ -151,7 +151,7 @@ def test_code_that_is_seen_is_the_librarys_or_an_experiments(look):
     assert shown
     assert not any(re.search(r"^(from companion import|figure = )", code, re.MULTILINE) for code in shown)
     folds = look().locator("article details.hide:visible")
-    assert folds.count() > 10
+    assert folds.count() > 8
     first = folds.filter(has_text="Code of the verdicts").first
     assert first.bounding_box()["height"] < 32
     first.locator("summary").click()
