@@ -132,6 +132,36 @@
     }
   };
 
+  /* A reference to a formula, a statement or a figure of the page shows it where the pointer rests, or the focus is.
+     A screen reader follows the link instead. */
+  const previews = () => {
+    const box = document.createElement("div");
+    box.className = "preview";
+    box.hidden = true;
+    box.setAttribute("aria-hidden", "true");
+    document.body.append(box);
+    const hide = () => { box.hidden = true; };
+    const show = link => {
+      const shown = document.getElementById(link.hash.slice(1))?.closest(".math, .proof, figure:not(.explorable)");
+      if (!shown || !shown.offsetParent || shown.contains(link)) return;
+      const copy = shown.cloneNode(true);
+      for (const part of [copy, ...copy.querySelectorAll("[id], [tabindex]")]) { part.removeAttribute("id"); part.removeAttribute("tabindex"); }
+      for (const mark of copy.querySelectorAll(".headerlink")) mark.remove();
+      box.replaceChildren(copy);
+      box.hidden = false;
+      const place = link.getBoundingClientRect();
+      const left = Math.max(8, Math.min(place.left, document.documentElement.clientWidth - box.offsetWidth - 8));
+      box.style.left = `${left + scrollX}px`;
+      const below = place.bottom + 6, above = place.top - box.offsetHeight - 6;
+      box.style.top = `${(below + box.offsetHeight > innerHeight && above > 0 ? above : below) + scrollY}px`;
+    };
+    for (const link of document.querySelectorAll("article a.reference.internal[href^='#']")) {
+      for (const event of ["mouseenter", "focus"]) link.addEventListener(event, () => show(link));
+      for (const event of ["mouseleave", "blur", "click"]) link.addEventListener(event, hide);
+    }
+    addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
+  };
+
   // A line never begins with the comma or the full stop that follows a formula.
   const hold = () => {
     for (const formula of document.querySelectorAll("article span.math")) {
@@ -161,6 +191,7 @@
     frame();
     glossary();
     ledger();
+    previews();
     fit();
     window.MathJax?.startup?.promise?.then(fit);
     let pause = 0;

@@ -309,6 +309,31 @@ def test_claims_are_marks_in_the_margin_that_open(look):
     assert view.locator("p.claim").count() == 0
 
 
+@needs_browser
+@pytest.mark.parametrize("target", ["#equation-", "#thm-", "#fig-"])
+def test_a_reference_shows_what_it_refers_to(show, target):
+    view = show("notebooks/07_landscape_design.html")
+    box = view.locator(".preview")
+    link = view.locator(f"article p a.reference.internal[href^='{target}']:visible").first
+    link.scroll_into_view_if_needed()
+    assert not box.is_visible()
+    link.hover()
+    assert box.is_visible()
+    shown, place, refers = box.bounding_box(), link.bounding_box(), link.get_attribute("href")[1:]
+    assert shown["x"] >= 0
+    assert shown["x"] + shown["width"] <= 1280
+    assert shown["y"] >= place["y"] + place["height"] or shown["y"] + shown["height"] <= place["y"]
+    original = view.locator(f"[id='{refers}']").text_content()
+    assert re.sub(r"[#\s]", "", box.text_content()) == re.sub(r"[#\s]", "", original)
+    assert view.locator(f"[id='{refers}']").count() == 1  # a copy has no name of its own
+    view.mouse.move(0, 0)
+    assert not box.is_visible()
+    link.focus()
+    assert box.is_visible()
+    view.keyboard.press("Escape")
+    assert not box.is_visible()
+
+
 # Names of the rows that a query leaves, without a layout of the long page.
 SIEVED = """query => {
   const words = document.querySelector(".ledger-tools input");
