@@ -71,6 +71,26 @@ def test_no_output_is_a_raw_data_frame(path):
     assert not raw, raw
 
 
+def printed(cell: nbformat.NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def bare(text: str) -> list[str]:
+    """Return the lines that begin with numbers of which nobody says what they are."""
+    ruled = re.sub(r"\n +\[", " [", text)  # a matrix goes on
+    return [line for line in ruled.splitlines() if re.match(r"[\[{]|-?[\d.]+$|-?[\d.]+ [\[{\d.-]", line)]
+
+
+@by_chapter
+def test_what_a_cell_prints_says_what_it_is(path):
+    assert [bare(printed(cell)) for cell in code_cells(path) if bare(printed(cell))] == []
+
+
+@pytest.mark.parametrize("text", ["[[2. 4.]\n [4. 8.]]", "1 [[1. 2.]]", "{'n': 0.7}", "3 -79.0", "0.624"])
+def test_numbers_alone_are_noticed(text):
+    assert bare(f"T_2: 1\n{text}\n15 degrees: L = 0.25")
+
+
 @by_chapter
 def test_claims_are_recorded(path):
     expected = {claim.id for claim in ledger.load(ROOT).values() if claim.chapter == path.stem}
