@@ -13,6 +13,7 @@ from nnmoments.activations import (
     linear,
     quadratic,
     relu,
+    relu_threshold,
     sigmoid,
     softplus,
     squared_relu,
@@ -496,6 +497,13 @@ def test_magnitudes_where_both_moments_give_the_length():
     found = recover_magnitudes(np.diag(signs), odd, even, softplus)
     np.testing.assert_allclose(found.weights, network.weights, atol=1e-8)
     np.testing.assert_allclose(found.output, network.output, atol=1e-8)
+
+
+def test_a_unit_too_short_to_be_active_has_no_output():
+    """ReLU with a threshold of two, at lengths of a fiftieth: all its moments vanish."""
+    found = recover_magnitudes(np.eye(2), np.array([1e-3, 0.0]), np.array([1e-12, 1.0]), relu_threshold(2.0))
+    np.testing.assert_array_equal(found.output, 0.0)
+    assert np.isfinite(found.weights).all()
 
 
 def test_magnitudes_of_an_odd_homogeneous_activation():

@@ -94,8 +94,10 @@ class _Attempt:
         return predictable_share(features, self.residual, unexplained=self.unexplained)
 
     def is_noise_to_polynomials(self) -> bool:
-        """Say whether they explain nothing, and would have if there were much."""
-        return not self.misfit.significant and max(self.misfit.share, self.misfit.resolution) < _RESOLVED
+        """Say whether they explain nothing, and would if there were much, had the fit not taken its part."""
+        kept = max(0.0, 1.0 - self.n_parameters / self.sample.different)  # of a residual, so kept^2 of a pair
+        noticed = max(self.misfit.share, self.misfit.resolution)
+        return not self.misfit.significant and noticed < _RESOLVED * kept**2
 
     def is_shown(self) -> bool:
         """Say whether labels that do not depend on the inputs could hardly be explained as well."""
@@ -179,7 +181,7 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     biases_ : (k,) array
         Zeros unless fitted.
     output_ : (k,) array
-        +-1 for homogeneous activations, as long as their signs are right from the start.
+        +-1 for homogeneous activations, whose weights' lengths stand for it.
     intercept_ : float
         Zero unless fitted.
     n_iter_ : int
@@ -509,18 +511,20 @@ class TensorNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             parts = np.array_split(np.arange(len(y)), self.n_batches)
             losses = [loss(part) for part in parts] if self.n_batches > 1 else [whole]
             found = descend_in_batches(losses, first, step=self.step, max_iter=self.max_iter)
-        weights = found.weights[:, :r]
-        biases = found.weights[:, r] if self.fit_biases else np.zeros(k)
-        output = found.weights[:, -1] if free else output
+        inner, output = found.weights[:, : Z.shape[1]], found.weights[:, -1] if free else output
         variance = float(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight))
         with np.errstate(over="ignore", invalid="ignore"):
+            if free and phi.homogeneity is not None:  # lengths stand for outputs
+                inner = inner * np.abs(output[:, None]) ** (1.0 / phi.homogeneity)
+                output = np.where(output < 0.0, -1.0, 1.0)
+            weights = inner[:, :r]
+            biases = inner[:, r] if self.fit_biases else np.zeros(k)
             unexplained = 2.0 * whole.value(found.weights) / variance
             hidden = phi(Z[:, :r] @ weights.T + biases)
             residual = y - hidden @ output
         intercept = whole.intercept(found.weights)
         unexplained = unexplained if np.isfinite(unexplained) else np.inf
         residual = residual if weight is None else residual * weight / weight.mean()
-        inner = found.weights[:, : Z.shape[1]]
         p = inner.size + k * (phi.homogeneity is None) + self.fit_intercept
         determined = functools.partial(
             determines,

@@ -91,8 +91,23 @@ def test_moments_of_the_residual_lead_out_of_a_minimum():
         first.fit(X, y)
     model = TensorNetwork(2, n_attempts=2, random_state=0).fit(X, y)
     assert model.converged_
-    found = np.sqrt(np.abs(model.output_))[:, None] * model.weights_  # units are homogeneous of degree two
-    assert match_rows(found, W * [[1.0], [0.5**0.5]], signed=True).worst < 1e-6
+    match = match_rows(model.weights_, W * [[1.0], [0.5**0.5]], signed=True)  # lengths stand for outputs
+    assert match.worst < 1e-6
+    np.testing.assert_array_equal(model.output_[match.permutation], [1.0, -1.0])
+
+
+def test_a_fit_of_few_samples_is_no_noise():
+    """A hundred weights take their part of 440 residuals: what is left of a wrong sign looks like noise."""
+    rng = np.random.default_rng([4, 20, 440])
+    weights = conditioned_weights(5, 20, condition=2.0, rng=rng)
+    network = OneHiddenLayer(weights, squared_relu, rng.choice([-1.0, 1.0], size=5))
+    X = rng.standard_normal((440, 20))
+    first = TensorNetwork(5, n_attempts=1, fit_intercept=False, random_state=rng)
+    with pytest.warns(ConvergenceWarning, match="unexplained"):
+        first.fit(X, network(X))
+    assert first.diagnostics_["unexplained"] < 0.05
+    model = TensorNetwork(5, fit_intercept=False, random_state=0).fit(X, network(X))
+    assert match_rows(model.weights_, weights, signed=True).worst < 1e-6
 
 
 @pytest.mark.parametrize("name", ["squared_relu", "relu", "leaky_relu", "softplus", "sigmoid", "tanh", "erf"])
