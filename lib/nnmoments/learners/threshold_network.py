@@ -2,7 +2,7 @@ r"""GP end to end: the weights below a polynomial of thresholded units, from sam
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,8 +132,9 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
     Parameters
     ----------
     n_hidden : int, optional
-        Units, at most d; by default as many as :math:`T_2` shows above its noise. With fewer than d, the
-        problem is first projected on the leading eigenvectors of :math:`T_2`.
+        Units, at most d; by default as many as :math:`T_2` of the labels or of their signs shows above its
+        noise, and as many more as active samples beyond no border tell. With fewer than d, the problem is
+        first projected on the leading eigenvectors of :math:`T_2`.
     activation : str or Activation
         u with its threshold, as ``relu_threshold(2.0)``; units may have others, up to where borders are seen.
     inputs : Gaussian, optional
@@ -270,7 +271,7 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         X, y = self._validated(X, labels_for(X, y, oracle))
         weight = self._weights_of(sample_weight, len(X))
         d = X.shape[1]
-        k = None if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
+        told = None if self.n_hidden is None else check_integer("n_hidden", self.n_hidden, 1, d)
         control = check_choice("control", self.control, ("network", "polynomial", "none"))
         tol = check_number("tol", self.tol, above=0.0, below=1.0)
         activation, rng = self._activation(), self._rng()
@@ -293,8 +294,15 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
         mask = check_array("active", is_active(y), shape=(len(y),)) != 0.0
         nowhere = self.active is None and bool(np.mean(mask) > 0.9)  # at rest: there is no border to see
         labels = (y - rest) / scale
-        if k is None:
-            k = _rank(X, labels, weight)
+        most, k = told or d, told or max(_rank(X, part, weight) for part in (labels, np.sign(labels)))
+
+        def unseen(units: Sequence[Refinement | None]) -> tuple[float, float, bool]:
+            rows = np.array([u.direction for u in units if u]).reshape(-1, d)
+            beyond = X @ rows.T + _own_biases(activation, units)
+            return _beyond_no_border(X, labels, beyond, mask, weight, activation)
+
+        def enough(units: Sequence[Refinement | None]) -> bool:
+            return len(units) >= most or (len(units) >= k and not unseen(units)[2])
 
         moments, rows, coefficients, minima, trouble = _found(X, labels, weight, control, activation, k, rng)
         refinements: list[Refinement | None] = [None] * len(rows)
@@ -303,21 +311,21 @@ class ThresholdNetwork(RegressorMixin, RidgeLearner):  # type: ignore[misc]
             refinements = [_refined(row, X, mask, ask, is_active, weight, tol, rng) for row in rows]
         weights = np.array([r.direction if r else row for r, row in zip(refinements, rows, strict=True)])
         kept = _distinct(weights.reshape(len(rows), d))
-        doubtful = len(kept) < k or not all(refinements[i] and refinements[i].converged for i in kept)  # type: ignore[union-attr]
+        seen = [refinements[i] for i in kept]
+        doubtful = not all(r and r.converged for r in seen) or not enough(seen)
         if rounds and self.refine and not nowhere and doubtful and y.any():
-            units, searches = _search(X, labels, mask, weight, k, [refinements[i] for i in kept], rounds, rng)
+            units, searches = _search(X, labels, mask, weight, k, most, seen, enough, rounds, rng)
+            units = units[:most]
             if ask is not None:
                 units = [_refined(u.direction, X, mask, ask, is_active, weight, tol, rng) or u for u in units]
             if len(units) >= len(kept):
                 refinements, weights = list(units), np.array([u.direction for u in units])
                 kept = _distinct(weights.reshape(len(units), d))
+                k = max(k, len(kept))
         weights = weights.reshape(len(weights), d)[kept]
         refinements = [refinements[i] for i in kept]
         biases = _own_biases(activation, refinements)
-        beyond = X @ weights.T + biases
-        wrong, loud, hidden = 0.0, 0.0, False
-        if len(kept) and all(refinements):
-            wrong, loud, hidden = _beyond_no_border(X, labels, beyond, mask, weight, activation)
+        wrong, loud, hidden = unseen(refinements) if len(kept) and all(refinements) else (0.0, 0.0, False)
         shifted = biases != 0.0
         for _ in range(1 + int(shifted.any())):  # a step of Gauss and Newton in the thresholds, then the fit
             fitted = _polynomial(
@@ -513,7 +521,9 @@ def _search(
     mask: npt.NDArray[np.bool_],
     weight: Array | None,
     k: int,
+    most: int,
     seen: list[Refinement | None],
+    enough: Callable[[Sequence[Refinement]], bool],
     max_iter: int,
     rng: np.random.Generator,
 ) -> tuple[list[Refinement], int]:
@@ -525,16 +535,21 @@ def _search(
     n_iter = 0
     while n_iter < max_iter:
         n_iter += 1
-        rows = np.vstack([rows, factor_rows(X, w * y * outside, k, rng=rng)])
-        before, units = len(units), borders_beside(X, mask, w, rows, units)
-        if len(units) >= k or len(units) == before:
+        before = len(units)
+        # Factors beyond what is missed are noise, which may hide the borders of the others.
+        for count in dict.fromkeys((k, most - before)):
+            rows = np.vstack([rows, factor_rows(X, w * y * outside, count, rng=rng)])
+            units = borders_beside(X, mask, w, rows, units)
+            rows = rows[:0]
+            if len(units) > before:
+                break
+        if enough(units) or len(units) == before:
             break
         outside = np.all([X @ u.direction <= u.threshold for u in units], axis=0)
-        rows = rows[:0]
-    return units[:k], n_iter
+    return units, n_iter
 
 
-def _own_biases(activation: Activation, refinements: list[Refinement | None]) -> Array:
+def _own_biases(activation: Activation, refinements: Sequence[Refinement | None]) -> Array:
     """The activation's threshold less that of each border, where the border tells them apart."""
     if len(activation.breakpoints) != 1:
         return np.zeros(len(refinements))

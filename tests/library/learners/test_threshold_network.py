@@ -344,6 +344,17 @@ def test_beyond_the_textbook():
     assert not few.converged_
 
 
+@pytest.mark.parametrize(("seed", "d"), [(11, 4), (32, 4), (34, 6)])
+def test_weak_units_are_found_though_not_told_how_many(seed, d):
+    """Signs show the rank of T_2; what is left has as many factors as units are missed; or tells one more."""
+    W, _, _, f, X, y = bent(seed, n=100_000, d=d)
+    model = ThresholdNetwork(activation=relu_threshold(2.0), control="none", random_state=0).fit(X, y)
+    assert len(model.weights_) == d
+    assert model.converged_
+    assert worst(model.weights_, W) < 1.0
+    assert model.score(X, f(X)) > 0.99
+
+
 def test_inputs_as_they_come(sample):
     """Mean and covariance, estimated or known; the network is one of the user's inputs."""
     f, Z, y = sample
