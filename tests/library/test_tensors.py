@@ -698,3 +698,10 @@ def test_units_of_length_zero_are_no_part_of_a_moment():
     y = np.maximum(X @ W.T, 0.0) @ [1.0, -1.0]
     found = tensor_initialize(X, y, 2, "relu", rng=7)
     assert np.isfinite(found.weights).all()
+
+
+def test_a_row_that_stays_below_the_threshold_has_no_moments():
+    """Of all norms the one whose moments underflow to zero seemed to fit moments of no unit."""
+    found = recover_magnitudes([[1.0]], [1.0], [1e-3], relu_threshold(2.0))
+    assert np.linalg.norm(found.weights) > 0.1
+    assert np.isfinite(found.output).all()

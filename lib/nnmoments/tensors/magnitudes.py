@@ -166,13 +166,14 @@ def _length(activation: Activation, first: int, second: int, z: float, r: float)
             activation.moment_coefficient(first, scale=s) * r
         )
 
-    values = np.array([gap(s) for s in _NORMS])
+    sizes = np.array([abs(activation.moment_coefficient(first, scale=s)) for s in _NORMS])
+    seen = sizes > np.finfo(np.float64).eps * sizes.max()  # a short row stays below a threshold: no moments
+    norms, values = _NORMS[seen], np.array([gap(s) for s in _NORMS[seen]])
     crossings = np.flatnonzero(values[:-1] * values[1:] < 0)
     if len(crossings):
         i = crossings[0]
-        return float(brentq(gap, _NORMS[i], _NORMS[i + 1], xtol=1e-12))
-    sizes = [abs(activation.moment_coefficient(first, scale=s)) + 1e-300 for s in _NORMS]
-    return float(_NORMS[np.argmin(np.abs(values) / sizes)])
+        return float(brentq(gap, norms[i], norms[i + 1], xtol=1e-12))
+    return float(norms[np.argmin(np.abs(values) / sizes[seen])])
 
 
 def _explain_mean(output: Array, offset: float, mean: float) -> Array:
