@@ -499,13 +499,6 @@ def test_magnitudes_where_both_moments_give_the_length():
     np.testing.assert_allclose(found.output, network.output, atol=1e-8)
 
 
-def test_a_unit_too_short_to_be_active_has_no_output():
-    """ReLU with a threshold of two, at lengths of a fiftieth: all its moments vanish."""
-    found = recover_magnitudes(np.eye(2), np.array([1e-3, 0.0]), np.array([1e-12, 1.0]), relu_threshold(2.0))
-    np.testing.assert_array_equal(found.output, 0.0)
-    assert np.isfinite(found.weights).all()
-
-
 def test_magnitudes_of_an_odd_homogeneous_activation():
     """z|z| has odd moments only; (v, w) and (-v, -w) are the same unit, so v > 0 is chosen."""
     odd_square = Activation(

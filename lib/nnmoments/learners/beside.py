@@ -22,7 +22,7 @@ from nnmoments.validation import (
     finite_result,
 )
 
-__all__ = ["borders_beside", "each_beside", "factor_rows", "significant_rank"]
+__all__ = ["borders_beside", "each_beside", "factor_rows", "is_spread_alike", "significant_rank"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -51,6 +51,32 @@ def significant_rank(second: Array, square: float, n: int) -> int:
     2
     """
     return int(np.sum(np.abs(np.linalg.eigvalsh(second)) > _NOISE * np.sqrt(len(second) * square / n)))
+
+
+def is_spread_alike(X: Array, some: Mask, weight: Array) -> bool:
+    """Say whether some of the samples have the second moments of all, but for noise.
+
+    Wrong labels have, beyond no border; those of a unit that is missing have not.
+
+    Parameters
+    ----------
+    X : (n, d) array
+    some : (n,) array of bool
+    weight : (n,) array
+        Of the samples.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((10_000, 2))
+    >>> is_spread_alike(X, np.arange(10_000) % 20 == 0, np.ones(10_000)), is_spread_alike(
+    ...     X, X[:, 0] > 2.0, np.ones(10_000)
+    ... )
+    (True, False)
+    """
+    share = float(weight[some].sum() / weight.sum())
+    scaled, every = (rows * np.sqrt(w)[:, None] for rows, w in ((X[some], weight[some]), (X, weight)))
+    excess = (scaled.T @ scaled - share * every.T @ every) / weight.sum()
+    return significant_rank(excess, share, int(weight.sum())) == 0
 
 
 @finite_result("X or y")

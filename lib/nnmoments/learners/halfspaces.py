@@ -12,7 +12,7 @@ from nnmoments.borders import Refinement, fit_border, fit_crossings
 from nnmoments.densities import Gaussian
 from nnmoments.landscapes import ellipsoid_rows
 from nnmoments.learners.base import MomentLearner
-from nnmoments.learners.beside import borders_beside, each_beside, factor_rows
+from nnmoments.learners.beside import borders_beside, each_beside, factor_rows, is_spread_alike
 from nnmoments.learners.labelling import labels_for, standardized
 from nnmoments.learners.misfit import predictable_share
 from nnmoments.moments import TensorMoment, active_moments
@@ -32,6 +32,8 @@ _NOISE = 3.0
 _FAR = 0.15
 # Share of the active samples that may be in no halfspace found, as those beside borders that are off.
 _LEFT = 0.05
+# Share of the samples in no halfspace that may be active if they are spread there like all: labels are wrong.
+_WRONG = 0.02
 
 
 class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[misc]
@@ -253,7 +255,10 @@ class HalfspaceUnionClassifier(ClassifierMixin, MomentLearner):  # type: ignore[
         source = f"{n_labels} labels of the oracle" if oracle is not None else "the borders on the sample"
         status = f"{len(weights)} of {k} halfspaces after {n_iter} landscapes and {source}"
         status += f"; {remaining:.1%} of the active samples lie in none"
-        converged = remaining <= _LEFT and (len(weights) == k or self.n_hidden is None)
+        outside = ~covered
+        wrong = float(np.average(active[outside], weights=w[outside])) if w[outside].any() else 0.0
+        chance = 0.0 < wrong <= _WRONG and is_spread_alike(X[outside], active[outside], w[outside])
+        converged = (remaining <= _LEFT or chance) and (len(weights) == k or self.n_hidden is None)
         if not converged:
             status += ": pass more samples or raise the threshold"
         far = int(np.sum(row_error > _FAR))

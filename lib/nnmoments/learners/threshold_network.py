@@ -15,7 +15,7 @@ from nnmoments.chunks import row_chunks
 from nnmoments.densities import Gaussian
 from nnmoments.landscapes import HermiteLoss, Minima, find_minima, weights_from_minima
 from nnmoments.learners.base import RidgeLearner
-from nnmoments.learners.beside import borders_beside, factor_rows, significant_rank
+from nnmoments.learners.beside import borders_beside, factor_rows, is_spread_alike, significant_rank
 from nnmoments.learners.labelling import labels_for, standardized
 from nnmoments.linalg import outer_power
 from nnmoments.moments import (
@@ -574,16 +574,13 @@ def _beyond_no_border(
     total = float(w[outside].sum())
     if total == 0.0:
         return 0.0, 0.0, False
-    there = X[outside & mask]
     wrong = float(w[outside & mask].sum()) / total
     loud = float(np.sum(w[outside & mask] * y[outside & mask] ** 2)) / total
-    if len(there) < 2:
+    if (outside & mask).sum() < 2:
         return wrong, loud, False
     # Wrong labels are spread like all samples out there; a unit that is missing is not.
-    scaled = there * np.sqrt(w[outside & mask])[:, None]
-    every = X[outside] * np.sqrt(w[outside])[:, None]
-    excess = (scaled.T @ scaled - wrong * every.T @ every) / len(X)
-    return wrong, loud, wrong > _LEFT or significant_rank(excess, wrong * total / len(X), len(X)) > 0
+    alike = is_spread_alike(X[outside], mask[outside], w[outside])
+    return wrong, loud, wrong > _LEFT or not alike
 
 
 class _Polynomial(NamedTuple):

@@ -243,3 +243,17 @@ def test_what_trees_predict_is_not_trusted(monkeypatch):
         model = HalfspaceUnionClassifier(len(W), random_state=0).fit(X, y)
     assert not model.converged_
     assert model.diagnostics_["row_error"].max() < 0.15
+
+
+def test_wrong_labels_beyond_all_borders_are_no_halfspace():
+    """They are spread like all samples there, however many they are of the active; a halfspace is not."""
+    rng = np.random.default_rng(0)
+    X, W = rng.standard_normal((40_000, 3)), np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]])
+    y = (X @ W.T > 2.0).any(axis=1)
+    noisy = np.where(rng.random(len(y)) < 0.1, rng.permutation(y), y)
+    model = HalfspaceUnionClassifier(2, random_state=0).fit(X, noisy)
+    assert model.converged_
+    assert model.diagnostics_["left"] > 0.08
+    with pytest.warns(ConvergenceWarning, match="lie in none"):
+        few = HalfspaceUnionClassifier(1, random_state=0).fit(X, y)
+    assert not few.converged_
