@@ -355,16 +355,11 @@ def evidence(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     return " <br> ".join(parts)
 
 
-def pooled(claim: ledger.Claim) -> bool:
-    """Say whether a row rests on what is stored at all seeds together, as its measure then says."""
-    return "all seeds" in claim.measure
-
-
 def one_seed(claim: ledger.Claim, outcome: dict[str, Any]) -> bool:
     """Say whether a row rests on stored runs of seed 0 alone, as nothing in it changes with the seed."""
     decided = [outcome[name] for name in ("value", "low", "high")]
     alike = all(other == decided for other in further()[claim.id])
-    return alike and claim.evidence == "stored" and not pooled(claim) and stored_seeds(claim.chapter) == 1
+    return alike and claim.evidence == "stored" and not claim.pooled and stored_seeds(claim.chapter) == 1
 
 
 def spread(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
@@ -374,7 +369,7 @@ def spread(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     values = [outcome["value"], *(value for value, *_ in further()[claim.id])]
     shown = [escape(ledger.digits(value, claim.floor)) for value in values]
     said = shown[0] if len(set(shown)) == 1 else ", ".join(shown)
-    if pooled(claim) and claim.evidence == "stored":
+    if claim.pooled:
         return f"seeds 0, 1, 2 together: {said}"
     live = " (live)" if live_only(claim) else ""
     return f"seeds 0, 1, 2{live}: {said}"
@@ -390,7 +385,7 @@ def rule_set(claim: ledger.Claim, outcome: dict[str, Any]) -> str:
     said = f"rule set {claim.rule_set} the results"
     if claim.rule_set == "before":
         return said
-    if pooled(claim) and claim.evidence == "stored":
+    if claim.pooled:
         return f"{said} of seed 0, decided on all seeds"
     if one_seed(claim, outcome):
         return f"{said}, not re-confirmed"

@@ -398,7 +398,7 @@ def test_seeds_are_those_that_a_row_rests_on(monkeypatch, evidence, stored, said
         ({"evidence": "stored"}, 1, (2.0, 3.0), "seeds 0, 1, 2: 1, 2, 3", ", re-confirmed at seeds 1, 2"),
         ({"evidence": "stored"}, 3, (1.0, 1.0), "seeds 0, 1, 2: 1", ", re-confirmed at seeds 1, 2"),
         (
-            {"evidence": "stored", "measure": "mean (stored, all seeds)"},
+            {"evidence": "stored", "pooled": True},
             1,
             (1.0, 1.0),
             "seeds 0, 1, 2 together: 1",

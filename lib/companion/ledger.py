@@ -159,8 +159,8 @@ class Claim:
     """One row of the ledger; the fields are those of the YAML files.
 
     ``foil`` says for what the rule must have another outcome (see `record`), ``rule_set`` whether it
-    was set before or after its results were seen. What is below ``floor`` is zero up to rounding, and
-    shown so.
+    was set before or after its results were seen, ``pooled`` that it rests on what is stored at all seeds
+    together. What is below ``floor`` is zero up to rounding, and shown so.
     """
 
     id: str
@@ -181,6 +181,7 @@ class Claim:
     reason: str = ""
     foil: str = ""
     rule_set: str = ""
+    pooled: bool = False
     floor: float = 0.0
     source: Path = field(default=Path(), repr=False, compare=False)
 
@@ -268,6 +269,7 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Claim:
         check_choice(f"verdict of a row of kind {claim.kind!r}", claim.verdict, VERDICTS[claim.kind])
         check_choice("evidence", claim.evidence, EVIDENCE)
         check_choice("rule_set", claim.rule_set, ("", "before", "after"))
+        check_choice("pooled", claim.pooled, (True, False) if claim.evidence == "stored" else (False,))
     except KeyError as error:
         raise LedgerError(f"{path.name}: {name}: the row has no {error}") from error
     except (TypeError, ValueError, LedgerError) as error:

@@ -232,6 +232,10 @@ class Sweep:
         chosen = seed if check_integer("seed", seed, 0) in seeds else seeds[seed % len(seeds)]
         return frame[frame.pop("seed") == chosen].reset_index(drop=True)
 
+    def pooled(self) -> pd.DataFrame:
+        """Return the stored paper-size results of all seeds together, each row with its seed."""
+        return pd.DataFrame(self._document()["columns"])
+
     def seeds(self) -> list[int]:
         """Return the seeds at which the paper preset is stored."""
         return list(self._document()["provenance"]["seeds"])

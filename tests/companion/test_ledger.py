@@ -175,7 +175,7 @@ def test_rows_are_read(write):
     assert claim.false_alarm == 1e-6
     assert claim.source == folder / "chapter.yml"
     assert claim.needed == "holds"
-    assert (claim.foil, claim.rule_set, claim.floor) == ("", "", 0.0)
+    assert (claim.foil, claim.rule_set, claim.pooled, claim.floor) == ("", "", False, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,7 @@ def test_rows_are_read(write):
         ("  evidence: live\n", "", "SA-P1: .* missing 1 required .*evidence"),
         ("  chapter:", "  rule_set: later\n  chapter:", "SA-P1: rule_set must be one of"),
         ("  chapter:", "  floor: low\n  chapter:", "SA-P1: could not convert"),
+        ("  chapter:", "  pooled: true\n  chapter:", "SA-P1: pooled must be"),
         ("paper: SA", "paper: XY", "SA-P1: paper must be one of"),
         (
             "verdict: reproduced",

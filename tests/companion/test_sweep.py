@@ -267,6 +267,9 @@ def test_seeds_are_stored_side_by_side_and_each_is_checked(example):
     assert [figure.stored(seed)["mean"].tolist() for seed in range(3)] == fresh
     assert len({mean for means in fresh for mean in means}) == 27
     assert "seed" not in figure.stored()
+    pooled = figure.pooled()
+    assert pooled["mean"].tolist() == [mean for means in fresh for mean in means]
+    assert pooled["seed"].tolist() == [seed for seed in range(3) for _ in range(9)]
     assert figure.stored(4)["mean"].tolist() == fresh[1]  # a seed that is not stored gets one that is
     assert _check(figure) == []
     document = _document(figure)

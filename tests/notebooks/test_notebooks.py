@@ -180,7 +180,7 @@ def test_prose_shows_a_claim_as_its_box_and_the_ledger_do(path):
 class Evidence:
     """Follow a notebook's names from `run` and `stored` to what it records."""
 
-    SOURCES: ClassVar = {"run": "live", "stored": "stored"}
+    SOURCES: ClassVar = {"run": "live", "stored": "stored", "pooled": "stored"}
 
     def __init__(self, path: Path) -> None:
         self.names: dict[str, set[str]] = {}

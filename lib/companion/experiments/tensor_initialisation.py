@@ -53,6 +53,7 @@ __all__ = [
     "hessian_table",
     "initialization",
     "inputs",
+    "learned",
     "linear_fit",
     "longer",
     "modern",
@@ -144,18 +145,18 @@ recovery = Sweep(
 # --- Figure 1(a) without the cap of a thousand steps -----------------------------------------------------
 
 
-def _continued(*, method: str, part: int, most: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Go on with the stored trials whose signs are right and whose descent had not arrived.
+def _continued(*, method: str, part: int, draw: int, most: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Go on with the trials stored at a seed whose signs are right and whose descent had not arrived.
 
     The same draws, the same start; Levenberg-Marquardt in place of more steps of the gradient.
     """
-    frame = recovery.stored()
+    frame = recovery.stored(draw)
     chosen = frame["method"].eq(method) & frame["trial"].eq(part) & frame["signs"].eq(1)
     open_cells = frame[chosen & frame["recovered"].eq(0)].head(most)
     arrived = []
     for d, n in zip(open_cells["d"], open_cells["n"], strict=True):
         d, n = int(d), int(n)
-        stream = recovery.rng({"method": method, "d": d, "n": n, "trial": part}, seed=0)
+        stream = recovery.rng({"method": method, "d": d, "n": n, "trial": part}, seed=draw)
         teacher = _teacher(d, stream)
         X = stream.standard_normal((n, d))
         y = teacher(X)
@@ -169,21 +170,54 @@ def _continued(*, method: str, part: int, most: int, rng: np.random.Generator) -
 continued = Sweep(
     "03-continued",
     _continued,
-    quick=grid(method=["algorithm1"], part=[1], most=[2]),
-    paper=grid(method=["algorithm1", "controlled"], part=range(10), most=[1000]),
+    quick=grid(method=["algorithm1"], part=[1], draw=[0], most=[2]),
+    paper=grid(method=["algorithm1", "controlled"], part=range(10), draw=range(3), most=[1000]),
 )
 
 
 def uncapped(frame: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials of Figure 1(a) with what became of those that the cap had cut off."""
+    """Return the trials of Figure 1(a), of all seeds, with what became of those that the cap had cut off."""
+    keys = ["method", "seed", "trial", "d", "n"]
     rows = [
-        {"method": row["method"], "trial": row["part"], "d": d, "n": n, "arrived": arrived}
-        for row in longer.to_dict("records")
+        {**dict(zip(keys, (*row[["method", "draw", "part"]], d, n), strict=True)), "arrived": arrived}
+        for _, row in longer.iterrows()
         for d, n, arrived in zip(row["d"], row["n"], row["arrived"], strict=True)
     ]
-    keys = ["method", "trial", "d", "n"]
     joined = frame.merge(pd.DataFrame(rows), on=keys, how="left")
     return joined.assign(recovered=joined["recovered"].where(joined["arrived"].isna(), joined["arrived"]))
+
+
+def _learned(*, method: str, d: int, n: int, trial: int, rng: np.random.Generator) -> dict[str, Any]:
+    """One trial of Figure 1(a) by the learner: outputs are free, and it sees that a descent failed."""
+    teacher = _teacher(d, rng)
+    X = rng.standard_normal((n, d))
+    model = TensorNetwork(5, squared_relu, method=method, fit_intercept=False, random_state=rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, teacher(X))
+    error, matched = _error(teacher, model.weights_, model.output_)
+    return {
+        "recovered": int(matched and error <= _SUCCESS),
+        "trusted": int(model.converged_),
+        "attempts": model.diagnostics_["n_attempts"],
+    }
+
+
+_LEARNED = {d: [ratio * d for ratio in (6, 8, 11, 15, 22)] for d in (10, 20, 40, 100)}
+
+learned = Sweep(
+    "03-learned",
+    _learned,
+    quick=grid(method=["algorithm1", "controlled"], d=[10], n=[80, 220], trial=range(2)),
+    paper=[
+        cell
+        for d, sizes in _LEARNED.items()
+        for cell in grid(
+            method=["algorithm1", "controlled"], d=[d], n=sizes, trial=range(2 if d == 100 else 6)
+        )
+    ],
+    chaotic=0.15,  # near the frontier rounding decides which attempt arrives
+)
 
 
 def wrong_signs(frame: pd.DataFrame, method: str) -> tuple[float, float, float]:
@@ -296,10 +330,10 @@ def saved(curve: RecoveryCurve, other: RecoveryCurve) -> tuple[float, float, flo
 def error_exponent(frame: pd.DataFrame, method: str) -> tuple[float, float, float]:
     r"""Return the exponent of d in the n of a given initialisation error, with its interval.
 
-    From :math:`\log\mathrm{error} = p\log d - q\log n` fitted to each trial of the grid: p / q.
+    From :math:`\log\mathrm{error} = p\log d - q\log n` fitted to each trial of the grid, of all seeds: p / q.
     """
     exponents = []
-    for _, group in frame[frame["method"] == method].groupby("trial"):
+    for _, group in frame[frame["method"] == method].groupby(["seed", "trial"]):
         logs = [np.log(group[name].to_numpy(dtype=float)) for name in ("d", "n")]
         design = np.column_stack([*logs, np.ones(len(group))])
         p, q, _ = np.linalg.lstsq(design, np.log(group["error"].to_numpy()), rcond=None)[0]

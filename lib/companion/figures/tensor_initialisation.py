@@ -96,7 +96,7 @@ def frontiers(tables: dict[str, pd.DataFrame], curves: dict[str, Any]) -> Figure
     """Samples at which nine in ten trials succeed, cell by cell and by the logistic model."""
     figure, (ax,) = axes(height=2.8)
     for color, (method, table) in zip(COLORS, tables.items(), strict=False):
-        ax.plot(table["d"], table["n"], "o", color=color, label=_TITLES[method])
+        ax.plot(table["d"], table["n"], "o", color=color, label=_TITLES.get(method, method))
         x = np.linspace(5.0, 100.0, 96)
         ax.plot(x, curves[method].samples(x), color=color, linestyle="--")
     ax.set(xlabel="dimension $d$", ylabel="samples for 90 % recovery", xlim=(0, None), ylim=(0, None))
