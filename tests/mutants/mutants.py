@@ -1491,10 +1491,11 @@ MUTANTS = [
     Mutant("learners/beside", "outer.transpose(1, 0, 2) + outer.transpose(1, 2, 0)", "outer", "S_3"),
     Mutant("learners/beside", "for s in (1.0, -1.0)]", "for s in (1.0, 1.0)]", "the side of a unit"),
     Mutant("learners/beside", "shares[0] - shares[1] > _JUMP", "True", "a border that labels show"),
+    Mutant("learners/tensor_network", "_RESOLVED * kept**2", "_RESOLVED", "few samples are no noise"),
     Mutant(
         "learners/threshold_network",
-        "wrong > _LEFT or significant_rank(",
-        "False and significant_rank(",
+        "wrong > _LEFT or not alike",
+        "False",
         "a unit that was missed is not a wrong label",
     ),
     Mutant(
@@ -1586,7 +1587,7 @@ MUTANTS = [
     ),
     Mutant(
         "learners/halfspaces",
-        "remaining <= _LEFT and",
+        "(remaining <= _LEFT or chance) and",
         "remaining <= 1.0 and",
         "active samples in no halfspace",
     ),
