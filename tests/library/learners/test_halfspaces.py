@@ -54,6 +54,16 @@ def sample():
     return W, t, X, np.where((t < X @ W.T).any(axis=1), "in", "a"), fresh
 
 
+def test_many_wrong_labels_are_told(sample):
+    """Behind four per cent a halfspace that was missed could hide."""
+    W, _, X, y, _ = sample
+    wrong = np.random.default_rng(6).random(len(X)) < 0.04
+    with pytest.warns(ConvergenceWarning, match="4 of 4 halfspaces.*active samples lie in none"):
+        model = HalfspaceUnionClassifier(4, random_state=0).fit(X, np.where(wrong, "in", y))
+    assert match_rows(model.weights_, W, signed=True).worst < 0.1
+    assert not model.converged_
+
+
 def test_a_sample_is_enough(sample):
     """From (X, y) alone: directions and thresholds to d/n, whatever the classes are called."""
     W, t, X, y, fresh = sample
