@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import api
+import kernels
 import nbformat
 import sources
 from PIL import Image
@@ -115,11 +116,8 @@ def execute(notebook: Path, target: Path, preset: str, seed: int) -> str | None:
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment["PYTHONPATH"] = LIBRARY  # another checkout's library must not come first
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(notebook.parent)]
-    command += ["-k", "python3", "-p", "preset", preset, "-p", "seed", str(seed)]
-    run = subprocess.run(
-        [*command, str(notebook), str(partial)], env=environment, capture_output=True, text=True
-    )
+    command = [sys.executable, kernels.__file__, notebook, partial, preset, str(seed)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
     if run.returncode:
         return run.stderr[-3000:]
     partial.replace(target)

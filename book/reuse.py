@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import build
+import kernels
 import nbformat
+import nbval.kernel
 import pytest
 
 KEY = pytest.StashKey[str]()
 FAILED = pytest.StashKey[bool]()
+
+nbval.kernel.KernelManager = kernels.FileKernelManager  # nbval has no setting for it
 
 
 def chapter(item: pytest.Item) -> Any:

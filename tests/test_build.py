@@ -31,7 +31,6 @@ def load(path):
     return module
 
 
-sys.path.insert(0, str(ROOT / "book"))  # as for a script that is run from there
 environment = load(ROOT / ".ci" / "environment.py")
 build = load(ROOT / "book" / "build.py")
 
@@ -177,6 +176,20 @@ pytest.main([*options, "--nbval-kernel-name", "python3"])
 """
 
 
+OWN_FILE = "from ipykernel import get_connection_info\nassert '\"ipc\"' in get_connection_info()"
+
+
+@pytest.mark.slow
+def test_kernels_that_start_at_one_moment_cannot_take_one_port(tmp_path):
+    """They listen on files named for them."""
+    python = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(OWN_FILE)]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": python})
+    nbformat.write(notebook, tmp_path / "01_listens.ipynb")
+    error = build.execute(tmp_path / "01_listens.ipynb", tmp_path / "out" / "out.ipynb", "quick", 0)
+    assert error is None
+
+
 @pytest.mark.slow
 def test_what_nbval_has_executed_is_kept_for_the_book(tmp_path, monkeypatch):
     """Where all its cells passed, and for as long as nothing that it depends on changes."""
@@ -185,7 +198,7 @@ def test_what_nbval_has_executed_is_kept_for_the_book(tmp_path, monkeypatch):
     for name, value, shown in (("01_right", 1, "1"), ("02_wrong", 1, "2"), ("03_broken", "1 / 0", "1")):
         cells = [
             nbformat.v4.new_markdown_cell("Numbers."),
-            nbformat.v4.new_code_cell("x = 0", execution_count=1),
+            nbformat.v4.new_code_cell(OWN_FILE, execution_count=1),
             nbformat.v4.new_code_cell(
                 f"from IPython.display import display\ndisplay({value})",
                 execution_count=2,

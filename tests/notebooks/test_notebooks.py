@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar
 
+import kernels
 import nbformat
 import papermill
 import pytest
@@ -241,14 +242,7 @@ def test_claims_hold_at_another_seed(path, tmp_path):
     What the ledger shows of this seed is what it came to: `make seeds` was not forgotten.
     """
     target = tmp_path / path.name
-    papermill.execute_notebook(
-        path,
-        target,
-        parameters={"seed": SECOND_SEED},
-        cwd=path.parent,
-        progress_bar=False,
-        kernel_name="python3",
-    )
+    kernels.run(path, target, seed=SECOND_SEED)
     found, shown = outcomes(target), json.loads((ROOT / "book" / "seeds.json").read_text())
     assert found.keys() == outcomes(path).keys()
     for name, outcome in found.items():
@@ -259,14 +253,7 @@ def test_claims_hold_at_another_seed(path, tmp_path):
 
 def test_unknown_preset_is_refused(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="preset must be one of 'quick', 'paper'"):
-        papermill.execute_notebook(
-            NOTEBOOKS[0],
-            tmp_path / "out.ipynb",
-            parameters={"preset": "tiny"},
-            cwd=NOTEBOOKS[0].parent,
-            progress_bar=False,
-            kernel_name="python3",
-        )
+        kernels.run(NOTEBOOKS[0], tmp_path / "out.ipynb", preset="tiny")
 
 
 def test_false_alarm_rate_of_the_suite():
