@@ -35,7 +35,7 @@ __all__ = [
     "record",
 ]
 
-#: Confidence level of every interval in the book: one false alarm in a million intervals.
+#: Confidence level of an interval whose row names no other: one false alarm in a million.
 LEVEL = 1.0 - 1e-6
 
 #: Mime type under which a notebook's output carries a record.
@@ -284,19 +284,27 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Claim:
 # What a foil leaves below this is rounding, and differs from run to run.
 _ROUNDING = 1e-12
 
+_MINUS = "\N{MINUS SIGN}"
+_RAISED = dict(zip(range(ord("0"), ord("9") + 1), "⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True)) | {ord("-"): "⁻"}
+
 
 def digits(value: float, floor: float = 0.0) -> str:
     """Write a number as box, prose and ledger all show it: three digits; zero up to `floor`.
 
     Examples
     --------
-    >>> digits(0.28449), digits(26137.4), digits(-0.0), digits(-1e-16, floor=1e-12)
-    ('0.284', '26100', '0', '<1e-12')
+    >>> digits(0.28449), digits(26137.4), digits(-0.0), digits(-1.5), digits(-1e-16, floor=1e-12)
+    ('0.284', '26100', '0', '−1.5', '<10⁻¹²')
     """
     if abs(value) < floor:
-        return f"<{floor:g}"
-    rounded = float(f"{value:.3g}") + 0.0
-    return f"{rounded:.0f}" if 1e3 <= abs(rounded) < 1e6 else f"{rounded:.3g}"
+        return f"<{digits(floor)}"
+    rounded = _rounded(value)
+    text = f"{rounded:.0f}" if 1e3 <= abs(rounded) < 1e6 else f"{rounded:.3g}"
+    mantissa, _, exponent = text.replace("-", _MINUS).partition("e")
+    if not exponent:
+        return mantissa
+    power = "10" + f"{int(exponent.replace(_MINUS, '-'))}".translate(_RAISED)
+    return power if mantissa == "1" else f"{mantissa} × {power}"
 
 
 def _measured(id: str, what: str, value: Any, interval: Sequence[float] | None) -> tuple[float, float, float]:
@@ -413,7 +421,7 @@ def _interval(low: float, high: float, floor: float = 0.0) -> str:
 
 def _rounded(value: float, floor: float = 0.0) -> float:
     """Return the number that `digits` shows."""
-    return 0.0 if abs(value) < floor else float(digits(value))
+    return 0.0 if abs(value) < floor else float(f"{value:.3g}") + 0.0
 
 
 class _Shown(str):

@@ -330,19 +330,19 @@ def test_formulas_of_the_rows_are_typeset():
         (0.2845, 0.0, "0.284"),  # once rounded; by way of four digits it were .285
         (26137.4, 0.0, "26100"),
         (999.6, 0.0, "1000"),
-        (-117215.0, 0.0, "-117000"),
-        (1234567.0, 0.0, "1.23e+06"),
-        (1e-9, 0.0, "1e-09"),
+        (-117215.0, 0.0, "−117000"),
+        (1234567.0, 0.0, "1.23 × 10⁶"),
+        (1e-9, 0.0, "10⁻⁹"),
         (-0.0, 0.0, "0"),
-        (-1.93e-34, 1e-12, "<1e-12"),
-        (0.0, 1e-12, "<1e-12"),
-        (2e-12, 1e-12, "2e-12"),
+        (-1.93e-34, 1e-12, "<10⁻¹²"),
+        (0.0, 1e-12, "<10⁻¹²"),
+        (2e-12, 1e-12, "2 × 10⁻¹²"),
     ],
 )
 def test_digits(value, floor, text):
     assert digits(value, floor) == text
     if "<" not in text:
-        assert digits(float(text)) == text  # what was rounded stays
+        assert digits(float(f"{value:.3g}")) == text  # what was rounded stays
 
 
 # --- recording --------------------------------------------------------------------------------------
@@ -376,9 +376,9 @@ def test_record_without_interval_is_a_point(write, shown):
 def test_box_prose_and_ledger_show_the_same_digits(write, shown):
     write(ROW)
     record("SA-P1", 0.28449, (-1234.56, 0.28449))
-    assert "0.284 [-1230, 0.284]" in shown["bundle"]["text/plain"]
+    assert "0.284 [−1230, 0.284]" in shown["bundle"]["text/plain"]
     assert digits(shown["bundle"][MIME]["value"]) == shown["glued"][1] == "0.284"
-    assert digits(shown["bundle"][MIME]["low"]) == "-1230"
+    assert digits(shown["bundle"][MIME]["low"]) == "−1230"
 
 
 def test_rounding_noise_is_shown_as_zero(write, shown):
@@ -390,8 +390,8 @@ def test_rounding_noise_is_shown_as_zero(write, shown):
         seen.append((shown["bundle"]["text/plain"], shown["bundle"][MIME], shown["glued"][1]))
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][1] == POINT | {"value": 0.0, "low": 0.0, "high": 0.0, "holds": True}
-    assert seen[0][2] == "<1e-12"
-    assert ": <1e-12; rule" in seen[0][0]
+    assert seen[0][2] == "<10⁻¹²"
+    assert ": <10⁻¹²; rule" in seen[0][0]
 
 
 def test_trials_and_level_are_shown(write, shown):
@@ -468,7 +468,7 @@ def test_a_foil_has_another_outcome(write, shown, verdict):
 def test_what_a_foil_leaves_of_rounding_is_not_shown(write, shown):
     write(judged(FOIL, "refuted"))
     record("SA-P1", 7.0, foil=2.5e-15)
-    assert "the wrong score: <1e-12" in shown["bundle"]["text/plain"]
+    assert "the wrong score: <10⁻¹²" in shown["bundle"]["text/plain"]
     assert shown["bundle"][MIME]["foil"] == [0.0, 0.0, 0.0]
 
 

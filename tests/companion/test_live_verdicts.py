@@ -10,6 +10,7 @@ from scipy.optimize import least_squares, minimize
 from scipy.stats import binom, norm
 
 from companion.experiments import (
+    adam,
     even_coefficients,
     high_thresholds,
     l1_recovery,
@@ -653,3 +654,14 @@ def test_approximate_minima_do_not_hang_on_the_sign_of_an_eigenvector():
     """The flattest direction has two signs, and which one a decomposition returns means nothing."""
     errors = [approximate_minima(seed=seed, spread=8.0, cosine=0.3, starts=1)[1] for seed in range(4)]
     np.testing.assert_allclose(errors, np.broadcast_to(errors[0], (4, 5)), rtol=1e-3)
+
+
+def test_rows_of_a_wide_network_are_matched_by_angle():
+    """Each true row has a unit of its own: signs and lengths do not count, a unit that serves two does."""
+    rows = np.eye(2, 3)
+    others = np.array([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    assert adam.worst_angle(np.vstack([others, -3.0 * rows]), rows) == pytest.approx(0.0, abs=1e-6)
+    assert adam.worst_angle(np.array([[1.0, 0.0, 0.0], [1.0, 0.1, 0.0]]), rows) > 80.0
+    assert adam.worst_angle(rows[:1], rows) == 90.0
+    found, _ = adam.adam.run_cell({"paper": "GM", "n": 4_000, "trial": 0}, seed=0)
+    assert found["learner_angle"] < 1.0 < found["wide_angle"]
