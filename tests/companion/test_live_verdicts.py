@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import quad
-from scipy.optimize import least_squares, minimize
-from scipy.stats import binom, norm
+from scipy.optimize import approx_fprime, least_squares, minimize
+from scipy.stats import binom, multivariate_normal, norm
 
 from companion.experiments import (
     adam,
@@ -20,9 +20,11 @@ from companion.experiments import (
     score_dimensions,
     score_laws,
     search_rounds,
+    structure_unlike,
     tensor_initialisation,
     tensor_partition,
     threshold_powers,
+    threshold_products,
 )
 from companion.experiments.landscape_figure_three import SignLoss
 from companion.experiments.landscape_tolerances import approximate_minima
@@ -31,17 +33,20 @@ from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_thresh
 from nnmoments.landscapes import (
     FourthOrderLoss,
     HermiteLoss,
+    SimultaneousLoss,
     SquareLoss,
     find_minima,
     orthogonal_closed_form,
     parameter_error,
     population_hessian,
+    weights_from_minima,
 )
 from nnmoments.linalg import match_rows
-from nnmoments.moments import SampledMoment, cross_moment
+from nnmoments.moments import SampledMoment, TensorMoment, cross_moment
 from nnmoments.networks import HiddenPolynomial, OneHiddenLayer, conditioned_weights
+from nnmoments.optimize import quasi_newton
 from nnmoments.scores import LLSFE, degree_two
-from nnmoments.structured import even_form
+from nnmoments.structured import ExactShiftedMean, disjoint_supports, even_form
 from nnmoments.tensors import tensor_method
 
 
@@ -172,6 +177,66 @@ def test_minima_with_products_by_quadrature(name, make):
     power = np.log(steps[0] / steps[1]) / 9.5
     assert power == pytest.approx(0.6 / 1.4, abs=0.03)
     assert threshold_powers.growth(name, 0) < 0.1 < 1.5 < threshold_powers.growth(name, 2)
+
+
+def test_all_rows_at_once_by_newton_on_closed_forms():
+    """G(W) with a product, psi written out and moments in closed form, against the loss of the library.
+
+    Descents on the library's loss, from moments by quadrature, must end at the same angle from the weights.
+    """
+    t, cosine, c, product = 3.0, 0.4, np.array([0.6, 1.4]), -1.1
+    W, u = np.linalg.cholesky(threshold_powers.equal(2, cosine)), sign_threshold(t)
+    u2, u4 = u.hermite_coefficient(2), u.hermite_coefficient(4)
+    m20, m11, m40, m31, m22 = product * threshold_powers.pair_moments("sign", t, cosine)
+    lam = 20.0 / c.min()
+
+    def fourth(v, w):  # T_4(v, v, w, w)/(sqrt(24) u_4)
+        (a, b), (p, q) = W @ v, W @ w
+        mixed = m31 * 2 * (a * b * p**2 + a**2 * p * q + b**2 * p * q + a * b * q**2)
+        mixed += m22 * (a**2 * q**2 + b**2 * p**2 + 4 * a * b * p * q)
+        linear = c @ [a**2 * p**2, b**2 * q**2]
+        return linear + (m40 * (a**2 * p**2 + b**2 * q**2) + mixed) / (24**0.5 * u4)
+
+    def second(v):  # E[f H_2(v x)]/u_2
+        a, b = W @ v
+        return c @ [a * a, b * b] + (m20 * (a * a + b * b) + 2 * m11 * a * b) / (2**0.5 * u2)
+
+    def G(flat):
+        v, w = flat.reshape(2, 2)
+        excess = (second(v) - 1.0) ** 2 + (second(w) - 1.0) ** 2
+        return 2.0 * fourth(v, w) - 0.01 * (fourth(v, v) + fourth(w, w)) + lam * excess
+
+    def angles(rows):
+        inverse = weights_from_minima(rows)
+        return np.sort(np.arccos(np.minimum(np.abs(inverse @ W.T).max(axis=0), 1.0)))
+
+    start = np.linalg.inv(np.sqrt(c)[:, None] * W).T + 0.1
+    by_hand = minimize(G, start.reshape(-1), method="BFGS", options={"gtol": 1e-7}).x.reshape(2, 2)
+    f = HiddenPolynomial(W, u, {(0,): 0.6, (1,): 1.4, (0, 1): product})
+    loss = SimultaneousLoss(f.moment(2) / u2, TensorMoment(f.moment(4) / u4), 1.0, 1.0, lam)
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        end = quasi_newton(loss, rng.standard_normal((2, 2)), max_iter=5000).weights
+        assert angles(end) == pytest.approx(angles(by_hand), rel=0.02, abs=1e-5)
+    assert 1e-4 < angles(by_hand)[1] < 0.05
+    cell = {"unit": "ReLU", "rows": "orthonormal", "d": 3, "starts": 3, "trial": 0}
+    high = threshold_products.simultaneous_products.trial(proportion=3.5, **cell, rng=rng)
+    assert high["least"] <= high["angle"] < 1.0
+
+
+@pytest.mark.parametrize("l", [4, 6, 8])
+@pytest.mark.parametrize("make", [sign_threshold, relu_threshold])
+def test_the_sphere_of_higher_orders_is_that_of_exact_moments(make, l):
+    """Sums over the parts of h_l in two inputs, against the library's quadrature; slopes by differences."""
+    rng, u = np.random.default_rng(l), make(2.5)
+    c, products = rng.uniform(0.5, 3.0, 3), np.triu(rng.standard_normal((3, 3)), 1)
+    terms = {(i,): c[i] for i in range(3)} | {(i, j): products[i, j] for i, j in ((0, 1), (0, 2), (1, 2))}
+    form = threshold_products.sphere_loss(u, c, products, l)
+    Z = rng.standard_normal((5, 3))
+    Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+    exact = HiddenPolynomial(np.eye(3), u, terms).hermite_moment(l, Z) / u.hermite_coefficient(l)
+    assert [form(z)[0] for z in Z] == pytest.approx(list(exact), rel=1e-9)
+    assert approx_fprime(Z[0], lambda z: form(z)[0], 1e-7) == pytest.approx(form(Z[0])[1], rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize(("r", "s"), [(1, 2), (3, 3)])
@@ -510,6 +575,61 @@ def test_rounds_of_the_search_follow_the_chance_of_a_step():
     # At d = 5 the two ask for the same.
     assert rounds[True][0] == rounds[False][0]
     assert rounds[True][1] > 3.0 * rounds[False][1]
+
+
+def test_rounds_over_d_level_off_by_draws_of_the_step():
+    """A step changes the angle by a normal part towards the weight and a chi-square of the d - 2 others."""
+    rng, per_d = np.random.default_rng(0), []
+    stored = search_rounds.rounds.pooled().query("not share").groupby("d")["rounds"].mean()
+    for d in stored.index:
+        moved = (1.0 - rng.standard_normal(400_000) / d) ** 2 + rng.chisquare(d - 2, 400_000) / d**2
+        passed = moved <= (1.0 - 0.5 / d) ** 2
+        rounds = np.log(60.0) / np.mean(-0.5 * np.log(moved) * passed)
+        assert stored[d] == pytest.approx(rounds, rel=0.05)
+        per_d.append(rounds / d)
+    gains = np.diff(per_d)
+    assert (gains > 0.0).all()
+    assert (gains[1:] < 0.7 * gains[:-1]).all()  # a geometric series in doublings: the rounds are O(d)
+
+
+def test_the_jump_at_an_oblique_unit_by_quadrature():
+    """The height at an oblique unit, from normal tails of the others given that it is at its border."""
+    (value, low, high), orthonormal = structure_unlike.oblique_height(seed=3, points=200_000)
+    f = structure_unlike.oblique_network(np.random.default_rng(3))
+    t, height, independent = 0.5, 0.0, 0.0
+    along, share = f.weights @ f.weights[0], norm.sf(0.5)
+    for term, coefficient in f.terms.items():
+        if 0 in term:
+            rest = [j for j in term if j != 0]
+            left = np.array([f.weights[j] - along[j] * f.weights[0] for j in rest])
+            mean = 1.0 - multivariate_normal(cov=left @ left.T).cdf(t - t * along[rest])
+            if len(rest) == 2:  # both beyond: by symmetry
+                mean = multivariate_normal(cov=left @ left.T).cdf(t * along[rest] - t)
+            height += coefficient * mean
+            independent += coefficient * share ** len(rest)
+    assert orthonormal == pytest.approx(independent / height, rel=0.01)
+    assert low < 1.0 < high
+    assert abs(value - 1.0) < 0.03
+    assert orthonormal < 0.9
+
+
+def test_supports_of_unlike_units_by_all_vertices():
+    """Of all shifts spread evenly over up to four inputs, the best is a support; then of the other inputs."""
+    P, supports = structure_unlike.shared_terms("separated", np.random.default_rng(5))
+    masks = [np.isin(np.arange(18), sorted({p for i in term for p in supports[i]})) for term in P]
+    factor = np.array(list(P.values())) * np.exp(0.5 * np.sum(masks, axis=1))
+    left, found = list(range(18)), []
+    while left:
+        sets = [s for m in range(1, 5) for s in itertools.combinations(left, m)]
+        even = np.array([np.isin(np.arange(18), s) * 2.5 / len(s) for s in sets])
+        g = np.exp(even @ np.array(masks, dtype=float).T) @ factor / factor.sum()
+        best = sets[int(np.argmax(g - 0.1 * np.sum(even**2, axis=1)))]
+        found.append(list(best))
+        left = [p for p in left if p not in best]
+    assert sorted(found) == sorted(supports)
+    mean = ExactShiftedMean(P, supports, 18)
+    ours = disjoint_supports(mean, 18, 6, radius=2.5, gamma=0.1, rng=0).supports
+    assert [list(s) for s in ours] == sorted(supports)
 
 
 @pytest.mark.parametrize("d", [4, 8])
