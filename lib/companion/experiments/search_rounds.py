@@ -128,15 +128,16 @@ products_unlike = Sweep(
 )
 
 
-def round_slopes(frame: pd.DataFrame, *, share: bool = False) -> tuple[float, float, float]:
-    """Return the mean log-log slope of the rounds along d, and its interval over trials.
+def round_slopes(frame: pd.DataFrame, *, share: bool = False, least: int = 0) -> tuple[float, float, float]:
+    """Return the mean log-log slope of the rounds along d from the least on, and its interval over trials.
 
     Examples
     --------
     >>> rounds = {"d": [4, 4, 8, 8], "trial": [0, 1, 0, 1], "rounds": [9, 8, 18, 16]}
-    >>> frame = pd.DataFrame({**rounds, "share": False})
+    >>> frame = pd.DataFrame({**rounds, "share": False, "seed": 0})
     >>> round(round_slopes(frame)[0], 6)
     1.0
     """
-    table = frame[frame["share"].eq(share)].pivot_table(index="d", columns="trial", values="rounds")
+    chosen = frame[frame["share"].eq(share) & frame["d"].ge(least)]
+    table = chosen.pivot_table(index="d", columns=["seed", "trial"], values="rounds")
     return slope_interval(table.index.to_numpy(dtype=float), table.to_numpy())
