@@ -433,8 +433,8 @@ def write_glossary(folder: Path) -> None:
 
 
 def write_times(folder: Path, chapters: list[Path]) -> None:
-    """Write the table of what the chapters' stored figures cost."""
-    lines = ["| Chapter | Stored figures | Processor minutes |", "| :-- | --: | --: |"]
+    """Write the table of what the chapters' stored experiments cost."""
+    lines = ["| Chapter | Stored experiments | Processor minutes |", "| :-- | --: | --: |"]
     for path in chapters:
         stored = sorted((ROOT / "book" / "results").glob(f"{path.stem[:2]}-*.json"))
         seconds = [json.loads(file.read_text())["provenance"]["cpu_seconds"] for file in stored]

@@ -63,7 +63,7 @@ def is_spread_alike(X: Array, some: Mask, weight: Array) -> bool:
     X : (n, d) array
     some : (n,) array of bool
     weight : (n,) array
-        Of the samples.
+        Of the samples, with mean one: their sum is taken for the number of samples.
 
     Examples
     --------
