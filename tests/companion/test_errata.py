@@ -16,10 +16,12 @@ from nnmoments.borders import delta_correlation
 from nnmoments.densities import GaussianMixture
 from nnmoments.hermite import gaussian_expectation, hermite_polynomial, normal_density, normalized_hermite
 from nnmoments.networks import HiddenPolynomial
+from nnmoments.scores import KernelDensity
 from nnmoments.structured import even_form
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "book" / "errata").glob("*.md")))
+ID = re.compile(r"\b(?:SA|ZS|GP|GM|NEW)-[A-Z0-9]+(?:-[A-Z0-9]+)*\b")
 
 
 def test_evidence_exists():
@@ -28,9 +30,34 @@ def test_evidence_exists():
     for name in re.findall(r"`(test_\w+)`", PAGE):
         assert re.search(rf"^def {name}\b", tests, re.MULTILINE), name
     claims = set(ledger.load(ROOT))
-    named = set(re.findall(r"\b(?:SA|ZS|GP|GM|NEW)-[A-Z0-9]+(?:-[A-Z0-9]+)*\b", PAGE))
+    named = set(ID.findall(PAGE))
     assert named - claims == set()
     assert len(named) > 40
+
+
+def unlisted(claims, page):
+    """Return the corrected and refuted rows that a page names neither themselves nor by a sister.
+
+    A sister is another such row, to which a row's reason sends the reader.
+    """
+    wrong = {id: claim for id, claim in claims.items() if claim.verdict in ("corrected", "refuted")}
+    named = set(ID.findall(page)) & set(wrong)
+    return {id for id, claim in wrong.items() if not {id, *ID.findall(claim.reason)} & named}
+
+
+def test_what_fails_as_printed_has_an_entry():
+    """No row says that a paper is wrong where the errata do not."""
+    assert unlisted(ledger.load(ROOT), PAGE) == set()
+
+
+def test_a_row_without_an_entry_is_noticed():
+    claims = ledger.load(ROOT)
+    wrong = {claim.id for claim in claims.values() if claim.verdict in ("corrected", "refuted")}
+    assert unlisted(claims, "") == wrong
+    for id, sister in (("ZS-HESS-RANK", None), ("GP-T5", "GP-T5-PAPER")):
+        rest = ID.sub(lambda name, gone=id: "" if name[0] == gone else name[0], PAGE)
+        assert id in unlisted(claims, rest)
+        assert sister is None or sister in unlisted(claims, rest)
 
 
 # --- GP, appendix A ------------------------------------------------------------------------------------
@@ -92,6 +119,41 @@ def test_definition_1_admits_saddles():
     smallest, tau = np.linalg.eigvalsh(np.diag([2.0, -2.0]))[0], 0.1
     assert smallest <= tau
     assert not smallest >= -tau
+
+
+def test_saddles_of_theorem_10_lie_below_minus_tau():
+    """G_lin of two orthonormal units: item 1's inequality as printed holds at the minimum, not at the saddle.
+
+    The pairs' term is sum_i (w_j.w_i*)^2 (w_k.w_i*)^2 for each j != k, as that of S_4, with u_2 = u_4 = 1.
+    """
+    gamma, lam = 0.01, 1.0
+
+    def loss(flat):
+        squares = flat.reshape(2, 2) ** 2
+        length = squares.sum(axis=1) - 1.0
+        return 2.0 * squares[0] @ squares[1] - gamma * np.sum(squares**2) + lam * np.sum(length**2)
+
+    def curvatures(W):
+        h, directions = 1e-3, np.eye(4)
+        start = W.ravel()
+        gradient = [(loss(start + h * a) - loss(start - h * a)) / (2 * h) for a in directions]
+        assert np.linalg.norm(gradient) < 1e-5
+        hessian = [
+            [
+                sum(i * j * loss(start + h * (i * a + j * b)) for i in (1, -1) for j in (1, -1)) / (4 * h * h)
+                for a in directions
+            ]
+            for b in directions
+        ]
+        return np.linalg.eigvalsh(hessian)
+
+    tau = 0.1 * min(gamma / 2.0, lam)  # c min(gamma |u_4|/d, lambda u_2)
+    minimum = math.sqrt(lam / (lam - gamma)) * np.eye(2)
+    between = (
+        math.sqrt(2.0 * lam / (2.0 * lam + 1.0 - gamma)) * np.array([[1.0, 1.0], [1.0, -1.0]]) / math.sqrt(2)
+    )
+    assert curvatures(minimum)[0] >= -tau
+    assert not curvatures(between)[0] >= -tau
 
 
 def test_lemma_1_fails_for_positively_correlated_units():
@@ -237,7 +299,10 @@ def test_the_sum_condition_of_theorem_9_is_not_enough(c, printed_holds):
 
 
 def test_kernel_density_scores_are_consistent():
-    """The mean of the estimate is the smoothed density, whose S_4 is off by O(h^2), and n h^(d + 8) grows."""
+    """The mean of the estimate is the smoothed density, whose S_4 is off by O(h^2), and n h^(d + 8) grows.
+
+    So fits with h = n^(-1/14) get better with n, and those with the bandwidth of the density worse.
+    """
     points = np.random.default_rng(0).standard_normal((50, 2))
     means = [[1.0, 1.0], [-1.0, -1.0]]
     truth = GaussianMixture([0.5, 0.5], means).score(points, 4)
@@ -250,3 +315,22 @@ def test_kernel_density_scores_are_consistent():
     assert slope == pytest.approx(2.0, abs=0.1)
     n = 10.0 ** np.arange(3, 8)
     assert np.all(np.diff(n * (n ** (-1.0 / 14.0)) ** 10) > 0.0)
+
+    mixture, rng = GaussianMixture([0.5, 0.5], means), np.random.default_rng(1)
+    points = np.array([[0.0, 0.0], [1.0, 1.0], [-1.0, -1.0], [0.5, -0.5], [1.5, 0.5], [-0.5, -1.5]])
+    truth = mixture.score(points, 4)
+    errors = {
+        (power, size): np.mean(
+            [
+                np.linalg.norm(
+                    KernelDensity(mixture.sample(size, rng=rng), bandwidth=size**-power).score(points, 4)
+                    - truth
+                )
+                for _ in range(10)
+            ]
+        )
+        for power in (1.0 / 14.0, 1.0 / 6.0)
+        for size in (1000, 30_000)
+    }
+    assert errors[1.0 / 14.0, 30_000] < 0.8 * errors[1.0 / 14.0, 1000]
+    assert errors[1.0 / 6.0, 30_000] > 1.5 * errors[1.0 / 6.0, 1000]

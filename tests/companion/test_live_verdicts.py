@@ -29,7 +29,7 @@ from companion.experiments import (
 from companion.experiments.landscape_figure_three import SignLoss
 from companion.experiments.landscape_tolerances import approximate_minima
 from companion.ledger import LEVEL
-from nnmoments.activations import relu_threshold, sigmoid_threshold, sign_threshold
+from nnmoments.activations import SLIDES, relu_threshold, sigmoid_threshold, sign_threshold
 from nnmoments.landscapes import (
     FourthOrderLoss,
     HermiteLoss,
@@ -63,6 +63,32 @@ def test_units_in_a_plane_keep_the_hessian_definite(d, norms):
     sampled = features.T @ features / len(X)
     assert np.abs(sampled - H).max() < 6 * np.sqrt(3.0 / len(X))
     assert np.linalg.eigvalsh(sampled)[0] == pytest.approx(np.linalg.eigvalsh(H)[0], abs=0.005)
+
+
+@pytest.mark.parametrize("activation", [phi for phi in SLIDES if phi.name not in ("linear", "quadratic")])
+def test_the_lower_bound_of_theorem_4_2_needs_no_constant(activation):
+    """Hessians from a sample and rho by its definition; without kappa and lambda the bound is too large."""
+
+    def slope_mean(power: int, q: int) -> float:
+        return quad(
+            lambda z: activation.derivative(1, s * z) ** power * z**q * norm.pdf(z), -9, 9, points=[0]
+        )[0]
+
+    X = np.random.default_rng(5).standard_normal((200_000, 3))
+    ratios, bare = [], []
+    for condition in (1.0, 3.0, 8.0):
+        W = conditioned_weights(2, 3, condition=condition, rng=np.random.default_rng(6))
+        largest, s = np.linalg.svd(W, compute_uv=False)
+        kappa = lam = largest / s
+        a0, a1, a2 = (slope_mean(1, q) for q in range(3))
+        b0, b2 = (slope_mean(2, q) for q in (0, 2))
+        rho = min(b0 - a0**2 - a1**2, b2 - a1**2 - a2**2, a0 * a2 - a1**2)
+        features = (activation.derivative(1, X @ W.T)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
+        m0 = np.linalg.eigvalsh(features.T @ features / len(X))[0]
+        ratios.append(m0 * kappa**2 * lam / rho)
+        bare.append(m0 / rho)
+    assert min(ratios) > 0.97  # one, where rows are orthonormal and the bound is attained
+    assert min(bare) < 0.3
 
 
 def test_parallel_units_make_the_hessian_singular():
