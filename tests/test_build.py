@@ -362,9 +362,9 @@ def test_a_row_without_interval_shows_none(monkeypatch):
     decided(monkeypatch, 3, 0.0, 0.0)
     claim = row("ZS-MOM-ZERO", floor=1e-12, evidence="both", rule_set="")
     _, value, foil, _ = build.row_lines(claim, POINT | {"value": 0.0, "low": 0.0, "high": 0.0})
-    assert "**&lt;1e-12**; rule" in value
+    assert "**&lt;10⁻¹²**; rule" in value
     assert foil == "  - **7**: $m_4$ of ReLU"
-    assert value.endswith("<small>live and stored <br> seeds 0, 1, 2: &lt;1e-12</small>")
+    assert value.endswith("<small>live and stored <br> seeds 0, 1, 2: &lt;10⁻¹²</small>")
 
 
 def test_a_row_of_ours_names_no_value_of_a_paper():

@@ -146,11 +146,11 @@ class Rule:
     def __str__(self) -> str:
         match self.kind, self.bounds:
             case "within", (bottom, top):
-                return f"in [{bottom:g}, {top:g}]"
+                return f"in [{_spelt(bottom)}, {_spelt(top)}]"
             case "equals", (target, width):
-                return f"{target:g}, known to ±{width:g}"
+                return f"{_spelt(target)}, known to ±{_spelt(width)}"
             case kind, (bound, *_):
-                return f"{kind.replace('_', ' ')} {bound:g}"
+                return f"{kind.replace('_', ' ')} {_spelt(bound)}"
         raise AssertionError(self.kind)
 
 
@@ -299,12 +299,14 @@ def digits(value: float, floor: float = 0.0) -> str:
     if abs(value) < floor:
         return f"<{digits(floor)}"
     rounded = _rounded(value)
-    text = f"{rounded:.0f}" if 1e3 <= abs(rounded) < 1e6 else f"{rounded:.3g}"
-    mantissa, _, exponent = text.replace("-", _MINUS).partition("e")
-    if not exponent:
-        return mantissa
-    power = "10" + f"{int(exponent.replace(_MINUS, '-'))}".translate(_RAISED)
-    return power if mantissa == "1" else f"{mantissa} × {power}"
+    return _spelt(rounded, ".0f" if 1e3 <= abs(rounded) < 1e6 else ".3g")
+
+
+def _spelt(value: float, form: str = "g") -> str:
+    """Write a number with a minus sign and a power of ten."""
+    mantissa, _, exponent = format(value, form).partition("e")
+    power = f" × 10{str(int(exponent)).translate(_RAISED)}" if exponent else ""
+    return f"{mantissa}{power}".removeprefix("1 × ").replace("-", _MINUS)
 
 
 def _measured(id: str, what: str, value: Any, interval: Sequence[float] | None) -> tuple[float, float, float]:

@@ -133,7 +133,7 @@ def test_a_rule_never_holds_and_fails():
     [
         ({"at_most": 5.5}, "at most 5.5"),
         ({"at_least": 0.1}, "at least 0.1"),
-        ({"within": [-0.55, -0.45]}, "in [-0.55, -0.45]"),
+        ({"within": [-0.55, -0.45]}, "in [−0.55, −0.45]"),
         ({"equals": 0.273, "resolution": 0.01}, "0.273, known to ±0.01"),
     ],
 )

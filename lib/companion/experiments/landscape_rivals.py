@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
+from companion.ledger import LEVEL
 from companion.sweep import Sweep
 from nnmoments.activations import relu
 from nnmoments.densities import StandardNormal
@@ -102,7 +104,8 @@ def seconds_to_success(frame: pd.DataFrame) -> pd.DataFrame:
 def cost_ratio(frame: pd.DataFrame, way: str, *, d: int, seed: int) -> tuple[float, float, float]:
     """Return how many times the seconds of L and its descent a way takes for one success, with an interval.
 
-    L has the larger mu. The interval has 99 %, from samples resampled with all their starts.
+    L has the larger mu. The interval is normal in the logarithm, whose spread is that of samples resampled
+    with all their starts.
     """
     part, rng = frame[frame["d"] == d], np.random.default_rng([seed, 7])
     drawn = np.concatenate([[range(len(part))], rng.integers(len(part), size=(4000, len(part)))])
@@ -110,6 +113,7 @@ def cost_ratio(frame: pd.DataFrame, way: str, *, d: int, seed: int) -> tuple[flo
     for name in (way, f"L, {MUS[-1]}"):
         hits, seconds, _ = _tally(part, name)
         costs.append(_cost(hits[drawn], seconds[drawn]))
-    ratios = costs[0] / costs[1]
-    low, high = np.quantile(ratios[1:], (0.005, 0.995))
-    return float(ratios[0]), float(low), float(high)
+    logs = np.log(costs[0] / costs[1])
+    half = norm.isf((1.0 - LEVEL) / 2.0) * logs[1:].std()
+    low, ratio, high = np.exp(logs[0] + half * np.array([-1.0, 0.0, 1.0]))
+    return float(ratio), float(low), float(high)
