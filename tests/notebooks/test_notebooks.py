@@ -58,6 +58,14 @@ def test_outputs_are_stored(path):
 
 
 @by_chapter
+def test_prose_shows_plain_numbers(path):
+    """A NumPy scalar stands in the text as np.float64(0.5), and no format can be given to it."""
+    for cell in code_cells(path):
+        for kind, text in (item for output in cell.outputs for item in output.get("data", {}).items()):
+            assert not (kind.endswith("text/plain") and re.match(r"np\.\w+\(", text)), (cell.id, text)
+
+
+@by_chapter
 def test_figures_are_shown_once(path):
     """A trailing semicolon silences no kernel without history, and nbval's is one; a name does."""
     for cell in code_cells(path):
