@@ -92,10 +92,10 @@ def stop(number: int, frame: object) -> None:
 
 
 def fingerprint(notebook: Path, preset: str, seed: int) -> str:
-    """Hash all that an execution depends on: the notebook's source and everything it can read."""
+    """Hash all that an execution holds or depends on: sources, captions and everything it can read."""
     digest = hashlib.sha256(f"{preset} {seed} {sys.version_info[:2]}".encode())
     cells = nbformat.read(notebook, as_version=4).cells
-    digest.update(json.dumps([[c.cell_type, c.source, c.metadata.get("tags", [])] for c in cells]).encode())
+    digest.update(json.dumps([[c.cell_type, c.source, c.metadata] for c in cells]).encode())
     inputs = [
         *(ROOT / "lib").rglob("*.py"),
         *(ROOT / "book" / "claims").glob("*.yml"),

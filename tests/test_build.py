@@ -217,8 +217,13 @@ def test_what_nbval_has_executed_is_kept_for_the_book(tmp_path, monkeypatch):
     assert not any(build.kept(other, build.fingerprint(other, "quick", 0)) for other in others)
     monkeypatch.setattr(build, "execute", lambda *args: pytest.fail("executed again"))
     assert build.execute_all([right], "quick", 0) == [tmp_path / "executed" / right.name]
-    (tmp_path / "requirements.lock").write_text("numpy==3.0")
+    captioned = nbformat.read(right, 4)
+    captioned.cells[-1].metadata["mystnb"] = {"figure": {"caption": "Another."}}
+    nbformat.write(captioned, right)
     assert not build.kept(right, build.fingerprint(right, "quick", 0))
+    key = build.fingerprint(others[0], "quick", 0)
+    (tmp_path / "requirements.lock").write_text("numpy==3.0")
+    assert build.fingerprint(others[0], "quick", 0) != key
 
 
 def test_pictures_that_are_kept_are_smaller_and_as_sharp(tmp_path, monkeypatch):
